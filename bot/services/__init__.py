@@ -1,0 +1,1 @@
+"""Use cases, over clients and domain values."""
