@@ -1,6 +1,7 @@
 """Errors that a person can act on; everything else is a fault of ours.
 
 BotError
+├── FatalError            the process cannot go on; the text is its last sentence
 ├── UserError             what was typed cannot be done; the text is the reply
 └── RedisError            Prompt Redis does not do what was asked of it
     ├── RedisUnreachable  no answer; `kind` says how
@@ -14,6 +15,10 @@ from enum import Enum
 
 class BotError(Exception):
     """Base of the errors whose text is written for the person who typed."""
+
+
+class FatalError(BotError):
+    """The process cannot start, or cannot go on; the text says why and what to do."""
 
 
 class UserError(BotError):

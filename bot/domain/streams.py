@@ -1,0 +1,346 @@
+"""What is known of a stream at one moment, and what it means.
+
+Entries that no worker has read are *counted*: Redis' own lag is nil or wrong after deletes and
+trims, and cannot be checked from outside. Times are aware UTC datetimes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import NamedTuple, Self
+
+from bot.domain.errors import RedisUnreachable
+
+TAI_AHEAD = timedelta(seconds=37)
+"""TAI minus UTC since 2017-01-01 (IERS Bulletin C 52); no leap second is announced since."""
+
+HEALTHY_WAIT = timedelta(seconds=60)
+"""A wait shorter than this is a worker that is just starting."""
+
+
+class EntryId(NamedTuple):
+    """Entry ID of a stream: two 64-bit integers, compared as such."""
+
+    milliseconds: int
+    sequence: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``1795498255163-2``.
+
+        Raises
+        ------
+        ValueError
+            If it is anything else.
+        """
+        milliseconds, _, sequence = text.partition("-")
+        return cls(int(milliseconds), int(sequence))
+
+    def __str__(self) -> str:
+        return f"{self.milliseconds}-{self.sequence}"
+
+    @property
+    def added(self) -> datetime | None:
+        """When Redis took the entry; None where the ID is no time (0-0, or made up)."""
+        if self.milliseconds == 0:
+            return None
+        try:
+            return datetime.fromtimestamp(self.milliseconds / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One detector of one visit.
+
+    Parameters
+    ----------
+    id
+        Entry ID.
+    visit
+        Its ``groupId``: a name in TAI, never a time of day.
+    survey, detector
+        As the producer wrote them.
+    sent
+        ``private_sndStamp`` in UTC: what the workers' expiration counts from.
+    """
+
+    id: EntryId
+    visit: str | None = None
+    survey: str | None = None
+    detector: str | None = None
+    sent: datetime | None = None
+
+    def skipped_at(self, expiration: timedelta) -> datetime | None:
+        """When the workers begin to drop it."""
+        born = self.sent or self.id.added
+        return None if born is None else born + expiration
+
+
+def sent_in_utc(private_snd_stamp: str | None) -> datetime | None:
+    """Convert ``private_sndStamp``, TAI seconds, to UTC; None where it is not a number."""
+    try:
+        return datetime.fromtimestamp(float(private_snd_stamp or "nan"), UTC) - TAI_AHEAD
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Entries after the group's last delivered ID.
+
+    Parameters
+    ----------
+    entries
+        How many were counted.
+    visits
+        Distinct ``groupId`` among them.
+    capped
+        True where the count stopped: there are at least this many.
+    oldest
+        The entry that waits longest.
+    """
+
+    entries: int = 0
+    visits: int = 0
+    capped: bool = False
+    oldest: Entry | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The consumer group, as XINFO GROUPS has it, and what waits for it.
+
+    ``lag`` is what Redis itself reports and KEDA believes; None means unknown, never 0.
+    """
+
+    waiting: Waiting
+    pending: int
+    consumers: int
+    last_delivered: EntryId
+    lag: int | None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream that is there; ``group`` is None where nobody created it, or somebody deleted it.
+
+    ``newest`` is the last entry still in the stream, ``last_added`` the ID of the last one ever.
+    """
+
+    length: int
+    last_added: EntryId
+    newest: Entry | None
+    group: Group | None
+
+
+@dataclass(frozen=True)
+class NoStream:
+    """There is no such key."""
+
+
+@dataclass(frozen=True)
+class OtherKey:
+    """The key holds something else than a stream."""
+
+    type: str
+
+
+@dataclass(frozen=True)
+class NotAllowed:
+    """The bot's Redis user may not read it."""
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """Redis did not answer; the error says how."""
+
+    error: RedisUnreachable
+
+
+Facts = Stream | NoStream | OtherKey | NotAllowed | NoAnswer
+
+
+class Verdict(Enum):
+    """What a stream's figures amount to, from best to worst."""
+
+    HEALTHY = "healthy"
+    WAITING = "waiting"
+    UNKNOWN = "unknown"
+    NOT_READING = "not reading"
+    MISSING = "missing"
+    UNREACHABLE = "unreachable"
+
+    @property
+    def badness(self) -> int:
+        """Position in the order from best to worst."""
+        return list(Verdict).index(self)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at one stream.
+
+    Parameters
+    ----------
+    instrument
+        Whose stream it is.
+    at
+        When it was looked at.
+    facts
+        What was found.
+    unmoved_since
+        Since when the last delivered ID is known to stand where it stands.
+    """
+
+    instrument: str
+    at: datetime
+    facts: Facts
+    unmoved_since: datetime | None = None
+
+    @property
+    def group(self) -> Group | None:
+        """The group, where there is one."""
+        return self.facts.group if isinstance(self.facts, Stream) else None
+
+    @property
+    def longest_wait(self) -> timedelta | None:
+        """Age in the stream of the oldest waiting entry; None where nothing waits."""
+        if self.group is None or self.group.waiting.oldest is None:
+            return None
+        added = self.group.waiting.oldest.id.added
+        return None if added is None else max(self.at - added, timedelta(0))
+
+    def unread_for(self) -> timedelta:
+        """How long entries are known to have waited while nothing was read.
+
+        Nothing can be read before something waits, so it counts from the oldest waiting entry
+        where the last delivered ID has stood still for longer (each dusk begins like that).
+        """
+        if self.unmoved_since is None:
+            return timedelta(0)
+        unmoved = self.at - self.unmoved_since
+        return unmoved if self.longest_wait is None else min(unmoved, self.longest_wait)
+
+    def verdict(self, stalled_after: timedelta) -> Verdict:
+        """Say what the figures amount to.
+
+        Parameters
+        ----------
+        stalled_after
+            Time without a reading after which waiting entries count as not being read.
+        """
+        match self.facts:
+            case NoAnswer():
+                return Verdict.UNREACHABLE
+            case OtherKey() | NotAllowed():
+                return Verdict.UNKNOWN
+            case NoStream() | Stream(group=None):
+                return Verdict.MISSING
+            case Stream():
+                return self._of_waiting(stalled_after)
+
+    def _of_waiting(self, stalled_after: timedelta) -> Verdict:
+        if self.group is None or self.group.waiting.entries == 0:
+            return Verdict.HEALTHY
+        # An ID that is no time leaves the wait unknown; a person should then look.
+        if self.longest_wait is not None and self.longest_wait < HEALTHY_WAIT:
+            return Verdict.HEALTHY
+        return Verdict.NOT_READING if self.unread_for() >= stalled_after else Verdict.WAITING
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Pick the verdict that a person must hear of first."""
+    return max(verdicts, key=lambda verdict: verdict.badness)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Entries that were read and never confirmed.
+
+    Parameters
+    ----------
+    total
+        How many.
+    consumers
+        Consumer name and count, most first, for those that have any.
+    oldest
+        The ten oldest.
+    newest
+        ID of the newest.
+    """
+
+    total: int
+    consumers: tuple[tuple[str, int], ...] = ()
+    oldest: tuple["PendingEntry", ...] = ()
+    newest: EntryId | None = None
+
+
+@dataclass(frozen=True)
+class PendingEntry:
+    """One entry that was read and never confirmed.
+
+    ``entry`` has no visit where a trim took the entry away after it was read.
+    """
+
+    entry: Entry
+    consumer: str
+    idle: timedelta
+    deliveries: int
+
+
+@dataclass(frozen=True)
+class Consumers:
+    """Consumer names of a group: names ever used, not workers that run.
+
+    ``idle`` and ``busy`` are None where names were only counted, not looked at: how many have
+    nothing pending and were idle past the limit, and how many have an unconfirmed entry.
+    """
+
+    names: int
+    idle: int | None = None
+    busy: int | None = None
+    longest_idle: timedelta | None = None
+
+
+class Loading(NamedTuple):
+    """Progress of a Redis that reads its data from disk."""
+
+    percent: float
+    remaining: timedelta | None
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a Redis server says of itself.
+
+    Parameters
+    ----------
+    answered_in
+        Round-trip time.
+    product, version
+        ``redis`` or ``valkey`` and its version.
+    memory, memory_limit
+        Resident memory and ``maxmemory`` in bytes; None where no limit is set.
+    append_only, last_write_ok
+        Whether an append-only file is kept, and whether its last write worked.
+    run_id
+        Identity of the server process, to tell two environments on one Redis.
+    loading
+        Set while it reads its data.
+    """
+
+    answered_in: timedelta
+    product: str
+    version: str
+    up_for: timedelta
+    memory: int
+    memory_limit: int | None
+    append_only: bool
+    last_write_ok: bool
+    snapshot_ok: bool
+    last_snapshot: datetime | None
+    run_id: str
+    loading: Loading | None = None

@@ -1,0 +1,139 @@
+"""Looking at one environment's streams.
+
+Commands that ask while a look is under way share the next one, so a crowd in the channel costs
+Redis no more than one person does, and nobody gets figures from before they asked.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from time import perf_counter
+
+from bot.clients.prompt_redis import PromptRedis
+from bot.domain.environments import Environment
+from bot.domain.errors import RedisUnreachable
+from bot.domain.streams import (
+    Consumers,
+    EntryId,
+    Facts,
+    Look,
+    NoAnswer,
+    Pending,
+    Server,
+    Stream,
+)
+
+
+class Streams:
+    """One environment's streams.
+
+    Parameters
+    ----------
+    environment
+        Whose streams.
+    redis
+        Where they are.
+    clock
+        Gives the time of a look, in UTC.
+    looked
+        Is told of every look: the environment's name, what was found, how long it took.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        redis: PromptRedis,
+        *,
+        clock: Callable[[], datetime],
+        looked: Callable[[str, Collection[Look], timedelta], None],
+    ) -> None:
+        self._environment = environment
+        self._redis = redis
+        self._clock = clock
+        self._looked = looked
+        self._looking = asyncio.Lock()
+        self._next: asyncio.Task[dict[str, Look]] | None = None
+        self._standing: dict[str, tuple[EntryId, datetime]] = {}
+
+    async def look(self, instruments: Collection[str]) -> list[Look]:
+        """Look at the streams of these instruments, in one round trip.
+
+        A Redis that does not answer is something found, not an error.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._take_turn())
+        # Shielded: the person who asked first may give up, the others still want to know.
+        looks = await asyncio.shield(self._next)
+        return [looks[instrument] for instrument in instruments]
+
+    async def _take_turn(self) -> dict[str, Look]:
+        async with self._looking:
+            self._next = None
+            return await self._look()
+
+    async def _look(self) -> dict[str, Look]:
+        environment = self._environment
+        started = perf_counter()
+        facts: list[Facts]
+        try:
+            facts = await self._redis.look(
+                [
+                    (environment.stream(one), environment.group(one))
+                    for one in environment.instruments
+                ]
+            )
+        except RedisUnreachable as error:
+            facts = [NoAnswer(error)] * len(environment.instruments)
+        now = self._clock()
+        looks = {
+            instrument: Look(instrument, now, found, self._unmoved_since(instrument, found, now))
+            for instrument, found in zip(environment.instruments, facts, strict=True)
+        }
+        took = timedelta(seconds=perf_counter() - started)
+        self._looked(environment.name, looks.values(), took)
+        return looks
+
+    def _unmoved_since(self, instrument: str, found: Facts, now: datetime) -> datetime | None:
+        """Remember where the last delivered ID stands, and since which look."""
+        if not isinstance(found, Stream) or found.group is None:
+            return None
+        last_delivered = found.group.last_delivered
+        known = self._standing.get(instrument)
+        if known is None or known[0] != last_delivered:
+            known = self._standing[instrument] = (last_delivered, now)
+        return known[1]
+
+    async def pending(self, instrument: str) -> Pending | None:
+        """List what was read and never confirmed; None where stream or group is missing.
+
+        Raises
+        ------
+        RedisError
+            If Redis does not answer, or refuses.
+        """
+        return await self._redis.pending(*self._names(instrument))
+
+    async def consumers(self, instrument: str) -> Consumers | None:
+        """Count consumer names, and those left behind; None where the group is missing.
+
+        Raises
+        ------
+        RedisError
+            If Redis does not answer, or refuses.
+        """
+        return await self._redis.consumers(
+            *self._names(instrument), self._environment.consumer_idle
+        )
+
+    async def server(self) -> Server:
+        """Ask the server how it is.
+
+        Raises
+        ------
+        RedisError
+            If Redis does not answer, or refuses.
+        """
+        return await self._redis.server()
+
+    def _names(self, instrument: str) -> tuple[str, str]:
+        return self._environment.stream(instrument), self._environment.group(instrument)
