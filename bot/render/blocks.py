@@ -1,0 +1,209 @@
+"""Block Kit, within Slack's limits.
+
+Text that Slack reads as markup is `Markup`, which only this module makes: whatever is put into a
+template with `mark` is escaped, so nothing that a person or a stream wrote can ping a channel or
+forge a link.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+# https://docs.slack.dev/reference/block-kit/blocks
+BLOCKS_IN_MESSAGE = 50
+SECTION_TEXT = 3000
+FIELDS_IN_SECTION = 10
+FIELD_TEXT = 2000
+CONTEXT_ELEMENTS = 10
+BUTTON_TEXT = 75
+BUTTON_VALUE = 2000
+ID_LENGTH = 255
+# Not documented; above it Slack answers msg_blocks_too_long.
+ALL_TEXT = 9500
+# https://docs.slack.dev/reference/methods/chat.postMessage: longer text is advised against.
+MESSAGE_TEXT = 4000
+# Ours: more are not read on a phone.
+BUTTONS_IN_MESSAGE = 4
+FIRST_LINE = 110
+
+ACTION_PREFIX = "prompt-redis:"
+
+Block = dict[str, Any]
+
+
+class Markup(str):
+    """Text in Slack's mrkdwn in which everything foreign is escaped."""
+
+    __slots__ = ()
+
+    def __add__(self, other: str) -> Self:
+        if not isinstance(other, Markup):
+            other = escape(other)
+        return type(self)(str.__add__(self, other))
+
+
+def escape(text: str) -> Markup:
+    """Make any text inert."""
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
+def mark(template: str, *values: object) -> Markup:
+    """Fill a template; every value that is not `Markup` itself is escaped."""
+    return Markup(
+        template.format(*(v if isinstance(v, Markup) else escape(str(v)) for v in values))
+    )
+
+
+def code(text: str) -> Markup:
+    """Text to be typed, or a name: shown letter by letter."""
+    return mark("`{}`", text.replace("`", "'"))
+
+
+def link(url: str, label: str) -> Markup:
+    """Make a link; the label may hold anything."""
+    return mark("<{}|{}>", url.replace("|", "%7C").replace(">", "%3E"), label.replace("|", "/"))
+
+
+def join(separator: str, parts: Iterable[Markup]) -> Markup:
+    """Put parts together."""
+    return Markup(separator.join(parts))
+
+
+def truncate(text: str, limit: int) -> str:
+    """Cut text to a limit, never inside an escape or a link."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    cut = re.sub(r"(&[a-z]{0,3}|<[^>]*)$", "", cut)
+    return f"{cut}…"
+
+
+@dataclass(frozen=True)
+class Button:
+    """A button is a typed command.
+
+    Parameters
+    ----------
+    label
+        What it says.
+    command
+        Name of the subcommand.
+    value
+        The command's arguments, as typed.
+    word
+        Tells two buttons of one command in one message apart; `share` shares.
+    """
+
+    label: str
+    command: str
+    value: str = ""
+    word: str = ""
+
+    @property
+    def action_id(self) -> str:
+        """The ID under which Slack reports the click."""
+        return action_id(self.command) + (f":{self.word}" if self.word else "")
+
+
+def action_id(command: str) -> str:
+    """ID of a command's buttons and forms: a two-word name is joined by a hyphen."""
+    return ACTION_PREFIX + command.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Message:
+    """What Slack gets: `text` is the notification, and what remains if the blocks are refused."""
+
+    text: str
+    blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def plain(self) -> str:
+        """The whole content as text, for the case that Slack refuses the blocks."""
+        lines = [line for block in self.blocks for line in _texts(block)]
+        return truncate("\n".join(lines), MESSAGE_TEXT) or self.text
+
+
+def section(text: Markup, fields: Iterable[tuple[str, Markup]] = ()) -> Block:
+    """Text, with figures below it as fields.
+
+    Parameters
+    ----------
+    text
+        Cut to Slack's limit.
+    fields
+        Label and value of each; at most ten.
+    """
+    block: Block = {"type": "section", "text": _mrkdwn(text, SECTION_TEXT)}
+    drawn = [_mrkdwn(mark("*{}*\n{}", label, value), FIELD_TEXT) for label, value in fields]
+    if drawn:
+        block["fields"] = drawn[:FIELDS_IN_SECTION]
+    return block
+
+
+def context(*texts: Markup) -> Block:
+    """Small grey text."""
+    return {
+        "type": "context",
+        "elements": [_mrkdwn(text, SECTION_TEXT) for text in texts[:CONTEXT_ELEMENTS]],
+    }
+
+
+def actions(made_by: str, buttons: Sequence[Button]) -> Block:
+    """Buttons, at most four.
+
+    Parameters
+    ----------
+    made_by
+        Name of the command whose answer this is; a button of the same command replaces it.
+    buttons
+        The likeliest first.
+    """
+    return {
+        "type": "actions",
+        "block_id": action_id(made_by),
+        "elements": [_button(button) for button in buttons[:BUTTONS_IN_MESSAGE]],
+    }
+
+
+def message(
+    text: Markup, blocks: Sequence[Block], *, made_by: str = "", buttons: Sequence[Button] = ()
+) -> Message:
+    """Put a message together within Slack's limits."""
+    tail = [actions(made_by, buttons)] if buttons else []
+    room = BLOCKS_IN_MESSAGE - len(tail) - 1
+    kept: list[Block] = []
+    letters = 0
+    for block in blocks:
+        letters += sum(len(line) for line in _texts(block))
+        if len(kept) == room or letters > ALL_TEXT:
+            kept.append(context(Markup("There is more than fits here. Ask for less at a time.")))
+            break
+        kept.append(block)
+    return Message(truncate(text, MESSAGE_TEXT), [*kept, *tail])
+
+
+def _mrkdwn(text: Markup, limit: int) -> Block:
+    # Slack refuses empty text; a space is nothing to see, and no refused message.
+    return {"type": "mrkdwn", "text": truncate(text, limit) or " "}
+
+
+def _button(button: Button) -> Block:
+    block: Block = {
+        "type": "button",
+        "action_id": truncate(button.action_id, ID_LENGTH),
+        "text": {"type": "plain_text", "text": truncate(button.label, BUTTON_TEXT), "emoji": True},
+    }
+    if button.value:
+        block["value"] = button.value[:BUTTON_VALUE]
+    return block
+
+
+def _texts(block: Block) -> Iterable[str]:
+    """All text that a block shows, buttons excepted."""
+    if "text" in block:
+        yield block["text"]["text"]
+    for part in [*block.get("fields", ()), *block.get("elements", ())]:
+        if part["type"] == "mrkdwn":
+            yield part["text"]

@@ -1,0 +1,321 @@
+"""How streams are doing, drawn: verdict first, then figures, then what to do."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from bot.domain import night
+from bot.domain.environments import Environment
+from bot.domain.streams import (
+    Entry,
+    Facts,
+    Group,
+    Look,
+    NoAnswer,
+    NotAllowed,
+    OtherKey,
+    Server,
+    Stream,
+    Verdict,
+    Waiting,
+    worst,
+)
+from bot.render.blocks import (
+    FIRST_LINE,
+    Block,
+    Markup,
+    code,
+    context,
+    join,
+    link,
+    mark,
+    section,
+)
+from bot.render.errors import remedy
+from bot.render.words import clock, count, duration, quick, rough
+
+EMOJI = {
+    Verdict.HEALTHY: "🟢",
+    Verdict.WAITING: "🟡",
+    Verdict.UNKNOWN: "⚪",
+    Verdict.NOT_READING: "🔴",
+    Verdict.MISSING: "🔴",
+    Verdict.UNREACHABLE: "🔴",
+}
+QUIET = timedelta(minutes=10)
+"""Visits come every 37 s or so; after this long without one it is worth saying."""
+
+
+def stats(environment: Environment, looks: Sequence[Look]) -> tuple[Markup, list[Block]]:
+    """Draw one stream in full, or several one below the other."""
+    if len(looks) == 1:
+        look = looks[0]
+        first, more = headline(environment, look)
+        return first, [*_stream(environment, look, first, more), _footer(environment, looks)]
+    first = summary(environment, looks)
+    blocks = [section(first)]
+    for look in looks:
+        line, more = headline(environment, look)
+        blocks += _stream(environment, look, line, more)
+    return first, [*blocks, _footer(environment, looks)]
+
+
+def summary(environment: Environment, looks: Sequence[Look]) -> Markup:
+    """Say in one line how several streams are: their number, the worst verdict and whose it is."""
+    verdicts = [look.verdict(environment.stalled_after) for look in looks]
+    verdict = worst(verdicts)
+    if verdict is Verdict.HEALTHY:
+        waiting = sum(look.group.waiting.entries for look in looks if look.group)
+        names = ", ".join(look.instrument for look in looks)
+        return mark(
+            "{} *{}: {} streams, all healthy, {} waiting:* {}",
+            EMOJI[verdict],
+            environment.label,
+            len(looks),
+            count(waiting, "entry"),
+            names,
+        )
+    look = looks[verdicts.index(verdict)]
+    return mark(
+        "{} *{}: {}, worst is {}, {}.*",
+        EMOJI[verdict],
+        environment.label,
+        count(len(looks), "stream"),
+        look.instrument,
+        _claim(look, verdict),
+    )
+
+
+def headline(environment: Environment, look: Look) -> tuple[Markup, Markup]:
+    """Say how one stream is: the first line, and a sentence that may no longer fit into it."""
+    verdict = look.verdict(environment.stalled_after)
+    first = mark(
+        "{} *{} {}: {}.*",
+        EMOJI[verdict],
+        environment.label,
+        look.instrument,
+        _claim(look, verdict),
+    )
+    more = _meaning(environment, look, verdict)
+    if more and len(first) + 1 + len(more) <= FIRST_LINE:
+        return first + " " + more, Markup()
+    return first, more
+
+
+def _claim(look: Look, verdict: Verdict) -> str:
+    """Say the verdict and the leading figure."""
+    return f"{verdict.value}, {_leading_figure(look.facts, look)}"
+
+
+def _leading_figure(facts: Facts, look: Look) -> str:
+    match facts:
+        case NoAnswer(error=error):
+            return f"Redis {error.kind.value}"
+        case OtherKey(type=kind):
+            return f"its key holds a {kind}, not a stream"
+        case NotAllowed():
+            return "Redis does not allow the bot to read it"
+        case Stream(group=Group(waiting=waiting)):
+            wait = look.longest_wait
+            if waiting.entries == 0 or wait is None:
+                return f"{_amount(waiting)} waiting"
+            return f"{_amount(waiting)} waiting {rough(wait)}"
+        case Stream(length=length):
+            return f"there is no group to read its {count(length, 'entry')}"
+        case _:
+            return "there is no stream"
+
+
+def _meaning(environment: Environment, look: Look, verdict: Verdict) -> Markup:
+    """Say what the verdict means for visits."""
+    match verdict:
+        case Verdict.HEALTHY:
+            newest = _last_announced(look)
+            if newest is not None and look.at - newest > QUIET:
+                quiet = f"No visit announced since {clock(newest, now=look.at)} UTC."
+                if not night.is_night(environment.site, look.at):
+                    quiet += " That is normal by day."
+                return mark("{}", quiet)
+            return Markup("Visits are read as they arrive.")
+        case Verdict.NOT_READING if look.unmoved_since is not None:
+            since = look.at - look.unread_for()
+            return mark("Nothing has been read since {} UTC.", clock(since, now=look.at))
+        case Verdict.MISSING:
+            return Markup("No worker can read.")
+        case _:
+            return Markup()
+
+
+def _stream(environment: Environment, look: Look, first: Markup, more: Markup) -> Iterator[Block]:
+    lines = [first, more, *_advice(environment, look)]
+    yield section(join("\n", (line for line in lines if line)), _fields(environment, look))
+
+
+def _fields(environment: Environment, look: Look) -> Iterator[tuple[str, Markup]]:
+    if not isinstance(look.facts, Stream):
+        return
+    group = look.group
+    if group is not None:
+        yield "Waiting", mark("{}", _amount(group.waiting))
+        yield from _wait_fields(environment, look, group)
+    yield "Last visit", _last_visit(look)
+    if group is not None:
+        yield "Unconfirmed", mark("{}", f"{group.pending:,}")
+
+
+def _wait_fields(
+    environment: Environment, look: Look, group: Group
+) -> Iterator[tuple[str, Markup]]:
+    oldest = group.waiting.oldest
+    if oldest is None:
+        yield "Longest wait", Markup("nothing waits")
+        return
+    wait = (
+        "unknown: its entry ID is no time"
+        if look.longest_wait is None
+        else duration(look.longest_wait)
+    )
+    yield "Longest wait", mark("{}, visit {}", wait, oldest.visit or "unknown")
+    if environment.expiration is not None:
+        yield "First skipped", mark("{}", _first_skipped(oldest, environment.expiration, look.at))
+
+
+def _first_skipped(oldest: Entry, expiration: timedelta, now: datetime) -> str:
+    at = oldest.skipped_at(expiration)
+    if at is None:
+        return "unknown: it carries no time"
+    if at <= now:
+        return f"since {clock(at, now=now)} UTC, the images are safe"
+    return f"at {clock(at, now=now)} UTC, in {duration(at - now)}; the images are safe"
+
+
+def _last_visit(look: Look) -> Markup:
+    announced = _last_announced(look)
+    if announced is None:
+        return Markup("none yet")
+    newest = look.facts.newest if isinstance(look.facts, Stream) else None
+    survey = f", {newest.survey}" if newest is not None and newest.survey else ""
+    return mark("{} ago{}", duration(look.at - announced), survey)
+
+
+def _last_announced(look: Look) -> datetime | None:
+    return look.facts.last_added.added if isinstance(look.facts, Stream) else None
+
+
+def _advice(environment: Environment, look: Look) -> Iterator[Markup]:
+    """Say what differs, what is likely, and what to do next."""
+    group = look.group
+    if group is not None:
+        yield from _redis_itself(group)
+    match look.verdict(environment.stalled_after):
+        case Verdict.NOT_READING:
+            yield Markup(
+                "*Likely:* Redis answers and the group is there, "
+                "so KEDA or the workers have stopped."
+            )
+            yield from _next(environment, look.instrument)
+        case Verdict.WAITING:
+            yield Markup("*Next:* look again in a minute, whether workers have begun to read.")
+            yield from _next(environment, look.instrument)
+        case Verdict.UNREACHABLE if isinstance(look.facts, NoAnswer):
+            yield mark("Tried {}. {}", look.facts.error.address, Markup(remedy(look.facts.error)))
+        case Verdict.UNKNOWN if isinstance(look.facts, NotAllowed):
+            yield Markup("*Next:* whoever deploys the bot must add the right to its ACL rule.")
+        case Verdict.UNKNOWN:
+            yield mark(
+                "*Next:* find out who wrote {}; workers cannot read it either.",
+                code(environment.stream(look.instrument)),
+            )
+        case _:
+            return
+
+
+def _redis_itself(group: Group) -> Iterator[Markup]:
+    """Say what Redis reports where it differs: KEDA believes it."""
+    waiting = group.waiting
+    if group.lag is None and waiting.entries:
+        yield Markup("Redis itself reports no lag (nil), so KEDA may start no workers for these.")
+    elif group.lag is None:
+        yield Markup("Redis itself reports no lag (nil).")
+    elif group.lag != waiting.entries and not (waiting.capped and group.lag > waiting.entries):
+        yield mark("Redis itself reports a lag of {}.", count(group.lag, "entry"))
+
+
+def _next(environment: Environment, instrument: str) -> Iterator[Markup]:
+    named = (("jobs", "the jobs"), ("argocd", "Argo CD"), ("grafana", "Grafana"))
+    links = [
+        link(url, label)
+        for name, label in named
+        if (url := environment.link(name, instrument)) is not None
+    ]
+    if links:
+        yield mark("*Look at:* {}", join(", ", links))
+
+
+def _footer(environment: Environment, looks: Sequence[Look]) -> Block:
+    at = looks[0].at
+    parts = [f"{clock(at, seconds=True)} UTC", sky(environment, at)]
+    if len(looks) == 1 and isinstance(looks[0].facts, Stream):
+        parts.append(f"{count(looks[0].facts.length, 'entry')} in the stream")
+        if looks[0].group is not None:
+            parts.append(count(looks[0].group.consumers, "consumer name"))
+            parts.append(f"last read {looks[0].group.last_delivered}")
+    return context(mark("{}", " · ".join(parts)))
+
+
+def sky(environment: Environment, now: datetime) -> str:
+    """Say whether it is night at the telescope, and until when."""
+    current = night.night_at(environment.site, now)
+    if current is not None:
+        return f"night until {clock(current.ends)} UTC" if current.ends else "night"
+    dusk = night.next_dusk(environment.site, now)
+    return f"day, night from {clock(dusk, now=now)} UTC" if dusk else "day"
+
+
+def _amount(waiting: Waiting) -> str:
+    at_least = "at least " if waiting.capped else ""
+    entries = at_least + count(waiting.entries, "entry")
+    if waiting.visits == 0:
+        return entries
+    return f"{entries} = {at_least}{count(waiting.visits, 'visit')}"
+
+
+def status(
+    environment: Environment, looks: Sequence[Look], server: Server | None, slash: str
+) -> tuple[Markup, list[Block]]:
+    """Draw the whole environment in a few lines."""
+    first = headline(environment, looks[0])[0] if len(looks) == 1 else summary(environment, looks)
+    fields = [(look.instrument, mark("{}", _short(environment, look))) for look in looks]
+    if server is not None:
+        fields.append(
+            (
+                "Redis",
+                mark(
+                    "{} {}, answers in {}, up {}",
+                    server.product,
+                    server.version,
+                    quick(server.answered_in),
+                    duration(server.up_for),
+                ),
+            )
+        )
+    at = looks[0].at
+    return first, [
+        section(first, fields),
+        section(
+            mark(
+                "Type {} for everything. New here? {}",
+                code(f"{slash} help"),
+                code(f"{slash} help start"),
+            )
+        ),
+        context(mark("{} UTC · {}", clock(at, seconds=True), sky(environment, at))),
+    ]
+
+
+def _short(environment: Environment, look: Look) -> str:
+    verdict = look.verdict(environment.stalled_after)
+    line = _claim(look, verdict)
+    announced = _last_announced(look)
+    if announced is not None:
+        line += f", last visit {rough(look.at - announced)} ago"
+    return line
