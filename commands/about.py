@@ -1,0 +1,45 @@
+"""`about`: which bot this is, since when it runs, and what it looks after."""
+
+from bot.command import Call, Place, Purpose, Read, Reply, Right
+from bot.render.blocks import Markup, context, join, link, mark, section
+from bot.render.words import clock, duration
+
+
+async def run(call: Call) -> Reply:
+    """Describe this process."""
+    deployment = call.deployment
+    first = mark(
+        "*prompt-redis-bot {}, up for {}.*",
+        deployment.version,
+        duration(call.now - deployment.started),
+    )
+    blocks = [section(first, [_place(place) for place in deployment.places])]
+    links = [
+        link(url, name)
+        for name in sorted(call.environment.links)
+        if (url := call.environment.link(name, call.environment.instruments[0])) is not None
+    ]
+    if links:
+        blocks.append(section(mark("Links: {}", join(", ", links))))
+    started = clock(deployment.started, now=call.now)
+    blocks.append(context(mark("{} UTC · started {} UTC", clock(call.now, seconds=True), started)))
+    return Reply(blocks, first, call.reading_buttons)
+
+
+def _place(place: Place) -> tuple[str, Markup]:
+    environment = place.environment
+    return environment.label, mark(
+        "{} in {}", ", ".join(environment.instruments), Markup(place.channel)
+    )
+
+
+COMMANDS = (
+    Read(
+        name="about",
+        usage="",
+        summary="version, uptime, environments, links",
+        purpose=Purpose.LEARN,
+        right=Right.ANYBODY,
+        run=run,
+    ),
+)
