@@ -1,0 +1,81 @@
+"""The only place that sleeps: calls every service's tick, and tells whether the calls still come.
+
+A tick that raises is logged and called again at its next turn; one bad item stops no loop. Only a
+`FatalError` ends the process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.domain.errors import FatalError
+
+_log = structlog.get_logger()
+
+GRACE = timedelta(seconds=30)
+"""How much later than planned a turn may end before the loop counts as stuck."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A service's tick, and how often it is called."""
+
+    name: str
+    every: timedelta
+    tick: Callable[[datetime], Awaitable[None]]
+
+
+class Loops:
+    """Calls ticks until told to stop.
+
+    Parameters
+    ----------
+    beats
+        What to call.
+    clock
+        Gives the time in UTC.
+    """
+
+    def __init__(self, beats: Sequence[Beat], *, clock: Callable[[], datetime]) -> None:
+        self._beats = beats
+        self._clock = clock
+        self._turned = {beat.name: clock() for beat in beats}
+
+    def stuck(self, now: datetime) -> list[str]:
+        """Name the loops whose turn is overdue."""
+        return [
+            beat.name for beat in self._beats if now - self._turned[beat.name] > beat.every + GRACE
+        ]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Call every tick until `stop` is set.
+
+        Raises
+        ------
+        FatalError
+            If a tick raised it.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for beat in self._beats:
+                    group.create_task(self._run(beat, stop), name=f"loop {beat.name}")
+        except* FatalError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _run(self, beat: Beat, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await beat.tick(self._clock())
+            except FatalError:
+                raise
+            except Exception:  # noqa: BLE001 -- a loop survives one bad item, and says so
+                _log.exception("a tick failed", loop=beat.name)
+            self._turned[beat.name] = self._clock()
+            try:
+                async with asyncio.timeout(beat.every.total_seconds()):
+                    await stop.wait()
+            except TimeoutError:
+                continue

@@ -1,0 +1,87 @@
+"""Which channel speaks for which environment.
+
+Channels are known by ID. A name from the configuration is looked up among the channels that the
+bot is in; one that is not found is looked for again when somebody types where nothing is known.
+"""
+
+import re
+from collections.abc import Mapping
+
+import structlog
+
+from bot.render.blocks import Markup, mark
+from bot.slack.web import SlackRefused, Web
+
+_log = structlog.get_logger()
+
+_ID = re.compile(r"[CG][A-Z0-9]{6,}")
+RETRY_SECONDS = 30.0
+
+
+class Channels:
+    """Finds the environment of a channel.
+
+    Parameters
+    ----------
+    web
+        Lists the channels that the bot is in.
+    wanted
+        Channel name or ID by environment.
+    """
+
+    def __init__(self, web: Web, wanted: Mapping[str, str]) -> None:
+        self._web = web
+        self._wanted = dict(wanted)
+        self._environments = {
+            channel: environment
+            for environment, channel in wanted.items()
+            if _ID.fullmatch(channel)
+        }
+        self._looked = -RETRY_SECONDS
+
+    async def resolve(self) -> None:
+        """Look up the names that are not known yet."""
+        if not self.unknown:
+            return
+        try:
+            ids = {name: id_ async for id_, name in self._web.channels()}
+        except SlackRefused as error:
+            _log.error("Slack does not tell which channels the bot is in", code=error.code)
+            return
+        for environment, name in self.unknown.items():
+            if name in ids:
+                self._environments[ids[name]] = environment
+            else:
+                _log.error(
+                    "no such channel, or the bot is not in it; invite it there",
+                    channel=name,
+                    environment=environment,
+                )
+
+    @property
+    def unknown(self) -> dict[str, str]:
+        """Channel name by environment, of those that were not found."""
+        known = set(self._environments.values())
+        return {name: channel for name, channel in self._wanted.items() if name not in known}
+
+    async def environment(self, channel: str, now: float) -> str | None:
+        """Find the environment of a channel; None where there is none.
+
+        Parameters
+        ----------
+        channel
+            ID.
+        now
+            Seconds on any steady clock: lost names are looked for at most every 30 s.
+        """
+        if channel not in self._environments and now - self._looked >= RETRY_SECONDS:
+            self._looked = now
+            await self.resolve()
+        return self._environments.get(channel)
+
+    def mention(self, environment: str) -> Markup:
+        """Name the environment's channel, as a link where its ID is known."""
+        for channel, name in self._environments.items():
+            if name == environment:
+                return mark("<#{}>", channel)
+        return mark("#{}", self._wanted[environment])

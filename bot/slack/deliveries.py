@@ -1,0 +1,106 @@
+"""What Slack delivers, read into values: slash commands, clicks, submitted forms.
+
+Pure, so that nothing here can fail before Slack has its acknowledgement.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.command import SHARE, Person, Registry
+from bot.grammar import Grammar
+from bot.render.blocks import ACTION_PREFIX
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One slash command, click or form, as the line that it amounts to.
+
+    Parameters
+    ----------
+    line
+        What was typed, or would have been.
+    channel
+        ID of the channel it came from.
+    response_url
+        Where a private answer goes; None for a form.
+    replaces
+        True if the answer takes the place of the message that was clicked.
+    """
+
+    line: str
+    person: Person
+    channel: str
+    response_url: str | None = None
+    replaces: bool = False
+
+
+def trigger(body: Mapping[str, Any]) -> str | None:
+    """Give the ID that every copy of one delivery shares."""
+    found = body.get("trigger_id")
+    return found if isinstance(found, str) else None
+
+
+def from_slash(body: Mapping[str, Any]) -> Delivery:
+    """Read a slash command."""
+    return Delivery(
+        line=str(body.get("text") or ""),
+        person=Person(body["user_id"], str(body.get("user_name") or body["user_id"])),
+        channel=body["channel_id"],
+        response_url=body.get("response_url"),
+    )
+
+
+def from_button(body: Mapping[str, Any], registry: Registry) -> Delivery:
+    """Read a click: the action ID names the subcommand, the value holds its arguments."""
+    action = body["actions"][0]
+    name, _, word = action["action_id"].removeprefix(ACTION_PREFIX).partition(":")
+    words = [_spaced(name, registry), str(action.get("value") or "")]
+    if word == SHARE:
+        words.append(SHARE)
+    made_by = str(action.get("block_id") or "")
+    return Delivery(
+        line=" ".join(words).strip(),
+        person=_person(body),
+        channel=body["channel"]["id"],
+        response_url=body.get("response_url"),
+        replaces=word != SHARE and made_by == f"{ACTION_PREFIX}{name}",
+    )
+
+
+def from_form(body: Mapping[str, Any], registry: Registry) -> Delivery:
+    """Read a submitted form: the callback ID names the subcommand, the fields its arguments.
+
+    The channel in which the form was opened travels in `private_metadata`.
+    """
+    view = body["view"]
+    name = _spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry)
+    values = {
+        action_id: _value(state)
+        for fields in view["state"]["values"].values()
+        for action_id, state in fields.items()
+    }
+    command, _ = registry.find(name)
+    typed = Grammar(command.usage, command.usage_line).line(values)
+    return Delivery(f"{name} {typed}".strip(), _person(body), view["private_metadata"])
+
+
+def _spaced(name: str, registry: Registry) -> str:
+    """Give a two-word name its space back."""
+    spaced = name.replace("-", " ")
+    return spaced if any(spaced == command.name for command in registry) else name
+
+
+def _person(body: Mapping[str, Any]) -> Person:
+    user = body["user"]
+    return Person(user["id"], str(user.get("name") or user.get("username") or user["id"]))
+
+
+def _value(state: Mapping[str, Any]) -> str:
+    """Give what a field holds, whatever kind of field it is."""
+    if state.get("selected_option"):
+        return str(state["selected_option"]["value"])
+    if state.get("selected_options"):
+        return " ".join(option["value"] for option in state["selected_options"])
+    found = state.get("value") or state.get("selected_date") or state.get("selected_time")
+    return str(found or "")

@@ -1,0 +1,173 @@
+"""Socket Mode: two connections, so that a reconnect of one loses nothing.
+
+The library reconnects by itself; this module keeps it from hammering Slack while it does, gives
+every attempt a fresh URL, and tells when nothing has been connected for too long.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from time import time
+from typing import Any
+
+import structlog
+from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+
+from bot.domain.errors import FatalError
+from bot.slack.network import Proxy
+from bot.slack.web import Web
+
+_log = structlog.get_logger()
+
+CONNECTIONS = 2
+PING_SECONDS = 5
+HANDSHAKE_SECONDS = 10
+LONG_LIVED = 30.0
+"""Seconds; a connection that was replaced sooner counts as a failed one."""
+LONGEST_PAUSE = 30.0
+PATIENCE = timedelta(minutes=3)
+"""Time without any connection after which the process is better started anew."""
+
+
+class Sockets:
+    """Connects a Bolt app to Slack.
+
+    Parameters
+    ----------
+    app
+        Gets what Slack delivers.
+    web
+        Issues URLs.
+    app_token
+        App-level token.
+    proxy
+        Decides the way.
+    connected
+        Is told the number of open connections whenever it is looked at.
+    """
+
+    def __init__(
+        self,
+        app: AsyncApp,
+        web: Web,
+        app_token: str,
+        proxy: Proxy,
+        *,
+        connected: Callable[[int], None],
+    ) -> None:
+        self._app = app
+        self._web = web
+        self._token = app_token
+        self._proxy = proxy
+        self._connected = connected
+        self._clients: list[_Client] = []
+        self._connected_at: datetime | None = None
+
+    async def connect(self) -> None:
+        """Connect.
+
+        Raises
+        ------
+        FatalError
+            If Slack refuses the token, or cannot be reached.
+        """
+        # The library would try a bad token for ever, without a word.
+        url = await self._web.open_connection(self._token)
+        self._clients = [_Client(self._web, self._token, self._proxy) for _ in range(CONNECTIONS)]
+        self._clients[0].wss_uri = url
+        for client in self._clients:
+            client.socket_mode_request_listeners.append(self._handle)
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                await asyncio.gather(*(client.connect() for client in self._clients))  # type: ignore[no-untyped-call]
+        except TimeoutError as error:
+            raise FatalError(
+                "Slack gives an address for Socket Mode, but no WebSocket connection opens there. "
+                "Check that the proxy lets wss:// through."
+            ) from error
+
+    async def aclose(self) -> None:
+        """Disconnect; what Slack delivers from now on goes to another replica or is lost."""
+        for client in self._clients:
+            await client.close()  # type: ignore[no-untyped-call]
+        self._connected(0)
+
+    async def count(self) -> int:
+        """Count the open connections."""
+        open_ones = [await client.is_connected() for client in self._clients]
+        return sum(open_ones)
+
+    async def tick(self, now: datetime) -> None:
+        """Watch over the connections.
+
+        Raises
+        ------
+        FatalError
+            If none has been open for three minutes.
+        """
+        count = await self.count()
+        self._connected(count)
+        if count or self._connected_at is None:
+            self._connected_at = now
+        elif now - self._connected_at > PATIENCE:
+            raise FatalError(
+                f"No connection to Slack for {PATIENCE.seconds // 60} min, although the library "
+                "kept trying. The process ends so that it is started anew."
+            )
+
+    async def _handle(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        started = time()
+        response = await run_async_bolt_app(self._app, request)
+        await send_async_response(client, request, response, started)
+
+
+class _Client(SocketModeClient):
+    """The library's client, with patience between reconnects."""
+
+    def __init__(self, web: Web, app_token: str, proxy: Proxy) -> None:
+        super().__init__(app_token=app_token, web_client=web.anonymous, ping_interval=PING_SECONDS)
+        self._web = web
+        self._opened = 0.0
+        self._short_lived = 0
+        session: Any = _Dialler(self, self.aiohttp_client_session, proxy)
+        self.aiohttp_client_session = session
+
+    async def issue_new_wss_url(self) -> str:
+        # After too_many_websockets the library asks again at once, hundreds of times a second.
+        loop = asyncio.get_running_loop()
+        self._short_lived = self._short_lived + 1 if loop.time() - self._opened < LONG_LIVED else 0
+        if self._short_lived > 1:
+            pause = min(2.0 ** (self._short_lived - 2), LONGEST_PAUSE)
+            pause *= 0.75 + secrets.randbelow(50) / 100
+            _log.warning("reconnecting to Slack after a pause", seconds=round(pause, 1))
+            await asyncio.sleep(pause)
+        self._opened = loop.time()
+        return await self._web.reopen_connection(self.app_token)
+
+
+class _Dialler:
+    """Stands where the library expects its session, and opens WebSockets our way."""
+
+    def __init__(self, client: SocketModeClient, session: Any, proxy: Proxy) -> None:
+        self._client = client
+        self._session = session
+        self._proxy = proxy
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._session.closed)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def ws_connect(self, url: str, **settings: Any) -> Any:
+        # A URL is good for one attempt; the library would try a dead one for ever.
+        self._client.wss_uri = None
+        settings["proxy"] = self._proxy.for_url(url)
+        async with asyncio.timeout(HANDSHAKE_SECONDS):
+            return await self._session.ws_connect(url, **settings)

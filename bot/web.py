@@ -1,0 +1,81 @@
+"""What the process answers over HTTP: is it alive, is it ready, its figures."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from bot.domain.errors import FatalError
+
+Check = Callable[[], Awaitable[list[str]]]
+"""Gives what is wrong, in a few words each; nothing if all is well."""
+
+
+class Web:
+    """Serves /livez, /readyz and /metrics.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen; port 0 takes any free one.
+    livez, readyz
+        What is wrong with the process, and what keeps it from its work.
+    metrics
+        Writes the figures.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        livez: Check,
+        readyz: Check,
+        metrics: Callable[[], Awaitable[bytes]],
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._metrics = metrics
+        self._app = web.Application()
+        self._app.router.add_get("/livez", self._answer(livez))
+        self._app.router.add_get("/readyz", self._answer(readyz))
+        self._app.router.add_get("/metrics", self._figures)
+        self._runner = web.AppRunner(self._app, access_log=None)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises
+        ------
+        FatalError
+            If the port is taken, or there is no such address.
+        """
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            raise FatalError(
+                f"Cannot listen on {self._host}:{self._port} ({error.strerror}). "
+                "Choose another http.host or http.port."
+            ) from error
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    def _answer(self, check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handler(_: web.Request) -> web.Response:
+            wrong = await check()
+            return web.Response(text="\n".join(wrong) or "ok", status=503 if wrong else 200)
+
+        return handler
+
+    async def _figures(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=await self._metrics(),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
