@@ -1,0 +1,82 @@
+"""The command line."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from bot import __version__, logs
+
+INVALID = 2
+
+
+@click.group()
+@click.version_option(__version__)
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    envvar="PROMPT_REDIS_BOT_CONFIG",
+    help="The configuration file; PROMPT_REDIS_BOT_CONFIG says the same.",
+)
+@click.pass_context
+def main(context: click.Context, path: Path | None) -> None:
+    """Look after Prompt Redis from Slack."""
+    context.obj = path
+
+
+@main.command()
+@click.pass_obj
+def run(path: Path | None) -> None:
+    """Connect to Slack and serve until SIGTERM."""
+    if path is None:
+        click.echo("Give --config FILE, or set PROMPT_REDIS_BOT_CONFIG.", err=True)
+        sys.exit(INVALID)
+    logs.configure()
+    sys.exit(asyncio.run(_until_signal(path)))
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Of the page; the next free one.")
+@click.option("--script", help='Act by the clock: "stall@30,recover@90", seconds after the start.')
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path(".demo"),
+    show_default=True,
+    help="Where the local Slack and the demo's data are kept.",
+)
+def demo(port: int, script: str | None, folder: Path) -> None:
+    """Run the whole bot on this machine, without accounts."""
+    # The demo's servers are not installed elsewhere.
+    from bot.demo import session  # noqa: PLC0415
+    from bot.process import serve  # noqa: PLC0415
+
+    logs.configure()
+    sys.exit(asyncio.run(session.run(serve, folder=folder, port=port, script=script)))
+
+
+@main.command("config-schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    from bot import config  # noqa: PLC0415
+
+    click.echo(json.dumps(config.json_schema(), indent=2))
+
+
+async def _until_signal(path: Path) -> int:
+    from bot.process import serve  # noqa: PLC0415 -- half a second that --help need not wait
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return await serve(path, os.environ, stop, asyncio.Event())
+
+
+if __name__ == "__main__":
+    main()

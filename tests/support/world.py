@@ -1,0 +1,159 @@
+"""The bot between a Slack and two Redis servers, as a person and the telescope meet it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from redis.asyncio import Redis
+
+from bot.process import serve
+from tests.support.slack_server import Message, SlackServer
+
+PROD, DEV = "C0PROD0001", "C0DEV00001"
+ELSEWHERE = "C0OTHER001"
+_NAMES = {PROD: "prod", DEV: "dev"}
+
+
+@dataclass
+class World:
+    """Everything around the bot."""
+
+    slack: SlackServer
+    redis: Mapping[str, Redis]
+    urls: dict[str, str]
+    folder: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def configuration(self) -> Path:
+        """Write the configuration file."""
+        tree: dict[str, Any] = {
+            "environments": {
+                "prod": {
+                    "channel": "lsstcam-prompt-processing",
+                    "instruments": ["lsstcam"],
+                    "redis": {"url": self.urls[PROD]},
+                    "expiration": "3600s",
+                    "approval": {"self_approval": True},
+                },
+                "dev": {
+                    "channel": "dm-prompt-processing",
+                    "instruments": ["hsc", "latiss", "lsstcam"],
+                    "redis": {"url": self.urls[DEV]},
+                    "approval": {"self_approval": True},
+                },
+            },
+            "http": {"host": "127.0.0.1", "port": 0},
+        }
+        _merge(tree, self.settings)
+        path = self.folder / "bot.yaml"
+        path.write_text(yaml.safe_dump(tree, sort_keys=False), "utf-8")
+        return path
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What the bot finds in its environment."""
+        return {
+            "SLACK_BOT_TOKEN": self.slack.bot_token,
+            "SLACK_APP_TOKEN": self.slack.app_token,
+            "SLACK_SIGNING_SECRET": self.slack.signing_secret,
+            "SLACK_API_URL": self.slack.api_url,
+            **self.environ,
+        }
+
+    @asynccontextmanager
+    async def bot(self) -> AsyncIterator[None]:
+        """Run the bot; it must end well."""
+        stop, ready = asyncio.Event(), asyncio.Event()
+        running = asyncio.create_task(serve(self.configuration(), self.secrets, stop, ready))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({running, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        assert ready.is_set(), "the bot did not start"
+        try:
+            yield
+        finally:
+            stop.set()
+            async with asyncio.timeout(20):
+                assert await running == 0
+
+    async def type(self, text: str, channel: str = PROD, user: str = "U0ANA") -> Message:
+        """Type a command, and wait for the answer."""
+        delivery = await self.slack.command(text, channel=channel, user=user)
+        return await delivery.reply()
+
+    async def click(self, message: Message, button: str, user: str = "U0ANA") -> Message:
+        """Click a button, and wait for the answer: a new message, or this one changed."""
+        before = len(message.revisions)
+        delivery = await self.slack.click(message, button, user=user)
+        return await self.slack.until(
+            lambda: (
+                message if len(message.revisions) > before else next(iter(delivery.replies), None)
+            )
+        )
+
+    async def group(self, channel: str = PROD, instrument: str = "lsstcam") -> None:
+        """Create an instrument's stream and group."""
+        await self.redis[channel].xgroup_create(
+            f"instrument:{instrument}", f"{instrument}_consumer_group", "$", mkstream=True
+        )
+
+    async def announce(
+        self,
+        visits: int = 1,
+        *,
+        detectors: int = 3,
+        ago: float = 0,
+        channel: str = PROD,
+        instrument: str = "lsstcam",
+    ) -> list[str]:
+        """Add visits as the fan-out does, the first of them `ago` seconds old."""
+        redis = self.redis[channel]
+        first = time.time() - ago
+        ids: list[str] = []
+        for visit in range(visits):
+            for detector in range(detectors):
+                fields: Any = {
+                    "instrument": "LSSTCam",
+                    "groupId": f"2026-11-24T05:27:{visit:02}.118",
+                    "survey": "BLOCK-430",
+                    "private_sndStamp": str(first + 37),
+                    "detector": str(detector),
+                }
+                entry_id = f"{int(first * 1000)}-*" if ago else "*"
+                ids.append(str(await redis.xadd(f"instrument:{instrument}", fields, entry_id)))
+        return ids
+
+    async def read(
+        self,
+        count: int,
+        *,
+        confirm: bool = True,
+        channel: str = PROD,
+        instrument: str = "lsstcam",
+        consumer: str = "3f0c91ab-worker",
+    ) -> None:
+        """Read entries as workers do."""
+        redis = self.redis[channel]
+        key, group = f"instrument:{instrument}", f"{instrument}_consumer_group"
+        answer: Any = await redis.xreadgroup(group, consumer, {key: ">"}, count=count)
+        for _, entries in answer:
+            if confirm:
+                await redis.xack(key, group, *(entry_id for entry_id, _ in entries))
+
+
+def shown(message: Message) -> str:
+    """Everything that a message shows, blocks included."""
+    return message.all_text
+
+
+def _merge(tree: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = value

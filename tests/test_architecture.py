@@ -1,0 +1,53 @@
+"""What the layout promises."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import commands
+from tests.support.world import World, shown
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*(ROOT / "bot").rglob("*.py"), *(ROOT / "commands").glob("*.py")])
+
+GREET = '''
+"""`greet`: made up by a test."""
+
+from bot.command import Call, Purpose, Read, Reply, Right
+from bot.render.blocks import mark, section
+
+
+async def run(call: Call) -> Reply:
+    text = mark("Good night, {}.", call.environment.label)
+    return Reply([section(text)], text)
+
+
+COMMANDS = (Read("greet", "", "says good night", Purpose.LOOK, Right.ANYBODY, run),)
+'''
+
+
+async def test_a_new_subcommand_is_one_new_file(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "greet.py").write_text(GREET, "utf-8")
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    try:
+        async with world.bot():
+            assert (await world.type("greet")).text == "Good night, PROD."
+            assert "says good night" in shown(await world.type("help"))
+    finally:
+        sys.modules.pop("commands.greet", None)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_holds_one_idea(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text)), "a module says what it is for"
+
+
+def test_no_room_is_called_after_nothing() -> None:
+    names = {path.stem for path in SOURCES}
+    assert not names & {"utils", "helpers", "common", "core", "manager"}
