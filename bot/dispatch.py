@@ -14,12 +14,11 @@ from time import perf_counter
 import structlog
 
 from bot.command import SHARE, Call, Deployment, Person, Read, Registry, Reply
-from bot.domain.environments import Environment
-from bot.domain.errors import RedisForbidden, RedisUnreachable, UserError
+from bot.domain.errors import RedisForbidden, RedisUnreachable, SameRedis, UserError
 from bot.metrics import Metrics
 from bot.render import errors
 from bot.render.blocks import Block, Markup
-from bot.services.streams import Streams
+from bot.services.rooms import Room
 
 _log = structlog.get_logger()
 
@@ -55,14 +54,6 @@ class Answer:
     shared: bool = False
 
 
-@dataclass(frozen=True)
-class Room:
-    """What the commands of one environment work with."""
-
-    environment: Environment
-    streams: Streams
-
-
 class Dispatcher:
     """Answers lines.
 
@@ -76,6 +67,8 @@ class Dispatcher:
         What is the same for every call.
     metrics
         Counts commands.
+    allow
+        Raises `SameRedis` for an environment that is refused.
     clock
         Gives the time in UTC.
     limit
@@ -89,6 +82,7 @@ class Dispatcher:
         deployment: Deployment,
         metrics: Metrics,
         *,
+        allow: Callable[[str], None],
         clock: Callable[[], datetime],
         limit: timedelta,
     ) -> None:
@@ -96,6 +90,7 @@ class Dispatcher:
         self._rooms = rooms
         self._deployment = deployment
         self._metrics = metrics
+        self._allow = allow
         self._clock = clock
         self._limit = limit.total_seconds()
 
@@ -114,6 +109,8 @@ class Dispatcher:
                         answer, outcome = await self._run(command, rest, line), "ok"
             except UserError as error:
                 answer, outcome = self._mistake(error), "refused"
+            except SameRedis as error:
+                answer, outcome = _answer(*errors.same_redis(error)), "refused"
             except RedisUnreachable as error:
                 environment = self._rooms[line.environment].environment
                 answer, outcome = _answer(*errors.unreachable(error, environment)), "unreachable"
@@ -143,6 +140,7 @@ class Dispatcher:
         shared = bool(words) and words[-1].lower() == SHARE
         if shared:
             rest = rest[: -len(SHARE)]
+        self._allow(line.environment)
         room = self._rooms[line.environment]
         reply = await command.run(
             Call(

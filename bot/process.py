@@ -9,7 +9,9 @@ import pkgutil
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from time import time
 
 import click
 import structlog
@@ -18,15 +20,20 @@ import commands
 from bot import __version__, config
 from bot.clients.prompt_redis import PromptRedis
 from bot.command import Deployment, Place, Registry
-from bot.dispatch import Dispatcher, Room
+from bot.dispatch import Dispatcher
 from bot.domain.environments import Environment
-from bot.domain.errors import FatalError
+from bot.domain.errors import FatalError, SameRedis
 from bot.domain.night import Site
 from bot.loops import Beat, Loops
 from bot.metrics import Metrics
+from bot.render import errors
+from bot.render.blocks import message
+from bot.services.identities import Identities
+from bot.services.rooms import Room
 from bot.services.streams import Streams
 from bot.slack.app import SlackApp
 from bot.slack.channels import Channels
+from bot.slack.http import Events
 from bot.slack.network import Proxy
 from bot.slack.sockets import Sockets
 from bot.slack.tasks import Tasks
@@ -39,6 +46,7 @@ COMMAND_LIMIT = timedelta(seconds=60)
 DRAIN_SECONDS = 20.0
 """Kubernetes kills after 30 s; the rest is for closing connections."""
 WATCH_SLACK_EVERY = timedelta(seconds=5)
+COMPARE_SERVERS_EVERY = timedelta(minutes=1)
 FATAL, INVALID = 1, 2
 
 
@@ -67,12 +75,11 @@ async def serve(
     try:
         settings = config.load(path, environ)
         secrets = config.load_secrets(settings, environ)
+        async with AsyncExitStack() as stack:
+            await _serve(settings, secrets, Proxy(environ), stack, (stop, ready))
     except config.ConfigurationError as error:
         click.echo(str(error), err=True)
         return INVALID
-    try:
-        async with AsyncExitStack() as stack:
-            await _serve(settings, secrets, Proxy(environ), stack, (stop, ready))
     except FatalError as error:
         click.echo(str(error), err=True)
         return FATAL
@@ -99,7 +106,10 @@ async def _serve(
     if identity.missing_scopes:
         _log.warning("the Slack app lacks scopes", missing=sorted(identity.missing_scopes))
     channels = Channels(slack, {name: one.channel for name, one in settings.environments.items()})
-    await channels.resolve()
+    identities = Identities(rooms, partial(_refuse, slack, channels))
+    _, shared = await asyncio.gather(channels.resolve(), identities.look())
+    if shared:
+        raise config.ConfigurationError([str(error) for error in shared])
 
     registry = find_commands()
     places = (Place(room.environment, channels.mention(name)) for name, room in rooms.items())
@@ -110,23 +120,39 @@ async def _serve(
         identity=identity,
         channels=channels,
         dispatcher=Dispatcher(
-            registry, rooms, deployment, metrics, clock=_now, limit=COMMAND_LIMIT
+            registry,
+            rooms,
+            deployment,
+            metrics,
+            allow=identities.check,
+            clock=_now,
+            limit=COMMAND_LIMIT,
         ),
         registry=registry,
         tasks=tasks,
         labels={name: room.environment.label for name, room in rooms.items()},
     )
-    app_token = secrets.slack_app_token.get_secret_value() if secrets.slack_app_token else ""
-    sockets = Sockets(app.bolt, slack, app_token, proxy, connected=metrics.slack_connections)
-    loops = Loops([Beat("slack", WATCH_SLACK_EVERY, sockets.tick)], clock=_now)
+    sockets, requests = None, None
+    if secrets.slack_app_token is not None and settings.slack.mode == "socket":
+        app_token = secrets.slack_app_token.get_secret_value()
+        sockets = Sockets(app.bolt, slack, app_token, proxy, connected=metrics.slack_connections)
+    elif secrets.slack_signing_secret is not None:
+        requests = Events(app.bolt, secrets.slack_signing_secret.get_secret_value(), clock=time)
+    loops = Loops(
+        [
+            Beat("identities", COMPARE_SERVERS_EVERY, identities.tick),
+            *([Beat("slack", WATCH_SLACK_EVERY, sockets.tick)] if sockets else []),
+        ],
+        clock=_now,
+    )
 
     async def livez() -> list[str]:
         return [f"loop {name} is stuck" for name in loops.stuck(_now())]
 
     async def readyz() -> list[str]:
-        if stop.is_set():
-            return ["stopping"]
-        return [] if await sockets.count() else ["not connected to Slack"]
+        if stop.is_set() or not ready.is_set():
+            return ["stopping" if stop.is_set() else "starting"]
+        return ["not connected to Slack"] if sockets and not await sockets.count() else []
 
     async def figures() -> bytes:
         # Looked at when asked for, so that no figure is older than its scrape.
@@ -134,18 +160,33 @@ async def _serve(
         await asyncio.gather(*looks)
         return metrics.text()
 
-    web = Web(settings.http.host, settings.http.port, livez=livez, readyz=readyz, metrics=figures)
+    web = Web(
+        settings.http.host,
+        settings.http.port,
+        livez=livez,
+        readyz=readyz,
+        metrics=figures,
+        events=requests,
+    )
+    # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
     stack.push_async_callback(web.aclose)
-    await web.start()
-
-    # Ended in this order: nothing new is taken, what runs is finished, then sessions close.
     stack.push_async_callback(tasks.drain, DRAIN_SECONDS)
-    stack.push_async_callback(sockets.aclose)
-    await sockets.connect()
+    await web.start()
+    if sockets is not None:
+        stack.push_async_callback(sockets.aclose)
+        await sockets.connect()
     _log.info("ready", version=__version__, environments=list(rooms), port=web.port)
     ready.set()
     await loops.run(stop)
     _log.info("stopping")
+
+
+async def _refuse(slack: SlackWeb, channels: Channels, environment: str, error: SameRedis) -> None:
+    """Tell a channel that its environment is refused from now on."""
+    text, blocks = errors.same_redis(error)
+    channel = channels.id_of(environment)
+    if channel is not None:
+        await slack.post(channel, message(text, blocks))
 
 
 def find_commands() -> Registry:

@@ -1,10 +1,16 @@
-"""What the process answers over HTTP: is it alive, is it ready, its figures."""
+"""What the process answers over HTTP: is it alive, is it ready, its figures.
+
+In HTTP mode Slack's deliveries come here too.
+"""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from bot.domain.errors import FatalError
+
+LARGEST_BODY = 2**20
+"""Bytes; Slack's largest form is a tenth of it."""
 
 Check = Callable[[], Awaitable[list[str]]]
 """Gives what is wrong, in a few words each; nothing if all is well."""
@@ -21,6 +27,8 @@ class Web:
         What is wrong with the process, and what keeps it from its work.
     metrics
         Writes the figures.
+    events
+        Takes what Slack posts; None in Socket Mode.
     """
 
     def __init__(
@@ -31,14 +39,17 @@ class Web:
         livez: Check,
         readyz: Check,
         metrics: Callable[[], Awaitable[bytes]],
+        events: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._metrics = metrics
-        self._app = web.Application()
+        self._app = web.Application(client_max_size=LARGEST_BODY)
         self._app.router.add_get("/livez", self._answer(livez))
         self._app.router.add_get("/readyz", self._answer(readyz))
         self._app.router.add_get("/metrics", self._figures)
+        if events is not None:
+            self._app.router.add_post("/slack/events", events)
         self._runner = web.AppRunner(self._app, access_log=None)
 
     @property

@@ -3,6 +3,7 @@
 BotError
 ├── FatalError            the process cannot go on; the text is its last sentence
 ├── UserError             what was typed cannot be done; the text is the reply
+├── SameRedis             two environments are configured with one Redis
 └── RedisError            Prompt Redis does not do what was asked of it
     ├── RedisUnreachable  no answer; `kind` says how
     └── RedisForbidden    it answers, and refuses (NOPERM)
@@ -39,6 +40,22 @@ class UserError(BotError):
         self.text = text
         self.usage = usage
         self.suggestion = suggestion
+
+
+class SameRedis(BotError):
+    """Two environments are configured with one Redis: commands of one would change the other.
+
+    Parameters
+    ----------
+    first, second
+        Labels of the environments; the second one is refused.
+    """
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(
+            f"{second} and {first} are configured with one and the same Redis, so {second} is "
+            f"refused. Correct environments.{second.lower()}.redis.url and restart the bot."
+        )
 
 
 class Unreachable(Enum):

@@ -1,7 +1,13 @@
 """What a person reads when something did not work: what is wrong, and what to do."""
 
 from bot.domain.environments import Environment
-from bot.domain.errors import RedisForbidden, RedisUnreachable, Unreachable, UserError
+from bot.domain.errors import (
+    RedisForbidden,
+    RedisUnreachable,
+    SameRedis,
+    Unreachable,
+    UserError,
+)
 from bot.render.blocks import Block, Button, Markup, code, mark, section
 
 _REMEDY = {
@@ -60,6 +66,12 @@ def forbidden(error: RedisForbidden, environment: Environment) -> tuple[Markup, 
         error.address,
     )
     return first, [section(text)]
+
+
+def same_redis(error: SameRedis) -> tuple[Markup, list[Block]]:
+    """Draw an environment that is refused because its Redis is another one's."""
+    first = mark("🔴 *{}*", error)
+    return first, [section(first)]
 
 
 def fault(reference: str) -> tuple[Markup, list[Block]]:

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.environments import Environment
-from bot.domain.errors import RedisUnreachable
+from bot.domain.errors import RedisError, RedisUnreachable
 from bot.domain.streams import (
     Consumers,
     EntryId,
@@ -102,6 +102,13 @@ class Streams:
         if known is None or known[0] != last_delivered:
             known = self._standing[instrument] = (last_delivered, now)
         return known[1]
+
+    async def run_id(self) -> str | None:
+        """Give the identity of the server process; None where it does not tell now."""
+        try:
+            return (await self._redis.server()).run_id or None
+        except RedisError:
+            return None
 
     async def pending(self, instrument: str) -> Pending | None:
         """List what was read and never confirmed; None where stream or group is missing.

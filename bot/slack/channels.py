@@ -79,9 +79,12 @@ class Channels:
             await self.resolve()
         return self._environments.get(channel)
 
+    def id_of(self, environment: str) -> str | None:
+        """Give the ID of the environment's channel; None where it is not known."""
+        known = (channel for channel, name in self._environments.items() if name == environment)
+        return next(known, None)
+
     def mention(self, environment: str) -> Markup:
         """Name the environment's channel, as a link where its ID is known."""
-        for channel, name in self._environments.items():
-            if name == environment:
-                return mark("<#{}>", channel)
-        return mark("#{}", self._wanted[environment])
+        channel = self.id_of(environment)
+        return mark("<#{}>", channel) if channel else mark("#{}", self._wanted[environment])
