@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -33,11 +34,20 @@ def main(context: click.Context, path: Path | None) -> None:
 @click.pass_obj
 def run(path: Path | None) -> None:
     """Connect to Slack and serve until SIGTERM."""
-    if path is None:
-        click.echo("Give --config FILE, or set PROMPT_REDIS_BOT_CONFIG.", err=True)
-        sys.exit(INVALID)
     logs.configure()
-    sys.exit(asyncio.run(_until_signal(path)))
+    sys.exit(asyncio.run(_until_signal(_given(path))))
+
+
+@main.command("check")
+@click.pass_obj
+def preflight(path: Path | None) -> None:
+    """Try everything that a start needs, and say what to do about each failure."""
+    from bot.preflight import check  # noqa: PLC0415 -- as in demo
+
+    logs.configure()
+    # Every failure is a line of the check; a log line beside it would be noise.
+    logging.disable()
+    sys.exit(asyncio.run(check(_given(path), os.environ)))
 
 
 @main.command()
@@ -66,6 +76,13 @@ def config_schema() -> None:
     from bot import config  # noqa: PLC0415
 
     click.echo(json.dumps(config.json_schema(), indent=2))
+
+
+def _given(path: Path | None) -> Path:
+    if path is None:
+        click.echo("Give --config FILE, or set PROMPT_REDIS_BOT_CONFIG.", err=True)
+        sys.exit(INVALID)
+    return path
 
 
 async def _until_signal(path: Path) -> int:

@@ -8,12 +8,12 @@ import hashlib
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.resources import files
 from time import perf_counter
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -24,29 +24,12 @@ from redis.exceptions import (
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError as RedisLibraryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from bot.clients.redis_answers import COUNT_CAP, Access, commands, facts, pending, server
 from bot.domain.errors import RedisForbidden, RedisUnreachable, Unreachable
-from bot.domain.streams import (
-    Consumers,
-    Entry,
-    EntryId,
-    Facts,
-    Group,
-    Loading,
-    NoStream,
-    NotAllowed,
-    OtherKey,
-    Pending,
-    PendingEntry,
-    Server,
-    Stream,
-    Waiting,
-    sent_in_utc,
-)
-
-COUNT_CAP = 5000
-"""Most waiting entries to count. 5000 cost 18 ms of server time, a million 0.6 to 3.7 s."""
+from bot.domain.streams import Consumers, Facts, NotAllowed, Pending, Server
 
 LISTED_PENDING = 10
 TIMEOUT = 1.0
@@ -122,7 +105,7 @@ class PromptRedis:
             answers = await self._run(self._look, calls)
         except RedisForbidden:
             return [NotAllowed()] * len(streams)
-        return [_facts(answer) if isinstance(answer, list) else NotAllowed() for answer in answers]
+        return [facts(answer) if isinstance(answer, list) else NotAllowed() for answer in answers]
 
     async def pending(self, key: str, group: str) -> Pending | None:
         """List what was read and never confirmed; None where stream or group is missing.
@@ -137,26 +120,7 @@ class PromptRedis:
         answer = await self._run_one(self._pending, key, group, str(LISTED_PENDING))
         if len(answer) < 2 or not answer[1]:  # noqa: PLR2004 -- a type alone, or no group
             return None
-        (total, _, newest, consumers), listed = answer[1], answer[2]
-        return Pending(
-            total=total,
-            consumers=tuple(
-                sorted(
-                    ((name, int(count)) for name, count in consumers or ()),
-                    key=lambda each: (-each[1], each[0]),
-                )
-            ),
-            oldest=tuple(
-                PendingEntry(
-                    entry=Entry(EntryId.parse(entry_id), visit, survey, detector),
-                    consumer=consumer,
-                    idle=timedelta(milliseconds=idle),
-                    deliveries=deliveries,
-                )
-                for entry_id, consumer, idle, deliveries, visit, survey, detector in listed
-            ),
-            newest=EntryId.parse(newest) if newest else None,
-        )
+        return pending(*answer[1:])
 
     async def consumers(self, key: str, group: str, idle: timedelta) -> Consumers | None:
         """Count a group's consumer names; None where stream or group is missing.
@@ -202,7 +166,55 @@ class PromptRedis:
                 _, info = await pipeline.execute()
             except BusyLoadingError:
                 info = await self._redis.info()
-            return _server(info, timedelta(seconds=perf_counter() - started))
+            return server(info, timedelta(seconds=perf_counter() - started))
+
+    async def access(self, streams: Sequence[tuple[str, str]]) -> Access:
+        """Find out what the bot's user may do, without doing it.
+
+        Parameters
+        ----------
+        streams
+            Key and group of each stream that it works on.
+
+        Raises
+        ------
+        RedisUnreachable
+            If Redis does not answer.
+        RedisForbidden
+            If the user may not ask.
+        """
+        with self._translated():
+            user = str(await self._redis.acl_whoami())
+            pipeline = self._redis.pipeline(transaction=False)
+            needed = [command for key, group in streams for command in commands(key, group)]
+            for command in needed:
+                pipeline.execute_command("ACL DRYRUN", user, *command)
+            answers = await pipeline.execute(raise_on_error=False)
+        if any(isinstance(answer, Exception) for answer in answers):
+            raise RedisForbidden(self.address)
+        refused = dict.fromkeys(
+            " ".join(command[:2]) if command[0] == "XINFO" else command[0]
+            for command, answer in zip(needed, answers, strict=True)
+            if str(answer) != "OK"
+        )
+        return Access(user, tuple(refused), await self._open_to_all())
+
+    async def _open_to_all(self) -> bool:
+        """Tell whether a client without a name or password may do something."""
+        settings = self._redis.connection_pool.connection_kwargs
+        pool = ConnectionPool(
+            connection_class=self._redis.connection_pool.connection_class,
+            **{**settings, "username": None, "password": None},
+        )
+        nobody = Redis.from_pool(pool)
+        try:
+            await nobody.ping()
+        except RedisLibraryError:
+            return False
+        else:
+            return True
+        finally:
+            await nobody.aclose()
 
     async def _run_one(self, script: _Script, *arguments: str) -> list[Any]:
         (answer,) = await self._run(script, [arguments])
@@ -276,55 +288,3 @@ def _how(error: BaseException) -> Unreachable:
             return Unreachable.TIMED_OUT
         cause = cause.__cause__ or cause.__context__
     return Unreachable.DISCONNECTED
-
-
-def _facts(answer: list[Any]) -> Facts:
-    kind, *rest = answer
-    if kind == "none":
-        return NoStream()
-    if kind != "stream":
-        return OtherKey(kind)
-    length, last_added, newest = rest[:3]
-    group = None
-    if len(rest) > 3:  # noqa: PLR2004 -- the group and what waits for it
-        (last_delivered, pending, consumers, lag), (entries, visits, oldest) = rest[3:]
-        group = Group(
-            waiting=Waiting(entries, visits, entries >= COUNT_CAP, _entry(oldest)),
-            pending=pending,
-            consumers=consumers,
-            last_delivered=EntryId.parse(last_delivered),
-            lag=lag,
-        )
-    return Stream(length, EntryId.parse(last_added), _entry(newest), group)
-
-
-def _entry(answer: list[Any] | None) -> Entry | None:
-    if not answer:
-        return None
-    entry_id, visit, survey, detector, stamp = answer
-    return Entry(EntryId.parse(entry_id), visit, survey, detector, sent_in_utc(stamp))
-
-
-def _server(info: dict[str, Any], answered_in: timedelta) -> Server:
-    loading = None
-    if info.get("loading"):
-        eta = info.get("loading_eta_seconds")
-        loading = Loading(
-            float(info.get("loading_loaded_perc", 0)),
-            timedelta(seconds=float(eta)) if eta is not None else None,
-        )
-    saved = info.get("rdb_last_save_time")
-    return Server(
-        answered_in=answered_in,
-        product=info.get("server_name", "redis"),
-        version=str(info.get("valkey_version", info.get("redis_version", "unknown"))),
-        up_for=timedelta(seconds=info.get("uptime_in_seconds", 0)),
-        memory=info.get("used_memory_rss", 0),
-        memory_limit=info.get("maxmemory") or None,
-        append_only=bool(info.get("aof_enabled")),
-        last_write_ok=info.get("aof_last_write_status", "ok") == "ok",
-        snapshot_ok=info.get("rdb_last_bgsave_status", "ok") == "ok",
-        last_snapshot=datetime.fromtimestamp(saved, UTC) if saved else None,
-        run_id=str(info.get("run_id", "")),
-        loading=loading,
-    )

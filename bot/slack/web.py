@@ -38,12 +38,12 @@ _EVENT_TYPE = "prompt_redis_bot_post"
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the bot is in its workspace."""
+    """Who the bot is in its workspace; scopes are None where Slack does not tell."""
 
     team_id: str
     user_id: str
     bot_id: str
-    missing_scopes: frozenset[str]
+    missing_scopes: frozenset[str] | None
 
 
 class SlackRefused(Exception):
@@ -98,14 +98,13 @@ class Web:
             "SLACK_BOT_TOKEN",
             "It must be the bot token (xoxb-…) from the app's page OAuth & Permissions.",
         )
-        # The header may be missing: then nothing is known, and nothing is complained about.
         header = answer.headers.get("x-oauth-scopes")
-        granted = {scope.strip() for scope in header.split(",")} if header else SCOPES
+        granted = None if header is None else {scope.strip() for scope in header.split(",")}
         return Identity(
             team_id=answer["team_id"],
             user_id=answer["user_id"],
             bot_id=answer.get("bot_id", ""),
-            missing_scopes=SCOPES - granted,
+            missing_scopes=None if granted is None else SCOPES - granted,
         )
 
     async def open_connection(self, app_token: str) -> str:

@@ -1,0 +1,220 @@
+"""`check`: everything that a start needs, tried once, with the remedy for each failure.
+
+One line a check. Nothing is changed anywhere.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import click
+
+from bot import config
+from bot.clients.prompt_redis import PromptRedis
+from bot.domain.errors import FatalError, RedisError, RedisForbidden, RedisUnreachable
+from bot.render.errors import remedy
+from bot.slack.network import Proxy
+from bot.slack.web import Identity, SlackRefused, Web
+
+FAILED, INVALID = 1, 2
+
+
+class Outcome(Enum):
+    """How a check ended; the value is how its line begins."""
+
+    OK = "ok     "
+    INFORMATION = "info   "
+    UNKNOWN = "unknown"
+    FAILED = "FAILED "
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check: what was looked at, what was found, and what to do about it."""
+
+    outcome: Outcome
+    subject: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.outcome.value} {self.subject}: {self.found}"
+        return f"{line} -> {self.remedy}" if self.remedy else line
+
+
+async def check(path: Path, environ: Mapping[str, str]) -> int:
+    """Try everything and print a line for each check.
+
+    Parameters
+    ----------
+    path
+        The configuration file.
+    environ
+        Holds the secrets.
+
+    Returns
+    -------
+    int
+        0 if all is well, 1 if a check failed, 2 if the configuration is invalid.
+    """
+    try:
+        settings = config.load(path, environ)
+        secrets = config.load_secrets(settings, environ)
+    except config.ConfigurationError as error:
+        click.echo(str(error), err=True)
+        return INVALID
+    failed = False
+    async for line in _lines(path, settings, secrets, Proxy(environ)):
+        click.echo(str(line))
+        failed = failed or line.outcome is Outcome.FAILED
+    return FAILED if failed else 0
+
+
+async def _lines(
+    path: Path, settings: config.Settings, secrets: config.Secrets, proxy: Proxy
+) -> AsyncIterator[Line]:
+    names = ", ".join(settings.environments)
+    yield Line(Outcome.OK, "configuration", f"{path} is valid; environments {names}")
+    slack = Web(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
+    try:
+        async for line in _slack(slack, settings, secrets):
+            yield line
+    finally:
+        await slack.aclose()
+    owners: dict[str, str] = {}
+    for name in settings.environments:
+        async for line in _redis(name, settings, secrets, owners):
+            yield line
+
+
+async def _slack(
+    slack: Web, settings: config.Settings, secrets: config.Secrets
+) -> AsyncIterator[Line]:
+    try:
+        identity = await slack.identify()
+    except FatalError as error:
+        yield _failed("Slack bot token", error)
+        return
+    yield Line(Outcome.OK, "Slack bot token", f"belongs to workspace {identity.team_id}")
+    yield _scopes(identity)
+    if settings.slack.mode == "socket" and secrets.slack_app_token is not None:
+        try:
+            await slack.open_connection(secrets.slack_app_token.get_secret_value())
+        except FatalError as error:
+            yield _failed("Slack app token", error)
+        else:
+            yield Line(Outcome.OK, "Slack app token", "Slack opens Socket Mode for it")
+    else:
+        yield Line(
+            Outcome.UNKNOWN,
+            "Slack signing secret",
+            "only a request from Slack can prove it",
+        )
+    async for line in _channels(slack, settings):
+        yield line
+
+
+def _scopes(identity: Identity) -> Line:
+    if identity.missing_scopes is None:
+        return Line(Outcome.UNKNOWN, "Slack scopes", "Slack does not say which the token has")
+    if identity.missing_scopes:
+        return Line(
+            Outcome.FAILED,
+            "Slack scopes",
+            f"{', '.join(sorted(identity.missing_scopes))} missing",
+            "add them on the app's page OAuth & Permissions, then install the app again",
+        )
+    return Line(Outcome.OK, "Slack scopes", "all there")
+
+
+async def _channels(slack: Web, settings: config.Settings) -> AsyncIterator[Line]:
+    wanted = {name: one.channel for name, one in settings.environments.items()}
+    try:
+        joined = {id_: name async for id_, name in slack.channels()}
+    except SlackRefused as error:
+        yield Line(
+            Outcome.FAILED,
+            "Slack channels",
+            f"Slack does not list them ({error.code})",
+            "give the token the scopes channels:read and groups:read",
+        )
+        return
+    for environment, channel in wanted.items():
+        subject = f"channel of {environment}"
+        if channel in joined or channel in joined.values():
+            yield Line(Outcome.OK, subject, f"the bot is in {channel}")
+        else:
+            yield Line(
+                Outcome.FAILED,
+                subject,
+                f"there is no channel {channel}, or the bot is not in it",
+                f"type /invite and the bot's name there, or correct "
+                f"environments.{environment}.channel",
+            )
+
+
+async def _redis(
+    name: str, settings: config.Settings, secrets: config.Secrets, owners: dict[str, str]
+) -> AsyncIterator[Line]:
+    one, names = settings.environments[name], settings.streams
+    password = secrets.redis_passwords.get(name)
+    redis = PromptRedis(one.redis.url, password.get_secret_value() if password else None)
+    subject = f"Redis of {name}"
+    try:
+        server = await redis.server()
+        yield Line(
+            Outcome.OK, subject, f"{redis.address} answers, {server.product} {server.version}"
+        )
+        owner = owners.setdefault(server.run_id, name)
+        if owner != name:
+            yield Line(
+                Outcome.FAILED,
+                subject,
+                f"it is the Redis of {owner} (same run_id)",
+                f"correct environments.{name}.redis.url",
+            )
+        streams = [
+            (names.stream.format(instrument=each), names.group.format(instrument=each))
+            for each in one.instruments
+        ]
+        async for line in _rights(redis, subject, streams):
+            yield line
+    except RedisUnreachable as error:
+        yield Line(Outcome.FAILED, subject, f"{error.address} {error.kind.value}", remedy(error))
+    except RedisError as error:
+        yield Line(Outcome.FAILED, subject, str(error), "add the right to the user's ACL rule")
+    finally:
+        await redis.aclose()
+
+
+async def _rights(
+    redis: PromptRedis, subject: str, streams: list[tuple[str, str]]
+) -> AsyncIterator[Line]:
+    try:
+        access = await redis.access(streams)
+    except RedisForbidden:
+        yield Line(
+            Outcome.UNKNOWN, f"{subject}, rights", "the bot's user may not ask (ACL WHOAMI, DRYRUN)"
+        )
+        return
+    if access.open_to_all:
+        yield Line(
+            Outcome.INFORMATION,
+            subject,
+            "its user `default` has no password: whoever reaches it may do everything",
+        )
+    if access.missing:
+        yield Line(
+            Outcome.FAILED,
+            f"{subject}, rights",
+            f"user {access.user} may not {', '.join(access.missing)}",
+            "add them to the user's ACL rule",
+        )
+    else:
+        yield Line(Outcome.OK, f"{subject}, rights", f"user {access.user} has all it needs")
+
+
+def _failed(subject: str, error: FatalError) -> Line:
+    found, _, remedy = str(error).partition(". ")
+    return Line(Outcome.FAILED, subject, found, remedy)
