@@ -66,7 +66,7 @@ class Unreachable(Enum):
     UNRESOLVED = "has no address: its name cannot be resolved"
     LOADING = "is loading its data"
     PASSWORD = "refuses our password"  # noqa: S105 -- a sentence, not a secret
-    DISK_FULL = "disk is full: workers cannot read either"
+    DISK_FULL = "cannot write, its disk is full: workers cannot read either"
     DISCONNECTED = "cut the connection"
 
 
