@@ -166,7 +166,7 @@ async def _serve(
         livez=livez,
         readyz=readyz,
         metrics=figures,
-        events=requests,
+        events=requests.answer if requests else None,
     )
     # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
     stack.push_async_callback(web.aclose)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from bot.domain.environments import Environment
-from bot.domain.runbook import TOPICS, Chapter, Step, Topic
+from bot.domain.runbook import TOPICS, Chapter, Topic
 from bot.render.blocks import Block, Markup, code, join, link, mark, section
 from bot.render.words import duration
 
@@ -12,7 +12,7 @@ _LINKS = {
     "phalanx": ("application in Phalanx", "https://phalanx.lsst.io/applications/prompt-redis/"),
     "releases": ("releases of the Redis chart", "https://github.com/lsst-sqre/charts/releases"),
     "chart": (
-        "its version in Phalanx",
+        "chart version in Phalanx",
         "https://github.com/lsst-sqre/phalanx/blob/main/applications/prompt-redis/Chart.yaml",
     ),
     "playbook": (
@@ -78,7 +78,11 @@ def page(
     if topic.typed:
         typed = [mark("{}  {}", code(f"{slash} {each.command}"), each.why) for each in topic.typed]
         blocks.append(section(mark("*Type here:*\n{}", join("\n", typed))))
-    blocks += [section(_step(environment, step, places)) for step in topic.steps]
+    inside = False
+    for step in topic.steps:
+        pasted = [_pasted(lines) for lines in step.commands(environment, inside=inside)]
+        blocks.append(section(join("\n", [_prose(step.says, places), *pasted])))
+        inside = inside or bool(step.redis)
     more = list(_more(environment, topic, slash))
     if more:
         blocks.append(section(join("\n", more)))
@@ -97,11 +101,6 @@ def _age(environment: Environment) -> Markup:
         "Entries older than {} are dropped by the workers, so their visits are skipped.",
         duration(environment.expiration),
     )
-
-
-def _step(environment: Environment, step: Step, places: dict[str, Markup]) -> Markup:
-    pasted = [_pasted(lines) for lines in step.commands(environment)]
-    return join("\n", [_prose(step.says, places), *pasted])
 
 
 def _pasted(lines: tuple[str, ...]) -> Markup:

@@ -43,7 +43,7 @@ class Events:
         self._secret = signing_secret.encode()
         self._clock = clock
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; a body over the server's limit is refused with 413."""
         body = await request.read()
         if not self._genuine(request, body):
@@ -53,6 +53,8 @@ class Events:
             if not _well_formed(body):
                 return web.Response(status=400, text="not a delivery")
             answer = await self._app.async_dispatch(await to_bolt_request(request))
+            if answer.status >= 400:  # noqa: PLR2004 -- HTTP's errors: Bolt knows no listener for it
+                return web.Response(status=400, text="not a delivery")
             return await to_aiohttp_response(answer)
         except Exception:  # noqa: BLE001 -- Slack repeats what got a 5xx, and that would not help
             _log.exception("a signed request to /slack/events could not be read")

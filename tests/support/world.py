@@ -73,7 +73,10 @@ class World:
         running = asyncio.create_task(serve(self.configuration(), self.secrets, stop, ready))
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait({running, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
-        assert ready.is_set(), "the bot did not start"
+        waiting.cancel()
+        if not ready.is_set():
+            running.cancel()
+            raise AssertionError(f"the bot did not start: {await running}")
         try:
             yield
         finally:

@@ -1,0 +1,60 @@
+"""`runbook`: the written procedures, with the commands of this channel's environment."""
+
+from bot.command import Call, Purpose, Read, Reply, Right
+from bot.domain.errors import UserError
+from bot.domain.runbook import TOPICS, Topic
+from bot.grammar import did_you_mean, quoted
+from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
+from bot.render.runbook import contents, page
+
+_LIKELIEST = ("not reading", "unreachable", "statistics", "clear")
+
+
+async def run(call: Call) -> Reply:
+    """List the topics, or open one."""
+    name = " ".join(call.arguments.words).lower()
+    slash = call.deployment.slash
+    if not name:
+        text, blocks = contents(call.environment, slash)
+        return Reply(blocks, text, [_opens(each) for each in _LIKELIEST])
+    if name not in TOPICS:
+        raise UserError(
+            # Words are joined by a space, which `quoted` would drop from within one.
+            f"There is no runbook on `{' '.join(map(quoted, name.split()))[:40]}`."
+            + did_you_mean(name, tuple(TOPICS)),
+            usage=call.registry[call.name].usage_line,
+            suggestion=call.name,
+        )
+    topic = TOPICS[name]
+    channel = next(
+        Markup(place.channel)
+        for place in call.deployment.places
+        if place.environment.name == call.environment.name
+    )
+    text, blocks = page(call.environment, topic, channel, slash)
+    return Reply(blocks, text, _buttons(topic))
+
+
+def _opens(name: str) -> Button:
+    return Button(name.capitalize(), "runbook", name, word=name.replace(" ", "-"))
+
+
+def _buttons(topic: Topic) -> list[Button]:
+    own = [Button(each.command.capitalize(), each.command) for each in topic.typed]
+    return [*own[: BUTTONS_IN_MESSAGE - 1], Button("All topics", "runbook")]
+
+
+COMMANDS = (
+    Read(
+        name="runbook",
+        usage="[topic…]",
+        summary="what to do, step by step, with the commands to run by hand",
+        purpose=Purpose.LEARN,
+        right=Right.ANYBODY,
+        run=run,
+        details=(
+            "A topic is one or two words, such as `clear` or `not reading`. It shows the commands "
+            "of this channel's environment: copy them as they are."
+        ),
+    ),
+)

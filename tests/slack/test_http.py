@@ -1,0 +1,165 @@
+"""HTTP mode: what is genuine is answered, what is not is refused without a fuss."""
+
+import io
+import json
+import logging
+import random
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+
+from tests.support.world import PROD, World, shown
+
+
+@pytest.fixture
+async def http(world: World, unused_tcp_port: int) -> AsyncIterator[World]:
+    """The bot in HTTP mode."""
+    world.settings = {"slack": {"mode": "http"}, "http": {"port": unused_tcp_port}}
+    world.slack.request_url = f"http://127.0.0.1:{unused_tcp_port}/slack/events"
+    async with world.bot():
+        yield world
+
+
+async def post(world: World, body: bytes | str, headers: dict[str, str] | None = None) -> int:
+    data = body if isinstance(body, bytes) else body.encode()
+    status, _ = await world.slack.post_raw(data, headers or world.slack.sign(data))
+    return status
+
+
+def slash(world: World, **values: str) -> str:
+    fields = {
+        "team_id": "T1",
+        "channel_id": PROD,
+        "user_id": "U0ANA",
+        "command": "/prompt-redis",
+        "text": "ping",
+        "response_url": world.slack.api_url.replace("/api/", "/hooks/used-up"),
+        "trigger_id": "1.2.3",
+    }
+    return urlencode(fields | values)
+
+
+async def test_commands_buttons_and_forms(http: World) -> None:
+    await http.group()
+    answer = await http.type("stats")
+    assert "PROD lsstcam: healthy" in answer.text
+    await http.announce()
+    again = await http.click(answer, "Refresh")
+    assert "3 entries = 1 visit" in shown(again)
+    form = await http.slack.submit("prompt-redis:ping", {}, user="U0ANA", private_metadata=PROD)
+    assert form.acknowledged
+    await http.slack.until(lambda: http.slack.calls_of("chat.postEphemeral"))
+
+
+async def test_a_replay_is_acknowledged_and_not_run(http: World) -> None:
+    delivery = await http.slack.command("ping", channel=PROD, user="U0ANA")
+    await delivery.reply()
+    again = await http.slack.redeliver(delivery)
+    assert again.acknowledged
+    await http.type("help")
+    assert len(delivery.replies) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Slack-Signature": "v0=0", "X-Slack-Request-Timestamp": "{now}"},
+        {"X-Slack-Signature": "v0=\xff", "X-Slack-Request-Timestamp": "{now}"},
+        {"X-Slack-Signature": "v0=0", "X-Slack-Request-Timestamp": "soon"},
+        {"X-Slack-Signature": "v0=0", "X-Slack-Request-Timestamp": "-1"},
+        {"X-Slack-Signature": "v0=0", "X-Slack-Request-Timestamp": "²"},
+    ],
+)
+async def test_what_slack_did_not_sign_is_401(http: World, headers: dict[str, str]) -> None:
+    stamped = {name: value.format(now=int(time.time())) for name, value in headers.items()}
+    assert await post(http, slash(http), stamped or {"X": "y"}) == 401
+
+
+@pytest.mark.parametrize("age", [301, -301, 10**6])
+async def test_what_is_stale_is_401(http: World, age: int) -> None:
+    body = slash(http).encode()
+    assert await post(http, body, http.slack.sign(body, int(time.time()) - age)) == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe",
+        b"no equals sign",
+        b"payload=",
+        b"payload=%7B",
+        b"payload=[]",
+        b"payload=null",
+        b'payload={"type": "mystery"}',
+        b'payload={"type": "block_actions"}',
+        b'payload={"type": "block_actions", "actions": []}',
+        b'payload={"type": "view_submission", "view": 7}',
+        b"command=/prompt-redis",
+        b'{"type": "event_callback"}',
+        b"payload=" + b"[" * 100_000,
+        b"a=b&" * 2000,
+    ],
+)
+async def test_what_is_malformed_is_400(http: World, body: bytes) -> None:
+    headers = {**http.slack.sign(body), "Content-Type": "application/x-www-form-urlencoded"}
+    assert await post(http, body, headers) == 400
+
+
+@pytest.mark.parametrize("content", ["application/json", "text/plain", "x", "multipart/form-data"])
+async def test_odd_content_types_are_never_a_fault(http: World, content: str) -> None:
+    body = slash(http).encode()
+    status = await post(http, body, {**http.slack.sign(body), "Content-Type": content})
+    assert status < 500
+
+
+async def test_a_large_body_is_413(http: World) -> None:
+    body = b"a=" + b"x" * 2**20
+    async with aiohttp.ClientSession() as client:
+        assert http.slack.request_url is not None
+        answer = await client.post(
+            http.slack.request_url, data=io.BytesIO(body), headers=http.slack.sign(body)
+        )
+    assert answer.status == 413
+
+
+async def test_no_signed_body_is_a_fault(http: World) -> None:
+    chance = random.Random(430)
+    for length in range(0, 300, 5):
+        body = chance.randbytes(length)
+        for sent in (body, b"payload=" + body, b'payload={"type":"block_actions","x":' + body):
+            assert await post(http, sent) in (200, 400)
+
+
+async def test_no_body_and_no_token_in_a_log(
+    http: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    for headers in ({"X-Slack-Signature": "v0=bad"}, None):
+        await post(http, slash(http, text="very private words"), headers)
+        payload = json.dumps({"type": "view_submission", "x": "very private words"})
+        await post(http, f"payload={payload}", headers)
+    written = caplog.text + "".join(capsys.readouterr())
+    assert "very private words" not in written
+    assert http.slack.bot_token not in written
+    assert http.slack.signing_secret not in written
+
+
+async def test_livez_readyz_and_no_events_in_socket_mode(
+    world: World, unused_tcp_port: int
+) -> None:
+    world.settings = {"http": {"port": unused_tcp_port}}
+    async with (
+        world.bot(),
+        aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as client,
+    ):
+        assert (await client.get("/livez")).status == 200
+        assert (await client.get("/readyz")).status == 200
+        assert (await client.post("/slack/events")).status == 404
+        await world.slack.close_sockets()
+        world.slack.refuse_sockets(1000)
+        assert (await client.get("/livez")).status == 200
