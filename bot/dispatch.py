@@ -98,41 +98,36 @@ class Dispatcher:
         """Answer a line. Never raises but `asyncio.CancelledError`."""
         started = perf_counter()
         reference = "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(4))
-        command: Read | None = None
-        with structlog.contextvars.bound_contextvars(
-            person=line.person.id, environment=line.environment, reference=reference
-        ):
-            try:
-                command, rest = self._registry.find(line.text)
-                with structlog.contextvars.bound_contextvars(command=command.name):
-                    async with asyncio.timeout(self._limit):
-                        answer, outcome = await self._run(command, rest, line), "ok"
-            except UserError as error:
-                answer, outcome = self._mistake(error), "refused"
-            except SameRedis as error:
-                answer, outcome = _answer(*errors.same_redis(error)), "refused"
-            except RedisUnreachable as error:
-                environment = self._rooms[line.environment].environment
-                answer, outcome = _answer(*errors.unreachable(error, environment)), "unreachable"
-            except RedisForbidden as error:
-                environment = self._rooms[line.environment].environment
-                answer, outcome = _answer(*errors.forbidden(error, environment)), "forbidden"
-            except TimeoutError:
-                _log.exception("command given up", limit=self._limit)
-                answer, outcome = _answer(*errors.too_slow(self._limit, reference)), "timeout"
-            except Exception:  # noqa: BLE001 -- this is the one place for it
-                _log.exception("command failed")
-                answer, outcome = _answer(*errors.fault(reference)), "failed"
-            took = timedelta(seconds=perf_counter() - started)
-            # What was typed may be anything; only names of ours may become a label.
-            name = "unknown" if command is None else command.name or "status"
-            self._metrics.command(name, outcome, took)
-            _log.info(
-                "command answered",
-                command=name,
-                outcome=outcome,
-                seconds=f"{took.total_seconds():.3f}",
-            )
+        # What was typed may be anything; only names of ours reach a log line or a metric.
+        name = "unknown"
+        # Never unbound: a delivery is a task of its own, and sending the answer is part of it.
+        structlog.contextvars.bind_contextvars(
+            command=name, person=line.person.id, environment=line.environment, reference=reference
+        )
+        environment = self._rooms[line.environment].environment
+        try:
+            command, rest = self._registry.find(line.text)
+            name = command.name or "status"
+            structlog.contextvars.bind_contextvars(command=name)
+            async with asyncio.timeout(self._limit):
+                answer, outcome = await self._run(command, rest, line), "ok"
+        except UserError as error:
+            answer, outcome = self._mistake(error), "refused"
+        except SameRedis as error:
+            answer, outcome = _answer(*errors.same_redis(error)), "refused"
+        except RedisUnreachable as error:
+            answer, outcome = _answer(*errors.unreachable(error, environment)), "unreachable"
+        except RedisForbidden as error:
+            answer, outcome = _answer(*errors.forbidden(error, environment)), "forbidden"
+        except TimeoutError:
+            _log.exception("command given up", limit=self._limit)
+            answer, outcome = _answer(*errors.too_slow(self._limit, reference)), "timeout"
+        except Exception:  # noqa: BLE001 -- this is the one place for it
+            _log.exception("command failed")
+            answer, outcome = _answer(*errors.fault(reference)), "failed"
+        took = timedelta(seconds=perf_counter() - started)
+        self._metrics.command(name, outcome, took)
+        _log.info("command answered", outcome=outcome, seconds=round(took.total_seconds(), 3))
         return answer
 
     async def _run(self, command: Read, rest: str, line: Line) -> Answer:

@@ -1,6 +1,7 @@
 """`stats`: what waits, for how long, and whether it is being read."""
 
 from bot.command import Call, Purpose, Read, Reply, Right
+from bot.render.blocks import Button
 from bot.render.streams import stats
 
 
@@ -8,7 +9,8 @@ async def run(call: Call) -> Reply:
     """Look at the streams of the instruments that were named."""
     looks = await call.streams.look(call.instruments())
     text, blocks = stats(call.environment, looks)
-    return Reply(blocks, text, call.reading_buttons)
+    meaning = Button("What do these mean?", "help", "stats")
+    return Reply(blocks, text, (*call.reading_buttons, meaning))
 
 
 COMMANDS = (

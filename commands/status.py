@@ -13,7 +13,12 @@ async def run(call: Call) -> Reply:
     """Look at every stream and at the server, at the same time."""
     looks, server = await asyncio.gather(call.streams.look(call.instruments()), _server(call))
     text, blocks = status(call.environment, looks, server, call.deployment.slash)
-    buttons = (Button("Stats", "stats"), Button("Pending", "pending"), Button("Help", "help"))
+    buttons = (
+        Button("Stats", "stats"),
+        Button("Pending", "pending"),
+        Button("Runbook", "runbook"),
+        Button("Help", "help"),
+    )
     return Reply(blocks, text, buttons)
 
 

@@ -88,3 +88,15 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with suppress(KeyError):
         for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
             monkeypatch.delenv(name, raising=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite", action="store_true", help="write expected files and generated pages anew"
+    )
+
+
+@pytest.fixture
+def rewrite(request: pytest.FixtureRequest) -> bool:
+    """True where expected files are to be written anew."""
+    return bool(request.config.getoption("--rewrite"))

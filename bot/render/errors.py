@@ -48,7 +48,16 @@ def mistake(error: UserError, slash: str) -> tuple[Markup, list[Block], list[But
 def unreachable(error: RedisUnreachable, environment: Environment) -> tuple[Markup, list[Block]]:
     """Draw a Redis that does not answer, in the way in which it does not."""
     first = mark("🔴 *{}: Redis {}.*", environment.label, error.kind.value)
-    return first, [section(first + f"\nTried {error.address}. " + Markup(remedy(error)))]
+    return first, [
+        section(
+            mark(
+                "{}\nTried {}. {}\n*Next:* `runbook unreachable`",
+                first,
+                error.address,
+                Markup(remedy(error)),
+            )
+        )
+    ]
 
 
 def remedy(error: RedisUnreachable) -> str:
@@ -77,7 +86,15 @@ def same_redis(error: SameRedis) -> tuple[Markup, list[Block]]:
 def fault(reference: str) -> tuple[Markup, list[Block]]:
     """Draw an apology with the reference code under which the log has the traceback."""
     first = Markup("Sorry, that did not work, and it is not your fault. Nothing was changed.")
-    return first, [section(mark("{}\nRef {} finds it in the log.", first, reference))]
+    return first, [
+        section(
+            mark(
+                "{}\nRef {} finds it in the log. If you need the figures now: `runbook redis cli`",
+                first,
+                reference,
+            )
+        )
+    ]
 
 
 def too_slow(seconds: float, reference: str) -> tuple[Markup, list[Block]]:

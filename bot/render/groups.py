@@ -74,7 +74,7 @@ def _pending(
         meaning = "A worker confirms within moments. Look again in a minute."
     else:
         first = mark("🟡 *{}: {}.*", where, _lost(found.total, longest))
-        meaning = _lost_meaning(found.total)
+        meaning = f"{_lost_meaning(found.total)}\n*Next:* `runbook unconfirmed`"
     return first, [section(mark("{}\n{}", first, meaning)), *_entries(found)]
 
 

@@ -212,12 +212,15 @@ def _advice(environment: Environment, look: Look) -> Iterator[Markup]:
                 "*Likely:* Redis answers and the group is there, "
                 "so KEDA or the workers have stopped."
             )
-            yield from _next(environment, look.instrument)
+            yield _next(environment, look.instrument, "not reading")
         case Verdict.WAITING:
-            yield Markup("*Next:* look again in a minute, whether workers have begun to read.")
-            yield from _next(environment, look.instrument)
+            yield Markup("Look again in a minute, whether workers have begun to read.")
+            yield _next(environment, look.instrument, "not reading")
+        case Verdict.MISSING:
+            yield Markup("*Next:* `runbook no group`")
         case Verdict.UNREACHABLE if isinstance(look.facts, NoAnswer):
             yield mark("Tried {}. {}", look.facts.error.address, Markup(remedy(look.facts.error)))
+            yield Markup("*Next:* `runbook unreachable`")
         case Verdict.UNKNOWN if isinstance(look.facts, NotAllowed):
             yield Markup("*Next:* whoever deploys the bot must add the right to its ACL rule.")
         case Verdict.UNKNOWN:
@@ -240,15 +243,14 @@ def _redis_itself(group: Group) -> Iterator[Markup]:
         yield mark("Redis itself reports a lag of {}.", count(group.lag, "entry"))
 
 
-def _next(environment: Environment, instrument: str) -> Iterator[Markup]:
+def _next(environment: Environment, instrument: str, topic: str) -> Markup:
     named = (("jobs", "the jobs"), ("argocd", "Argo CD"), ("grafana", "Grafana"))
-    links = [
+    steps = [
         link(url, label)
         for name, label in named
         if (url := environment.link(name, instrument)) is not None
     ]
-    if links:
-        yield mark("*Look at:* {}", join(", ", links))
+    return mark("*Next:* {}", join(", then ", [*steps[:1], code(f"runbook {topic}")]))
 
 
 def _footer(environment: Environment, looks: Sequence[Look]) -> Block:

@@ -18,7 +18,7 @@ async def test_a_stream_that_is_read_is_healthy(bot: World) -> None:
     assert answer.ephemeral_to == "U0ANA"
     assert "BLOCK-430" in shown(answer)
     assert "6 entries in the stream" in shown(answer)
-    assert answer.buttons == ["Refresh", "Share in channel"]
+    assert answer.buttons == ["Refresh", "Share in channel", "What do these mean?"]
 
 
 async def test_the_first_line_of_the_message_is_its_notification(bot: World) -> None:
