@@ -241,6 +241,14 @@ async def test_too_many_websockets_is_met_with_patience(bot: World) -> None:
     assert "PONG" in (await bot.type("ping")).text
 
 
+async def test_half_open_sockets_are_noticed_and_replaced(bot: World) -> None:
+    before = bot.slack.handshakes
+    bot.slack.freeze_sockets()
+    await bot.slack.until(lambda: bot.slack.handshakes >= before + 2, timeout=40)
+    await bot.slack.until(lambda: bot.slack.connections == 2, timeout=20)
+    assert "PONG" in (await bot.type("ping")).text
+
+
 async def test_three_minutes_without_slack_end_the_process() -> None:
     counts: list[int] = []
     sockets = Sockets(None, None, "", None, connected=counts.append)  # type: ignore[arg-type]
