@@ -66,8 +66,11 @@ def demo(port: int, script: str | None, folder: Path) -> None:
     from bot.demo import session  # noqa: PLC0415
     from bot.process import serve  # noqa: PLC0415
 
-    logs.configure()
-    sys.exit(asyncio.run(session.run(serve, folder=folder, port=port, script=script)))
+    folder.mkdir(parents=True, exist_ok=True)
+    # The terminal is for what people type.
+    with (folder / "bot.log").open("w", encoding="utf-8") as log:
+        logs.configure(terminal=True, to=log)
+        sys.exit(asyncio.run(session.run(serve, folder=folder, port=port, script=script)))
 
 
 @main.command("config-schema")

@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -38,16 +38,19 @@ def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
-def configure(*, terminal: bool | None = None) -> None:
-    """Send every log line, ours and the libraries', to standard error in one form.
+def configure(*, terminal: bool | None = None, to: TextIO | None = None) -> None:
+    """Send every log line, ours and the libraries', to one place in one form.
 
     Parameters
     ----------
     terminal
         True for lines to read, False for JSON; None to look whether anybody reads along.
+    to
+        Where to write; None for standard error.
     """
+    stream = to or sys.stderr
     if terminal is None:
-        terminal = sys.stderr.isatty()
+        terminal = stream.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -68,7 +71,7 @@ def configure(*, terminal: bool | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],

@@ -1,0 +1,207 @@
+"""One run of the demo: start everything, say what to try, do what is typed, end everything."""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from bot.demo import configuration, local_slack
+from bot.demo.processes import Processes
+from bot.demo.script import ACTIONS, ScriptError, Step, parse
+from bot.demo.world import Pace, World
+from bot.domain.errors import FatalError
+
+Serve = Callable[[Path, Mapping[str, str], asyncio.Event, asyncio.Event], Awaitable[int]]
+"""Runs the bot: configuration file, environment, stop, ready; gives its exit code."""
+
+FAILED, INVALID = 1, 2
+
+WELCOME = """
+Open {url}
+
+  You are Ana; choose somebody else with "Act as". PROD is #lsstcam-prompt-processing,
+  dev is #dm-prompt-processing. Type there, for example:
+
+    /prompt-redis                 the short status
+    /prompt-redis stats           what waits, and whether it is read
+    /prompt-redis pending         what was read and never confirmed
+    /prompt-redis runbook         what to do
+    /prompt-redis help            all the rest
+
+  Type here:  stall | break group | kill redis | recover | quit
+
+  What the bot logs is in {log}.
+"""
+HELP = f"Type one of: {', '.join(ACTIONS)}, quit."
+
+
+async def run(
+    serve: Serve, *, folder: Path, port: int, script: str | None, pace: Pace | None = None
+) -> int:
+    """Run the demo until Ctrl-C, SIGTERM or `quit`.
+
+    Parameters
+    ----------
+    serve
+        Runs the bot in this process.
+    folder
+        Keeps local-slack from one run to the next.
+    port
+        Of the page; the next free one is taken.
+    script
+        Actions by the clock; None for none.
+    pace
+        How fast the world turns; None for the real pace.
+
+    Returns
+    -------
+    int
+        0 when it was ended, 1 if something did not start, 2 for a script that cannot be read.
+    """
+    try:
+        steps = parse(script) if script else []
+    except ScriptError as error:
+        print(error, file=sys.stderr)
+        return INVALID
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    session = _Session(serve, folder, pace or Pace())
+    running = asyncio.create_task(session.run(port, steps, stop))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not session.serving:
+            # Still starting: nobody waits for npm to come to its end.
+            running.cancel()
+        return await running
+    except FatalError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return FAILED
+    except asyncio.CancelledError:
+        return 0
+    finally:
+        stopped.cancel()
+
+
+class _Session:
+    def __init__(self, serve: Serve, folder: Path, pace: Pace) -> None:
+        self._serve = serve
+        self._folder = Path.cwd() / folder
+        self._pace = pace
+        self._began = monotonic()
+        self.serving = False
+
+    async def run(self, port: int, steps: list[Step], stop: asyncio.Event) -> int:
+        run_folder = Path(tempfile.mkdtemp(prefix="prompt-redis-demo-"))
+        async with AsyncExitStack() as stack:
+            processes = Processes(run_folder)
+            stack.push_async_callback(processes.aclose)
+            world = World(processes, run_folder, self._pace)
+            self._say("starting the local Slack and two embedded Valkey servers ...")
+            program = await local_slack.install(processes, self._folder / "local-slack")
+            url = await local_slack.start(processes, program, run_folder, port)
+            await world.start()
+            stack.push_async_callback(world.aclose)
+            self._say("visits are announced and read; starting the bot ...")
+            urls = {name: server.url for name, server in world.servers.items()}
+            path = configuration.write(run_folder, urls)
+            self.serving = True
+            return await self._watch(world, path, url, steps, stop)
+
+    async def _watch(
+        self, world: World, path: Path, url: str, steps: list[Step], stop: asyncio.Event
+    ) -> int:
+        """Run the world and the bot, and do what is typed, until the bot ends."""
+        ready = asyncio.Event()
+        environ = configuration.environ(url)
+        bot = asyncio.ensure_future(self._serve(path, environ, stop, ready))
+        turning = asyncio.create_task(world.run())
+        waiting = asyncio.create_task(ready.wait())
+        tasks: list[asyncio.Task[Any]] = [turning, waiting]
+        try:
+            await asyncio.wait({bot, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.is_set():
+                self._say("the bot is connected.")
+                print(WELCOME.format(url=url, log=self._folder / "bot.log"), flush=True)
+                tasks.append(asyncio.create_task(self._clock(world, steps)))
+                with _Terminal(world, stop, tasks):
+                    await asyncio.wait({bot, turning}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.set()
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        code = await bot
+        for end in ended:
+            if isinstance(end, Exception):
+                raise end
+        return code
+
+    async def _clock(self, world: World, steps: list[Step]) -> None:
+        began = monotonic()
+        for step in steps:
+            await asyncio.sleep(max(0.0, step.at - (monotonic() - began)))
+            await _act(world, step.action)
+
+    def _say(self, text: str) -> None:
+        print(f"[{monotonic() - self._began:4.1f} s] {text}", flush=True)
+
+
+class _Terminal:
+    """Does what is typed, while it is entered; nothing where nobody can type."""
+
+    def __init__(self, world: World, stop: asyncio.Event, tasks: list[asyncio.Task[Any]]) -> None:
+        self._world = world
+        self._stop = stop
+        self._tasks = tasks
+        self._watched: int | None = None
+
+    def __enter__(self) -> None:
+        with suppress(OSError, ValueError, PermissionError):
+            number = sys.stdin.fileno()
+            asyncio.get_running_loop().add_reader(number, self._typed)
+            self._watched = number
+
+    def __exit__(self, *_: object) -> None:
+        self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._watched is not None:
+            asyncio.get_running_loop().remove_reader(self._watched)
+            self._watched = None
+
+    def _typed(self) -> None:
+        typed = os.read(sys.stdin.fileno(), 4096).decode(errors="replace")
+        if not typed:
+            # Closed: nobody will type any more.
+            self._unwatch()
+        for line in typed.splitlines():
+            word = " ".join(line.lower().split())
+            if word in ("quit", "exit"):
+                self._stop.set()
+            elif word:
+                self._tasks.append(asyncio.create_task(_act(self._world, word)))
+
+
+async def _act(world: World, action: str) -> None:
+    actions = {
+        "stall": world.stall,
+        "break group": world.break_group,
+        "kill redis": world.kill_redis,
+        "recover": world.recover,
+    }
+    if action not in actions:
+        print(HELP, flush=True)
+        return
+    try:
+        print(f"> {action}: {await actions[action]()}", flush=True)
+    except FatalError as error:
+        print(f"> {action}: {error}", flush=True)
