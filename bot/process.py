@@ -107,7 +107,8 @@ async def _serve(
         _log.warning("the Slack app lacks scopes", missing=sorted(identity.missing_scopes))
     channels = Channels(slack, {name: one.channel for name, one in settings.environments.items()})
     identities = Identities(rooms, partial(_refuse, slack, channels))
-    _, shared = await asyncio.gather(channels.resolve(), identities.look())
+    await channels.resolve()
+    shared = await identities.look()
     if shared:
         raise config.ConfigurationError([str(error) for error in shared])
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from bot.domain.errors import FatalError
 from bot.render.blocks import Markup, mark
 from bot.slack.web import SlackRefused, Web
 
@@ -40,7 +41,13 @@ class Channels:
         self._looked = -RETRY_SECONDS
 
     async def resolve(self) -> None:
-        """Look up the names that are not known yet."""
+        """Look up the names that are not known yet.
+
+        Raises
+        ------
+        FatalError
+            If a name turns out to be the channel of another environment.
+        """
         if not self.unknown:
             return
         try:
@@ -50,7 +57,12 @@ class Channels:
             return
         for environment, name in self.unknown.items():
             if name in ids:
-                self._environments[ids[name]] = environment
+                other = self._environments.setdefault(ids[name], environment)
+                if other != environment:
+                    raise FatalError(
+                        f"{environment} and {other} have one and the same channel, {name}: nobody "
+                        "could tell which is meant. Give each environment its own."
+                    )
             else:
                 _log.error(
                     "no such channel, or the bot is not in it; invite it there",

@@ -9,6 +9,8 @@ from random import Random
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from bot.demo.processes import Processes
 from bot.demo.producer import Producer
@@ -71,7 +73,7 @@ async def test_a_burst_is_one_visit_of_each_instrument(dev: Redis) -> None:
 
 
 async def test_what_cannot_be_added_is_not_repeated() -> None:
-    async with Redis(port=1) as nowhere:
+    async with Redis(port=1, retry=Retry(NoBackoff(), 0)) as nowhere:
         producer = Producer(nowhere, Environment("prod", ("lsstcam",)), DETECTORS["prod"], (20, 60))
         assert await producer.announce() == 0
 

@@ -271,5 +271,14 @@ async def test_a_name_of_a_channel_is_looked_for_again(world: World) -> None:
         channel.members = members
 
 
+async def test_two_environments_in_one_channel_are_refused(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.settings = {"environments": {"dev": {"channel": PROD}}}
+    code = await serve(world.configuration(), world.secrets, asyncio.Event(), asyncio.Event())
+    assert code == 1
+    assert "prod and dev have one and the same channel" in capsys.readouterr().err
+
+
 def _posts(bot: World) -> list:  # type: ignore[type-arg]
     return [message for message in bot.slack.messages(PROD) if message.ephemeral_to is None]
