@@ -59,7 +59,7 @@ def write(run_folder: Path, redis: Mapping[str, str]) -> Path:
 
 
 def environ(slack_url: str) -> dict[str, str]:
-    """Make the variables that the bot reads; the machine's own, proxies among them, are left out.
+    """Make the variables that the bot reads.
 
     Parameters
     ----------
@@ -71,4 +71,6 @@ def environ(slack_url: str) -> dict[str, str]:
         "SLACK_APP_TOKEN": workspace.APP_TOKEN,
         "SLACK_SIGNING_SECRET": workspace.SIGNING_SECRET,
         "SLACK_API_URL": f"{slack_url}/api/",
+        # A proxy for the internet has no way to this machine.
+        "NO_PROXY": "localhost,127.0.0.1",
     }

@@ -21,9 +21,6 @@ BETWEEN_VISITS = timedelta(seconds=37)
 ENTRIES_PER_NAME = 3
 """So many entries each past worker read: with prod's 172 detectors that leaves 688 names."""
 
-UNCONFIRMED: Mapping[tuple[str, str], int] = {("dev", "hsc"): 2}
-"""Entries that were read and never confirmed, so that `pending` has something to show."""
-
 
 async def write(redis: Redis, environment: Environment, detectors: Mapping[str, int]) -> None:
     """Create streams and groups, and fill them with visits that have been read.
@@ -48,8 +45,6 @@ async def write(redis: Redis, environment: Environment, detectors: Mapping[str, 
             for entry in visit(instrument, active, at, random):
                 words = (word for pair in entry.items() for word in pair)
                 past.execute_command("XADD", stream, f"{at.timestamp() * 1000:.0f}-*", *words)
-        if unconfirmed := UNCONFIRMED.get((environment.name, instrument)):
-            past.xreadgroup(group, f"{uuid4()}", {stream: ">"}, count=unconfirmed)
         for _ in range(0, VISITS * active, ENTRIES_PER_NAME):
             past.xreadgroup(group, f"{uuid4()}", {stream: ">"}, count=ENTRIES_PER_NAME, noack=True)
         await past.execute()

@@ -1,10 +1,12 @@
-"""The local Slack: one process with a page for people and the Web API for the bot.
+"""The demo's Slack: the program local-slack, from npm, kept in the demo's folder.
 
-It listens on every interface of the machine, which cannot be changed.
+A second run finds it there and needs neither npm nor a network.
 """
 
 import asyncio
 import json
+import platform
+import shutil
 import socket
 from pathlib import Path
 
@@ -14,116 +16,142 @@ from bot.demo import workspace
 from bot.demo.processes import Processes, last_line
 from bot.domain.errors import FatalError
 
+VERSION = "0.1.8"
+INSTALL_LIMIT = 120.0
 START_LIMIT = 20.0
-"""Seconds until its page must answer."""
+"""Seconds."""
 
-_PORTS_TRIED = 100
+_PACKAGES = {
+    ("Linux", "x86_64"): "local-slack-linux-x64",
+    ("Linux", "aarch64"): "local-slack-linux-arm64",
+    ("Darwin", "x86_64"): "local-slack-darwin-x64",
+    ("Darwin", "arm64"): "local-slack-darwin-arm64",
+}
 
 
-class LocalSlack:
-    """One local Slack.
+async def install(processes: Processes, folder: Path) -> Path:
+    """Find local-slack, or install it with npm.
 
     Parameters
     ----------
     processes
-        Starts and ends it.
-    program
-        local-slack, see `npm`.
-    run_folder
-        For its configuration, its log and uploaded files.
-    first_port
-        Its port, or the next one that is free.
+        Runs npm.
+    folder
+        Where it is kept.
 
-    Attributes
-    ----------
-    url
-        Address of the page.
-    """
-
-    def __init__(
-        self, processes: Processes, program: Path, run_folder: Path, first_port: int
-    ) -> None:
-        self._processes = processes
-        self._program = program
-        self._folder = run_folder
-        self._log = run_folder / "local-slack.log"
-        self._port = free_port(first_port)
-        self._process: asyncio.subprocess.Process | None = None
-        self.url = f"http://localhost:{self._port}"
-
-    async def start(self) -> None:
-        """Start it and wait until it answers.
-
-        Raises
-        ------
-        FatalError
-            If it does not.
-        """
-        config = self._folder / "local-slack.json"
-        config.write_text(json.dumps(workspace.local_slack_config(), indent=2), "utf-8")
-        self._process = await self._processes.start(
-            *(self._program, "--config", config, "--port", str(self._port)),
-            *("--files-dir", self._folder / "files"),
-            log=self._log,
-            folder=self._folder,
-        )
-        loop = asyncio.get_running_loop()
-        limit = loop.time() + START_LIMIT
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            while not await self._answers(session):
-                if self._process.returncode is not None or loop.time() > limit:
-                    raise FatalError(f"The local Slack did not start: {last_line(self._log)}")
-                await asyncio.sleep(0.05)
-
-    async def ended(self) -> None:
-        """Wait for an end that nobody asked for.
-
-        Raises
-        ------
-        FatalError
-            When it comes.
-        """
-        if self._process is not None:
-            await self._process.wait()
-            raise FatalError(f"The local Slack has ended: {last_line(self._log)}")
-
-    async def _answers(self, session: aiohttp.ClientSession) -> bool:
-        try:
-            async with session.get(f"{self.url}/_control/state") as response:
-                state = await response.json()
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            return False
-        return any(app["appId"] == workspace.APP_ID for app in state["apps"])
-
-
-def free_port(first: int) -> int:
-    """Give a port on which nobody listens, on no interface.
-
-    Parameters
-    ----------
-    first
-        Preferred; otherwise one of the next.
+    Returns
+    -------
+    Path
+        The program.
 
     Raises
     ------
     FatalError
-        If all of them are taken.
+        If npm is missing, fails, or has nothing for this machine.
     """
-    for port in range(first, min(first + _PORTS_TRIED, 65536)):
-        # macOS lets one program have the loopback and another the rest: ask for both.
-        if _is_free(port, "127.0.0.1") and _is_free(port, ""):
-            return port
-    raise FatalError(f"Every port from {first} on is taken; choose another one with --port.")
-
-
-def _is_free(port: int, host: str) -> bool:
-    every_family = not host and socket.has_dualstack_ipv6()
+    machine = (platform.system(), platform.machine())
+    package = _PACKAGES.get(machine)
+    if package is None:
+        raise FatalError(
+            f"The demo's local Slack is not made for {' '.join(machine)}. "
+            "Run the demo on Linux or macOS, on x86-64 or ARM."
+        )
+    program = folder / "node_modules" / package / "bin" / "local-slack"
+    if program.exists():
+        return program
+    npm = shutil.which("npm")
+    if npm is None:
+        raise FatalError(
+            "The demo needs npm once, to install its local Slack, and npm is not here. Install "
+            "Node.js with npm (Debian: apt-get install nodejs npm; macOS: brew install node)."
+        )
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 -- one local folder
+    log = folder / "npm.log"
+    arguments = ["install", "--prefix", str(folder), "--no-save", "--no-package-lock"]
+    arguments += ["--no-audit", "--no-fund", f"{package}@{VERSION}"]
+    process = await processes.start(npm, *arguments, log=log)
     try:
-        with socket.create_server(
-            (host, port),
-            family=socket.AF_INET6 if every_family else socket.AF_INET,
-            dualstack_ipv6=every_family,
-        ):
-            return True
-    except OSError:
+        async with asyncio.timeout(INSTALL_LIMIT):
+            code = await process.wait()
+    except TimeoutError:
+        code = None
+    await processes.end(process)
+    if code != 0 or not program.exists():
+        raise FatalError(
+            f"npm could not install {package} {VERSION}: {_reason(log)}. The demo needs the npm "
+            f"registry once; check the network and its proxy. All that npm said is in {log}."
+        )
+    return program
+
+
+def _reason(log: Path) -> str:
+    """Find what npm complained about first; what it says last is where its own log is."""
+    for line in log.read_text("utf-8", "replace").splitlines():
+        if line.startswith(("npm error", "npm ERR!")):
+            return line.removeprefix("npm error").removeprefix("npm ERR!").strip()
+    return last_line(log)
+
+
+async def start(processes: Processes, program: Path, run_folder: Path, port: int) -> str:
+    """Start it, on this port or the next free one.
+
+    Parameters
+    ----------
+    processes
+        Runs it.
+    program
+        From `install`.
+    run_folder
+        For its configuration, uploads and log.
+    port
+        The first to try.
+
+    Returns
+    -------
+    str
+        Address of its page, without a slash at the end.
+
+    Raises
+    ------
+    FatalError
+        If it does not start.
+    """
+    config = run_folder / "local-slack.json"
+    config.write_text(json.dumps(workspace.local_slack_config()), "utf-8")
+    log = run_folder / "local-slack.log"
+    free = _free_port(port)
+    files = str(run_folder / "uploads")
+    process = await processes.start(
+        program, "--config", config, "--port", str(free), "--files-dir", files, log=log
+    )
+    url = f"http://localhost:{free}"
+    try:
+        async with asyncio.timeout(START_LIMIT), aiohttp.ClientSession() as http:
+            while not await _answers(http, url):
+                if process.returncode is not None:
+                    raise FatalError(f"The local Slack did not start: {last_line(log)}")
+                await asyncio.sleep(0.1)
+    except TimeoutError as error:
+        raise FatalError(f"The local Slack does not answer at {url}.") from error
+    return url
+
+
+async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(f"{url}/_control/state") as answer:
+            return answer.status == 200  # noqa: PLR2004 -- HTTP's OK
+    except aiohttp.ClientError:
         return False
+
+
+def _free_port(first: int) -> int:
+    """Find a port that nobody listens on; local-slack itself listens on every address."""
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise FatalError(f"No port from {first} to {first + 99} is free. Give another --port.")

@@ -1,63 +1,42 @@
-"""The demo's faults by clock: ``stall@30,recover@90``, in seconds after the bot is ready."""
+"""What is typed into the demo's terminal, or written in `--script`."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from bot.domain.errors import FatalError
-
-EXAMPLE = "stall@30,recover@90"
-
-_STEP = re.compile(r"(?P<action>[^@]+)@(?P<seconds>[0-9]+(?:\.[0-9]+)?)s?", re.ASCII)
+ACTIONS = ("stall", "break group", "kill redis", "recover")
 
 
-@dataclass(frozen=True)
-class Step:
-    """One line that is typed by the clock.
+class Step(NamedTuple):
+    """An action, and when: seconds after the start."""
 
-    Parameters
-    ----------
-    seconds
-        After the bot is ready.
-    line
-        As a person would type it.
-    """
-
-    seconds: float
-    line: str
+    at: float
+    action: str
 
 
-def parse(text: str, known: Collection[str]) -> tuple[Step, ...]:
-    """Read a script.
+class ScriptError(ValueError):
+    """The script cannot be read; the text says why."""
+
+
+def parse(text: str) -> list[Step]:
+    """Read ``stall@30,recover@90``.
 
     Parameters
     ----------
     text
-        Steps with commas between them.
-    known
-        What may be typed.
-
-    Returns
-    -------
-    tuple
-        The steps in the order of their times.
+        Actions with their seconds, in any order.
 
     Raises
     ------
-    FatalError
-        If it is no script; the text says why.
+    ScriptError
+        If it is anything else.
     """
     steps = []
-    for written in text.split(","):
-        match = _STEP.fullmatch(written.strip())
-        if match is None:
-            raise FatalError(
-                f"--script: {written.strip()!r} is no step; write for example {EXAMPLE}."
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*([a-z ]+?)\s*@\s*(\d{1,6}(?:\.\d+)?)s?\s*", part.lower())
+        if found is None or found.group(1) not in ACTIONS:
+            raise ScriptError(
+                f"--script: I cannot read {part.strip()!r}. Write for example stall@30,recover@90; "
+                f"the actions are {', '.join(ACTIONS)}."
             )
-        line = " ".join(match["action"].lower().split())
-        if line not in known:
-            raise FatalError(
-                f"--script: {line!r} is none of the actions, which are {', '.join(known)}."
-            )
-        steps.append(Step(float(match["seconds"]), line))
-    return tuple(sorted(steps, key=lambda step: step.seconds))
+        steps.append(Step(float(found.group(2)), found.group(1)))
+    return sorted(steps)

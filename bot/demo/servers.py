@@ -115,11 +115,6 @@ class Server:
         if self._process is not None:
             await self._processes.end(self._process, SIGKILL)
 
-    async def aclose(self) -> None:
-        """Close the client; the process is `Processes`' to end."""
-        if self._port:
-            await self.redis.aclose()
-
     async def restart(self) -> None:
         """Shut it down in order and start it again."""
         if self._process is not None:

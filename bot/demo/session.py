@@ -1,213 +1,207 @@
-"""One run of the demo: starts everything, has the bot served, and ends everything again.
-
-However it ends, no process is left behind, and nothing of the run but the installed local Slack.
-"""
+"""One run of the demo: start everything, say what to try, do what is typed, end everything."""
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TypeVar
+from time import monotonic
+from typing import Any
 
-from bot.demo import configuration, npm, workspace
-from bot.demo.local_slack import LocalSlack
+from bot.demo import configuration, local_slack
 from bot.demo.processes import Processes
-from bot.demo.script import Step, parse
-from bot.demo.terminal import TYPED, Terminal
+from bot.demo.script import ACTIONS, ScriptError, Step, parse
 from bot.demo.world import Pace, World
 from bot.domain.errors import FatalError
 
 Serve = Callable[[Path, Mapping[str, str], asyncio.Event, asyncio.Event], Awaitable[int]]
-"""Serves the bot: configuration file, environment, told to stop, tells that Slack is connected."""
+"""Runs the bot: configuration file, environment, stop, ready; gives its exit code."""
 
-CLOSING_LIMIT = 10.0
-"""Seconds that the bot has to close."""
+FAILED, INVALID = 1, 2
 
-_Started = TypeVar("_Started")
+WELCOME = """
+Open {url}
+
+  You are Ana; choose somebody else with "Act as". PROD is #lsstcam-prompt-processing,
+  dev is #dm-prompt-processing. Type there, for example:
+
+    /prompt-redis                 the short status
+    /prompt-redis stats           what waits, and whether it is read
+    /prompt-redis pending         what was read and never confirmed
+    /prompt-redis runbook         what to do
+    /prompt-redis help            all the rest
+
+  Type here:  stall | break group | kill redis | recover | quit
+
+  What the bot logs is in {log}.
+"""
+HELP = f"Type one of: {', '.join(ACTIONS)}, quit."
 
 
 async def run(
-    serve: Serve,
-    *,
-    folder: Path,
-    port: int = 3000,
-    script: str | None = None,
-    stdin: int | None = None,
-    pace: Pace | None = None,
+    serve: Serve, *, folder: Path, port: int, script: str | None, pace: Pace | None = None
 ) -> int:
-    """Run the demo until Ctrl-C, SIGTERM, ``quit``, or the end of the bot.
+    """Run the demo until Ctrl-C, SIGTERM or `quit`.
 
     Parameters
     ----------
     serve
-        Runs the bot in this event loop.
+        Runs the bot in this process.
     folder
-        Where the local Slack is installed, and what is written while it runs.
+        Keeps local-slack from one run to the next.
     port
-        Of the page; if it is taken the next free one.
+        Of the page; the next free one is taken.
     script
-        Faults by clock, such as ``stall@30,recover@90``.
-    stdin
-        Descriptor on which people type; None where nobody does.
+        Actions by the clock; None for none.
     pace
-        How fast visits come; the real pace where it is None.
+        How fast the world turns; None for the real pace.
 
     Returns
     -------
     int
-        Exit code: 0, 2 for a script that makes no sense, 1 for what cannot start, or the bot's.
+        0 when it was ended, 1 if something did not start, 2 for a script that cannot be read.
     """
     try:
-        steps = () if script is None else parse(script, TYPED)
-    except FatalError as error:
+        steps = parse(script) if script else []
+    except ScriptError as error:
         print(error, file=sys.stderr)
-        return 2
+        return INVALID
     stop = asyncio.Event()
-    with _signals(stop):
-        try:
-            return await _Session(serve, folder.resolve(), pace or Pace(), stop).run(
-                port, steps, stdin
-            )
-        except FatalError as error:
-            print(error, file=sys.stderr)
-            return 1
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    session = _Session(serve, folder, pace or Pace())
+    running = asyncio.create_task(session.run(port, steps, stop))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not session.serving:
+            # Still starting: nobody waits for npm to come to its end.
+            running.cancel()
+        return await running
+    except FatalError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return FAILED
+    except asyncio.CancelledError:
+        return 0
+    finally:
+        stopped.cancel()
 
 
 class _Session:
-    def __init__(self, serve: Serve, folder: Path, pace: Pace, stop: asyncio.Event) -> None:
+    def __init__(self, serve: Serve, folder: Path, pace: Pace) -> None:
         self._serve = serve
-        self._folder = folder
+        self._folder = Path.cwd() / folder
         self._pace = pace
-        self._stop = stop
-        self._began = time.monotonic()
+        self._began = monotonic()
+        self.serving = False
 
-    async def run(self, port: int, steps: tuple[Step, ...], stdin: int | None) -> int:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            run_folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
-        except OSError as error:
-            raise FatalError(f"{self._folder} cannot be written: {error.strerror}.") from error
-        processes = Processes(run_folder)
-        world = World(processes, run_folder, self._pace)
-        try:
-            slack = await _unless(self._stop, self._start(processes, world, run_folder, port))
-            if slack is None:
-                return 0
-            return await self._serve_bot(world, slack, run_folder, steps, stdin)
-        finally:
-            await world.aclose()
-            await processes.aclose()
+    async def run(self, port: int, steps: list[Step], stop: asyncio.Event) -> int:
+        run_folder = Path(tempfile.mkdtemp(prefix="prompt-redis-demo-"))
+        async with AsyncExitStack() as stack:
+            processes = Processes(run_folder)
+            stack.push_async_callback(processes.aclose)
+            world = World(processes, run_folder, self._pace)
+            self._say("starting the local Slack and two embedded Valkey servers ...")
+            program = await local_slack.install(processes, self._folder / "local-slack")
+            url = await local_slack.start(processes, program, run_folder, port)
+            await world.start()
+            stack.push_async_callback(world.aclose)
+            self._say("visits are announced and read; starting the bot ...")
+            urls = {name: server.url for name, server in world.servers.items()}
+            path = configuration.write(run_folder, urls)
+            self.serving = True
+            return await self._watch(world, path, url, steps, stop)
 
-    async def _start(
-        self, processes: Processes, world: World, run_folder: Path, port: int
-    ) -> LocalSlack:
-        program = await npm.local_slack(processes, self._folder, self._say_when)
-        self._say_when("Starting two Valkey servers, with visits of the last minutes …")
-        await world.start()
-        self._say_when("Starting the local Slack …")
-        slack = LocalSlack(processes, program, run_folder, port)
-        await slack.start()
-        return slack
-
-    async def _serve_bot(
-        self,
-        world: World,
-        slack: LocalSlack,
-        run_folder: Path,
-        steps: tuple[Step, ...],
-        stdin: int | None,
+    async def _watch(
+        self, world: World, path: Path, url: str, steps: list[Step], stop: asyncio.Event
     ) -> int:
-        self._say_when("Starting the bot …")
-        config = configuration.write(
-            run_folder, {name: server.url for name, server in world.servers.items()}
-        )
+        """Run the world and the bot, and do what is typed, until the bot ends."""
         ready = asyncio.Event()
-        bot = asyncio.ensure_future(
-            self._serve(config, configuration.environ(slack.url), self._stop, ready)
-        )
-
-        async def at_the_terminal() -> None:
-            await ready.wait()
-            self._greet(slack.url)
-            await Terminal(world, self._stop, _say).run(stdin, steps)
-
-        beside = [
-            asyncio.create_task(part)
-            for part in (world.run(), slack.ended(), at_the_terminal(), self._stop.wait())
-        ]
+        environ = configuration.environ(url)
+        bot = asyncio.ensure_future(self._serve(path, environ, stop, ready))
+        turning = asyncio.create_task(world.run())
+        waiting = asyncio.create_task(ready.wait())
+        tasks: list[asyncio.Task[Any]] = [turning, waiting]
         try:
-            await asyncio.wait({bot, *beside}, return_when=asyncio.FIRST_COMPLETED)
-            # Who asked for the end, or failed, before all the others are ended.
-            ended = [part for part in beside if part.done()]
-            _say("Ending …")
-            self._stop.set()
-            await asyncio.wait({bot}, timeout=CLOSING_LIMIT)
-            for part in ended:
-                part.result()
-            if not bot.done():
-                raise FatalError(f"The bot did not close within {CLOSING_LIMIT:.0f} s.")
-            return bot.result()
+            await asyncio.wait({bot, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.is_set():
+                self._say("the bot is connected.")
+                print(WELCOME.format(url=url, log=self._folder / "bot.log"), flush=True)
+                tasks.append(asyncio.create_task(self._clock(world, steps)))
+                with _Terminal(world, stop, tasks):
+                    await asyncio.wait({bot, turning}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for part in (bot, *beside):
-                part.cancel()
-            await asyncio.gather(bot, *beside, return_exceptions=True)
+            stop.set()
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        code = await bot
+        for end in ended:
+            if isinstance(end, Exception):
+                raise end
+        return code
 
-    def _say_when(self, text: str) -> None:
-        _say(f"{time.monotonic() - self._began:5.1f} s  {text}")
+    async def _clock(self, world: World, steps: list[Step]) -> None:
+        began = monotonic()
+        for step in steps:
+            await asyncio.sleep(max(0.0, step.at - (monotonic() - began)))
+            await _act(world, step.action)
 
-    def _greet(self, url: str) -> None:
-        self._say_when("Ready.")
-        channels = " or ".join(
-            f"#{name} ({environment})" for environment, (_, name) in workspace.CHANNELS.items()
-        )
-        people = ", ".join(person.real_name for person in workspace.PEOPLE)
-        for line in (
-            "",
-            f"Open {url}",
-            f"In {channels} type, for example:",
-            "  /prompt-redis            how it stands",
-            "  /prompt-redis stats      what waits, and for how long",
-            "  /prompt-redis pending    what was read and never confirmed",
-            "  /prompt-redis help       what else there is: ping, consumers, about",
-            f"*Act as* on the page chooses who types: {people}.",
-            f"Here in the terminal type: {', '.join(TYPED)}. Ctrl-C ends it all.",
-            "The page is open to your whole network, and asks for no password.",
-            "",
-        ):
-            _say(line)
+    def _say(self, text: str) -> None:
+        print(f"[{monotonic() - self._began:4.1f} s] {text}", flush=True)
 
 
-async def _unless(
-    stop: asyncio.Event, starting: Coroutine[None, None, _Started]
-) -> _Started | None:
-    """Give what was started; None where the demo was ended meanwhile."""
-    start, stopping = asyncio.create_task(starting), asyncio.create_task(stop.wait())
+class _Terminal:
+    """Does what is typed, while it is entered; nothing where nobody can type."""
+
+    def __init__(self, world: World, stop: asyncio.Event, tasks: list[asyncio.Task[Any]]) -> None:
+        self._world = world
+        self._stop = stop
+        self._tasks = tasks
+        self._watched: int | None = None
+
+    def __enter__(self) -> None:
+        with suppress(OSError, ValueError, PermissionError):
+            number = sys.stdin.fileno()
+            asyncio.get_running_loop().add_reader(number, self._typed)
+            self._watched = number
+
+    def __exit__(self, *_: object) -> None:
+        self._unwatch()
+
+    def _unwatch(self) -> None:
+        if self._watched is not None:
+            asyncio.get_running_loop().remove_reader(self._watched)
+            self._watched = None
+
+    def _typed(self) -> None:
+        typed = os.read(sys.stdin.fileno(), 4096).decode(errors="replace")
+        if not typed:
+            # Closed: nobody will type any more.
+            self._unwatch()
+        for line in typed.splitlines():
+            word = " ".join(line.lower().split())
+            if word in ("quit", "exit"):
+                self._stop.set()
+            elif word:
+                self._tasks.append(asyncio.create_task(_act(self._world, word)))
+
+
+async def _act(world: World, action: str) -> None:
+    actions = {
+        "stall": world.stall,
+        "break group": world.break_group,
+        "kill redis": world.kill_redis,
+        "recover": world.recover,
+    }
+    if action not in actions:
+        print(HELP, flush=True)
+        return
     try:
-        await asyncio.wait({start, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return start.result() if start.done() else None
-    finally:
-        for task in (start, stopping):
-            task.cancel()
-        await asyncio.gather(start, stopping, return_exceptions=True)
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    endings = (signal.SIGINT, signal.SIGTERM)
-    for ending in endings:
-        loop.add_signal_handler(ending, stop.set)
-    try:
-        yield
-    finally:
-        for ending in endings:
-            loop.remove_signal_handler(ending)
-
-
-def _say(line: str) -> None:
-    # Flushed, because a pipe would keep it back until the demo ends.
-    print(line, flush=True)
+        print(f"> {action}: {await actions[action]()}", flush=True)
+    except FatalError as error:
+        print(f"> {action}: {error}", flush=True)

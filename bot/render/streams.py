@@ -146,8 +146,12 @@ def _meaning(environment: Environment, look: Look, verdict: Verdict) -> Markup:
 
 
 def _stream(environment: Environment, look: Look, first: Markup, more: Markup) -> Iterator[Block]:
-    lines = [first, more, *_advice(environment, look)]
-    yield section(join("\n", (line for line in lines if line)), _fields(environment, look))
+    """Draw one stream: the verdict, the figures, and then what to do."""
+    lines = [line for line in (first, more) if line]
+    yield section(join("\n", lines), _fields(environment, look))
+    advice = list(_advice(environment, look))
+    if advice:
+        yield section(join("\n", advice))
 
 
 def _fields(environment: Environment, look: Look) -> Iterator[tuple[str, Markup]]:
@@ -184,8 +188,8 @@ def _first_skipped(oldest: Entry, expiration: timedelta, now: datetime) -> str:
     if at is None:
         return "unknown: it carries no time"
     if at <= now:
-        return f"since {clock(at, now=now)} UTC, the images are safe"
-    return f"at {clock(at, now=now)} UTC, in {duration(at - now)}; the images are safe"
+        return f"since {clock(at, now=now)} UTC"
+    return f"at {clock(at, now=now)} UTC, in {duration(at - now)}"
 
 
 def _last_visit(look: Look) -> Markup:
@@ -206,6 +210,12 @@ def _advice(environment: Environment, look: Look) -> Iterator[Markup]:
     group = look.group
     if group is not None:
         yield from _redis_itself(group)
+        if group.waiting.entries and environment.expiration is not None:
+            yield mark(
+                "What waits longer than {} is skipped: the images are safe, "
+                "and daytime catch-up can take them.",
+                duration(environment.expiration),
+            )
     match look.verdict(environment.stalled_after):
         case Verdict.NOT_READING:
             yield Markup(
