@@ -26,8 +26,10 @@ _QUIET = ("slack_bolt", "slack_sdk", "aiohttp.access", "asyncio")
 
 def without_secrets(text: str) -> str:
     """Blank out what looks like a token, a ticket, a response URL or a password in a URL."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
+    # Most texts hold neither; the patterns were a tenth of the cost of a log line.
+    if "://" in text or "xox" in text or "xapp" in text:
+        for pattern, replacement in _SECRETS:
+            text = pattern.sub(replacement, text)
     return text
 
 

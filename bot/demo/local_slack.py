@@ -68,6 +68,8 @@ async def install(processes: Processes, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 -- one local folder
     log = folder / "npm.log"
     arguments = ["install", "--prefix", str(folder), "--no-save", "--no-package-lock"]
+    # Without a network npm would try for minutes before it says so.
+    arguments += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
     arguments += ["--no-audit", "--no-fund", f"{package}@{VERSION}"]
     process = await processes.start(npm, *arguments, log=log)
     try:
@@ -92,7 +94,9 @@ def _reason(log: Path) -> str:
     return last_line(log)
 
 
-async def start(processes: Processes, program: Path, run_folder: Path, port: int) -> str:
+async def start(
+    processes: Processes, program: Path, run_folder: Path, port: int
+) -> tuple[str, asyncio.subprocess.Process]:
     """Start it, on this port or the next free one.
 
     Parameters
@@ -108,8 +112,8 @@ async def start(processes: Processes, program: Path, run_folder: Path, port: int
 
     Returns
     -------
-    str
-        Address of its page, without a slash at the end.
+    tuple
+        Address of its page, without a slash at the end, and its process.
 
     Raises
     ------
@@ -133,7 +137,7 @@ async def start(processes: Processes, program: Path, run_folder: Path, port: int
                 await asyncio.sleep(0.1)
     except TimeoutError as error:
         raise FatalError(f"The local Slack does not answer at {url}.") from error
-    return url
+    return url, process
 
 
 async def _answers(http: aiohttp.ClientSession, url: str) -> bool:

@@ -1,19 +1,19 @@
 """One run of the demo: start everything, say what to try, do what is typed, end everything."""
 
 import asyncio
-import os
 import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from bot.demo import configuration, local_slack
 from bot.demo.processes import Processes
-from bot.demo.script import ACTIONS, ScriptError, Step, parse
+from bot.demo.script import ScriptError, Step, parse
+from bot.demo.terminal import Terminal
 from bot.demo.world import Pace, World
 from bot.domain.errors import FatalError
 
@@ -36,9 +36,8 @@ Open {url}
 
   Type here:  stall | break group | kill redis | recover | quit
 
-  What the bot logs is in {log}.
+  The page is open to everybody who reaches this machine. The bot's log is {log}.
 """
-HELP = f"Type one of: {', '.join(ACTIONS)}, quit."
 
 
 async def run(
@@ -107,101 +106,53 @@ class _Session:
             world = World(processes, run_folder, self._pace)
             self._say("starting the local Slack and two embedded Valkey servers ...")
             program = await local_slack.install(processes, self._folder / "local-slack")
-            url = await local_slack.start(processes, program, run_folder, port)
+            url, slack = await local_slack.start(processes, program, run_folder, port)
             await world.start()
             stack.push_async_callback(world.aclose)
             self._say("visits are announced and read; starting the bot ...")
             urls = {name: server.url for name, server in world.servers.items()}
             path = configuration.write(run_folder, urls)
             self.serving = True
-            return await self._watch(world, path, url, steps, stop)
+            return await self._watch(world, path, (url, slack), steps, stop)
 
     async def _watch(
-        self, world: World, path: Path, url: str, steps: list[Step], stop: asyncio.Event
+        self,
+        world: World,
+        path: Path,
+        slack: tuple[str, asyncio.subprocess.Process],
+        steps: list[Step],
+        stop: asyncio.Event,
     ) -> int:
-        """Run the world and the bot, and do what is typed, until the bot ends."""
+        """Run the world and the bot, and do what is wanted, until one of them ends."""
+        url, local = slack
         ready = asyncio.Event()
-        environ = configuration.environ(url)
-        bot = asyncio.ensure_future(self._serve(path, environ, stop, ready))
-        turning = asyncio.create_task(world.run())
+        bot = asyncio.ensure_future(self._serve(path, configuration.environ(url), stop, ready))
+        terminal = Terminal(world, stop)
         waiting = asyncio.create_task(ready.wait())
-        tasks: list[asyncio.Task[Any]] = [turning, waiting]
+        gone = asyncio.create_task(local.wait())
+        turning = [asyncio.create_task(world.run()), asyncio.create_task(terminal.run())]
+        tasks: list[asyncio.Task[Any]] = [waiting, gone, *turning]
         try:
             await asyncio.wait({bot, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if ready.is_set():
                 self._say("the bot is connected.")
                 print(WELCOME.format(url=url, log=self._folder / "bot.log"), flush=True)
-                tasks.append(asyncio.create_task(self._clock(world, steps)))
-                with _Terminal(world, stop, tasks):
-                    await asyncio.wait({bot, turning}, return_when=asyncio.FIRST_COMPLETED)
+                tasks.append(asyncio.create_task(terminal.follow(steps)))
+                with terminal:
+                    await asyncio.wait({bot, gone, *turning}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            left = gone.done()
             stop.set()
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
         code = await bot
+        if left:
+            raise FatalError("The local Slack has ended, and the demo with it.")
         for end in ended:
             if isinstance(end, Exception):
                 raise end
         return code
 
-    async def _clock(self, world: World, steps: list[Step]) -> None:
-        began = monotonic()
-        for step in steps:
-            await asyncio.sleep(max(0.0, step.at - (monotonic() - began)))
-            await _act(world, step.action)
-
     def _say(self, text: str) -> None:
         print(f"[{monotonic() - self._began:4.1f} s] {text}", flush=True)
-
-
-class _Terminal:
-    """Does what is typed, while it is entered; nothing where nobody can type."""
-
-    def __init__(self, world: World, stop: asyncio.Event, tasks: list[asyncio.Task[Any]]) -> None:
-        self._world = world
-        self._stop = stop
-        self._tasks = tasks
-        self._watched: int | None = None
-
-    def __enter__(self) -> None:
-        with suppress(OSError, ValueError, PermissionError):
-            number = sys.stdin.fileno()
-            asyncio.get_running_loop().add_reader(number, self._typed)
-            self._watched = number
-
-    def __exit__(self, *_: object) -> None:
-        self._unwatch()
-
-    def _unwatch(self) -> None:
-        if self._watched is not None:
-            asyncio.get_running_loop().remove_reader(self._watched)
-            self._watched = None
-
-    def _typed(self) -> None:
-        typed = os.read(sys.stdin.fileno(), 4096).decode(errors="replace")
-        if not typed:
-            # Closed: nobody will type any more.
-            self._unwatch()
-        for line in typed.splitlines():
-            word = " ".join(line.lower().split())
-            if word in ("quit", "exit"):
-                self._stop.set()
-            elif word:
-                self._tasks.append(asyncio.create_task(_act(self._world, word)))
-
-
-async def _act(world: World, action: str) -> None:
-    actions = {
-        "stall": world.stall,
-        "break group": world.break_group,
-        "kill redis": world.kill_redis,
-        "recover": world.recover,
-    }
-    if action not in actions:
-        print(HELP, flush=True)
-        return
-    try:
-        print(f"> {action}: {await actions[action]()}", flush=True)
-    except FatalError as error:
-        print(f"> {action}: {error}", flush=True)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from bot.domain import night
 from bot.domain.environments import Environment
+from bot.domain.night import Site
 from bot.domain.streams import (
     Entry,
     Facts,
@@ -275,11 +277,17 @@ def _footer(environment: Environment, looks: Sequence[Look]) -> Block:
 
 
 def sky(environment: Environment, now: datetime) -> str:
-    """Say whether it is night at the telescope, and until when."""
-    current = night.night_at(environment.site, now)
+    """Say whether it is night at the telescope, and until when; to the minute."""
+    return _sky(environment.site, now.replace(second=0, microsecond=0))
+
+
+# The search for the next dusk was a third of the work of `stats`; a minute's answer is the same.
+@lru_cache(maxsize=16)
+def _sky(site: Site, now: datetime) -> str:
+    current = night.night_at(site, now)
     if current is not None:
         return f"night until {clock(current.ends)} UTC" if current.ends else "night"
-    dusk = night.next_dusk(environment.site, now)
+    dusk = night.next_dusk(site, now)
     return f"day, night from {clock(dusk, now=now)} UTC" if dusk else "day"
 
 

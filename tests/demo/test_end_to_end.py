@@ -131,15 +131,15 @@ def left_behind(tmp: Path) -> list[str]:
     """Processes that still work in a demo's folder."""
     if not Path("/proc").exists():
         return []
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if str(tmp) in line:
-            found.append(line)
-    return found
+    commands = (_command(folder) for folder in Path("/proc").glob("[0-9]*"))
+    return [command for command in commands if str(tmp) in command]
+
+
+def _command(folder: Path) -> str:
+    try:
+        return (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
 
 
 async def test_a_person_reads_how_the_streams_are_doing(demo: Demo) -> None:
@@ -193,7 +193,10 @@ async def test_trouble_is_seen_and_recovered_from(demo: Demo) -> None:
     await demo.until_printed("> recover:")
     await demo.verdict("healthy")
 
-    await demo.enter("kill redis")
+    # Pasted lines are done in their order.
+    await demo.enter("kill redis\nrecover\nkill redis")
+    await demo.until_printed("> kill redis:")
+    await demo.until_printed("> recover:")
     await demo.until_printed("> kill redis:")
     await demo.verdict("unreachable, Redis refuses the connection")
     assert "healthy" in (await demo.type("stats", DEV))["text"]
@@ -253,6 +256,20 @@ async def test_a_registry_that_does_not_answer_is_named(
     assert process.returncode == 1
     assert "check the network and its proxy" in out.decode()
     assert left_behind(tmp) == []
+
+
+async def test_a_slack_that_ends_is_noticed(tmp_path: Path) -> None:
+    process = await start(tmp_path)
+    demo = Demo(process, None)  # type: ignore[arg-type]
+    await demo.until_printed("Open http://")
+    for folder in Path("/proc").glob("[0-9]*"):  # noqa: ASYNC240
+        command = _command(folder)
+        if "local-slack.json" in command and str(tmp_path) in command:
+            os.kill(int(folder.name), signal.SIGKILL)
+    out, _ = await process.communicate()
+    assert process.returncode == 1
+    assert "The local Slack has ended" in out.decode()
+    assert left_behind(tmp_path) == []
 
 
 async def test_ctrl_c_while_it_starts(tmp_path: Path) -> None:
