@@ -1,5 +1,3 @@
 """The bot that watches and tends Prompt Redis, the Redis Streams of Prompt Processing."""
 
-from importlib.metadata import version
-
-__version__ = version("prompt-redis-bot")
+__version__ = "0.1.0"

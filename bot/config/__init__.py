@@ -6,12 +6,10 @@ Everything that is wrong is said at once, with its line and in words, before any
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 
 from bot.config.checks import did_you_mean, disagreements
@@ -19,7 +17,6 @@ from bot.config.credentials import Secrets, load_secrets
 from bot.config.document import ConfigurationError, Document, Fault, Location, but_is, read_document
 from bot.config.settings import Settings
 from bot.config.values import WANTED
-from bot.domain.durations import format_duration
 
 __all__ = ["ConfigurationError", "Secrets", "Settings", "json_schema", "load", "load_secrets"]
 
@@ -98,14 +95,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 
 def json_schema() -> dict[str, Any]:
     """Describe the configuration file as JSON Schema, for editors and for checks in CI."""
-    schema = Settings.model_json_schema(schema_generator=_JsonSchema)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+    from bot.config import schema  # noqa: PLC0415 -- a running bot has no use for it
 
-
-class _JsonSchema(GenerateJsonSchema):
-    def encode_default(self, dft: Any) -> Any:
-        # pydantic writes PT5S; people write 5s.
-        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+    return schema.json_schema()
 
 
 def _settings(document: Document) -> tuple[Settings | None, list[Fault]]:

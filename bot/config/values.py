@@ -213,6 +213,7 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
+        # Built once, as part of the whole tree, and not for every section by itself as well.
+        defer_build=True,
         json_schema_extra=_undescribed,
     )
