@@ -72,18 +72,34 @@ async def serve(
         The exit code: 0 after `stop`, 2 if the configuration is invalid, 1 for any other reason.
         The reason is on standard error.
     """
+    serving = asyncio.create_task(_configured(path, environ, stop, ready))
+    stopping = asyncio.create_task(stop.wait())
     try:
-        settings = config.load(path, environ)
-        secrets = config.load_secrets(settings, environ)
-        async with AsyncExitStack() as stack:
-            await _serve(settings, secrets, Proxy(environ), stack, (stop, ready))
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.is_set():
+            # Still starting, perhaps waiting for Slack: there is nothing yet to finish.
+            serving.cancel()
+        await serving
+    except asyncio.CancelledError:
+        return 0
     except config.ConfigurationError as error:
         click.echo(str(error), err=True)
         return INVALID
     except FatalError as error:
         click.echo(str(error), err=True)
         return FATAL
+    finally:
+        stopping.cancel()
     return 0
+
+
+async def _configured(
+    path: Path, environ: Mapping[str, str], stop: asyncio.Event, ready: asyncio.Event
+) -> None:
+    settings = config.load(path, environ)
+    secrets = config.load_secrets(settings, environ)
+    async with AsyncExitStack() as stack:
+        await _serve(settings, secrets, Proxy(environ), stack, (stop, ready))
 
 
 async def _serve(

@@ -12,6 +12,7 @@ from random import Random
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.demo.ending import asked_to_end
 from bot.demo.visits import visit
 from bot.domain.environments import Environment
 
@@ -51,6 +52,8 @@ class Producer:
         usual = shortest + (longest - shortest) * 0.275
         while True:
             await self.announce()
+            if asked_to_end():
+                return
             await asyncio.sleep(self._random.triangular(shortest, longest, usual))
 
     async def announce(self) -> int:

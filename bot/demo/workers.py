@@ -13,6 +13,8 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.demo.ending import asked_to_end
+
 ENTRIES_PER_WORKER = 10
 """A worker ends after so many entries."""
 
@@ -62,8 +64,10 @@ class Workers:
     async def run(self) -> None:
         """Scale until cancelled; the workers end with it."""
         async with asyncio.TaskGroup() as jobs:
-            while True:
+            while not asked_to_end():
                 wanted = await self._lag() if self.reading else 0
+                if asked_to_end():
+                    break
                 for _ in range(min(wanted, self._most) - self._working):
                     self._working += 1
                     jobs.create_task(self._work())
@@ -89,7 +93,7 @@ class Workers:
 
     async def _read(self, name: str) -> None:
         for _ in range(ENTRIES_PER_WORKER):
-            if not self.reading:
+            if not self.reading or asked_to_end():
                 return
             reply: Any = await self._redis.xreadgroup(
                 self._group, name, {self._stream: ">"}, count=1

@@ -162,3 +162,21 @@ def test_scripts(text: str, steps: list[Step]) -> None:
 def test_scripts_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ScriptError, match="the actions are"):
         parse(text)
+
+
+async def test_the_world_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    """redis-py now and then takes a cancellation for a timeout of its own."""
+    processes = Processes(tmp_path / "run")
+    world = World(processes, tmp_path, Pace(visits=(0.2, 0.4), poll=0.01, processing=(0, 0.005)))
+    chance = Random(430)
+    try:
+        await world.start()
+        for _ in range(15):
+            running = asyncio.create_task(world.run())
+            await asyncio.sleep(chance.uniform(0.05, 0.2))
+            running.cancel()
+            _, still = await asyncio.wait({running}, timeout=5)
+            assert not still
+        await world.aclose()
+    finally:
+        await processes.aclose()

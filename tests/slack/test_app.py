@@ -106,6 +106,18 @@ async def test_a_bad_token_ends_the_start_with_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
+async def test_the_end_is_heard_while_slack_is_still_waited_for(world: World) -> None:
+    world.slack.refuse_sockets(1000)
+    stop = asyncio.Event()
+    running = asyncio.create_task(
+        serve(world.configuration(), world.secrets, stop, asyncio.Event())
+    )
+    await world.slack.until(lambda: world.slack.calls_of("apps.connections.open"))
+    stop.set()
+    async with asyncio.timeout(5):
+        assert await running == 0
+
+
 async def test_slack_in_trouble_at_the_start_is_waited_for(world: World) -> None:
     world.slack.fail("auth.test", Fault(status=503, times=1))
     async with world.bot():
