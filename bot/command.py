@@ -61,10 +61,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Place:
-    """An environment and the channel in which it is spoken to, as `<#ID>` or a name."""
+    """An environment and the channel in which it is spoken to: a link, or a name."""
 
     environment: Environment
-    channel: str
+    channel: Markup
 
 
 @dataclass(frozen=True)

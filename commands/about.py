@@ -28,9 +28,7 @@ async def run(call: Call) -> Reply:
 
 def _place(place: Place) -> tuple[str, Markup]:
     environment = place.environment
-    return environment.label, mark(
-        "{} in {}", ", ".join(environment.instruments), Markup(place.channel)
-    )
+    return environment.label, mark("{} in {}", ", ".join(environment.instruments), place.channel)
 
 
 COMMANDS = (

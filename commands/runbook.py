@@ -4,7 +4,7 @@ from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.errors import UserError
 from bot.domain.runbook import TOPICS, Topic
 from bot.grammar import did_you_mean, quoted
-from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
+from bot.render.blocks import BUTTONS_IN_MESSAGE, Button
 from bot.render.runbook import contents, page
 
 _LIKELIEST = ("not reading", "unreachable", "statistics", "clear")
@@ -27,7 +27,7 @@ async def run(call: Call) -> Reply:
         )
     topic = TOPICS[name]
     channel = next(
-        Markup(place.channel)
+        place.channel
         for place in call.deployment.places
         if place.environment.name == call.environment.name
     )

@@ -9,7 +9,10 @@ import pytest
 
 from bot.domain.errors import FatalError
 from bot.process import serve
+from bot.slack.channels import RETRY_SECONDS, Channels
+from bot.slack.network import Proxy
 from bot.slack.sockets import PATIENCE, Sockets
+from bot.slack.web import Web
 from tests.support.proxy import ProxyServer
 from tests.support.slack_server import Fault, rate_limited
 from tests.support.world import DEV, PROD, World, shown
@@ -217,8 +220,7 @@ async def test_copies_of_a_delivery_are_acknowledged_and_not_run(bot: World) -> 
     assert again.acknowledged
     await bot.type("help")
     assert len(delivery.replies) == 1
-    metrics = [m for m in bot.slack.messages(PROD) if "PONG" in m.text]
-    assert len(metrics) == 1
+    assert sum("PONG" in message.text for message in bot.slack.messages(PROD)) == 1
 
 
 async def test_what_runs_is_finished_before_the_end(world: World) -> None:
@@ -272,15 +274,30 @@ async def test_three_minutes_without_slack_end_the_process() -> None:
     assert counts == [0, 0, 0]
 
 
-async def test_a_name_of_a_channel_is_looked_for_again(world: World) -> None:
+async def test_a_channel_that_the_bot_is_not_in_is_said(world: World) -> None:
     channel = world.slack.workspace.channel(DEV)
     assert channel is not None
-    members, channel.members = channel.members, []
+    channel.members = []
     async with world.bot():
         answer = await world.type("stats", DEV)
         assert "This channel has no environment." in answer.text
         assert "I am not in #dm-prompt-processing (dev), or it does not exist." in shown(answer)
+
+
+async def test_a_channel_that_was_not_found_is_looked_for_again(world: World) -> None:
+    channel = world.slack.workspace.channel(DEV)
+    assert channel is not None
+    members, channel.members = channel.members, []
+    web = Web(world.slack.bot_token, world.slack.api_url, Proxy({}))
+    try:
+        channels = Channels(web, {"dev": "dm-prompt-processing"})
+        assert await channels.environment(DEV, 0) is None
         channel.members = members
+        assert await channels.environment(DEV, RETRY_SECONDS - 1) is None, "not at every command"
+        assert await channels.environment(DEV, RETRY_SECONDS) == "dev"
+        assert channels.unknown == {}
+    finally:
+        await web.aclose()
 
 
 async def test_two_environments_in_one_channel_are_refused(
