@@ -1,0 +1,349 @@
+"""A request for a change: its plan, the votes on it, and the one way through its states.
+
+    open → approved → running → done | failed
+    open → denied | withdrawn | expired
+    approved | running → interrupted      the process that carried it out has died
+
+A request is a value. Each step gives a new one with the next version; whoever writes it compares
+the version first, so that of two people, or two replicas, one is first and the other is told so.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Self
+
+from bot.domain.people import Person
+
+SILENT_AFTER = timedelta(seconds=30)
+"""A heartbeat older than this is that of a process that died, or lost its database."""
+
+LONGEST_REASON = 6000
+"""Characters; as many as a card shows whole."""
+
+EVERYTHING = "*"
+"""The Redis under all streams, as something that a plan changes."""
+
+
+class State(Enum):
+    """Where a request is on its way."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    DENIED = "denied"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def final(self) -> bool:
+        """True if nothing more will happen to it."""
+        return self not in (State.OPEN, State.APPROVED, State.RUNNING)
+
+
+LIVE = (State.OPEN, State.APPROVED, State.RUNNING)
+"""States in which a request holds its streams: no second one for them."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How an environment's changes are approved.
+
+    Parameters
+    ----------
+    approvals
+        How many approvers must agree.
+    self_approval
+        Whether the requester's own vote counts.
+    expires
+        How long a request stays open.
+    break_glass
+        Whether one approver may decide alone, with a reason.
+    """
+
+    approvals: int = 1
+    self_approval: bool = False
+    expires: timedelta = timedelta(minutes=30)
+    break_glass: bool = True
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What the red button asks once more, and how its two answers read."""
+
+    title: str
+    text: str
+    yes: str
+    no: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the approver reads, and what the execution is bound to.
+
+    Text is plain, for people, and never Slack's markup: streams hold what others wrote.
+
+    Parameters
+    ----------
+    subject
+        What is changed, environment first: ``PROD lsstcam``.
+    headline
+        What is asked for, in a few words: ``discard 1,204 waiting entries = 7 visits``.
+    facts
+        Label and text of each line of the card.
+    streams
+        Keys that are changed; `EVERYTHING` for the Redis under them.
+    bound
+        What the execution compares with what it finds then.
+    asks
+        True where the headline completes "Ana asks to …"; False where it stands for itself.
+    warning
+        What must not be overlooked.
+    listing
+        Lines of the longer list: every visit, every entry.
+    confirmation
+        Set where something is destroyed.
+    """
+
+    subject: str
+    headline: str
+    facts: tuple[tuple[str, str], ...] = ()
+    streams: tuple[str, ...] = ()
+    bound: Mapping[str, str] = field(default_factory=dict)
+    asks: bool = True
+    warning: str = ""
+    listing: tuple[str, ...] = ()
+    confirmation: Confirmation | None = None
+
+
+class Happened(Enum):
+    """Whether a change was made."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an approved request.
+
+    Parameters
+    ----------
+    happened
+        Whether the change was made.
+    headline
+        What was done, or why not: ``1,204 entries = 7 visits discarded``.
+    facts
+        Label and text of each figure, before and after.
+    before, after
+        The same for the audit, by name.
+    notes
+        Sentences below the figures, such as what to do next.
+    undo
+        Command that undoes it, such as ``restore 42``; empty where nothing does.
+    well
+        False where somebody must look, although the change was made.
+    """
+
+    happened: Happened
+    headline: str
+    facts: tuple[tuple[str, str], ...] = ()
+    before: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    undo: str = ""
+    well: bool = True
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One approver's yes; ``alone`` breaks the glass."""
+
+    person: Person
+    at: datetime
+    alone: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request for a change.
+
+    Parameters
+    ----------
+    id
+        From the sequence that alarms, silences and windows share.
+    environment
+        Name of the environment.
+    command, arguments, reason
+        What was asked for: the subcommand, what was typed after it, and why.
+    requester
+        Who asked.
+    plan
+        What the approvers read.
+    key
+        Random; proves in Redis that a marker is this request's.
+    asked, expires
+        From when until when it is open.
+    needed
+        How many votes it takes.
+    self_approval
+        Whether the requester's own vote counts.
+    state, version
+        Where it is on its way; the version grows with every change.
+    votes
+        Approvals so far, in order.
+    ended
+        When it was denied, withdrawn, expired, or carried out.
+    ended_by, answer
+        Who denied or withdrew it, and why.
+    started
+        When its execution began.
+    executor, heartbeat
+        Process that carries it out, and its last sign of life.
+    progress
+        What the execution has done so far.
+    outcome
+        What came of it.
+    """
+
+    id: int
+    environment: str
+    command: str
+    arguments: str
+    reason: str
+    requester: Person
+    plan: Plan
+    key: str
+    asked: datetime
+    expires: datetime
+    needed: int = 1
+    self_approval: bool = False
+    state: State = State.OPEN
+    version: int = 0
+    votes: tuple[Vote, ...] = ()
+    ended: datetime | None = None
+    ended_by: Person | None = None
+    answer: str = ""
+    started: datetime | None = None
+    executor: str = ""
+    heartbeat: datetime | None = None
+    progress: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+
+    @property
+    def alone(self) -> bool:
+        """True if one approver decided alone."""
+        return any(vote.alone for vote in self.votes)
+
+    def counts(self, vote: Vote) -> bool:
+        """Tell whether a vote counts: the requester's own does only where the policy says so."""
+        return vote.alone or self.self_approval or vote.person.id != self.requester.id
+
+    def voted(self, vote: Vote, approvers: Collection[str], executor: str) -> Self:
+        """Take a vote; enough of them approve the request.
+
+        Parameters
+        ----------
+        vote
+            The new vote; a second one of the same person replaces the first.
+        approvers
+            IDs of the voters, this one included, who may approve at this moment.
+        executor
+            Process that will carry it out, if this vote decides.
+        """
+        kept = tuple(each for each in self.votes if each.person.id != vote.person.id)
+        votes = (*kept, vote)
+        valid = [each for each in votes if each.person.id in approvers and self.counts(each)]
+        changed = self._next(votes=votes)
+        if len(valid) < self.needed and not any(each.alone for each in valid):
+            return changed
+        return replace(
+            changed, state=State.APPROVED, started=vote.at, executor=executor, heartbeat=vote.at
+        )
+
+    def denied(self, person: Person, answer: str, now: datetime) -> Self:
+        """An approver says no."""
+        return self._next(state=State.DENIED, ended=now, ended_by=person, answer=answer)
+
+    def withdrawn(self, now: datetime) -> Self:
+        """The requester takes it back."""
+        return self._next(state=State.WITHDRAWN, ended=now, ended_by=self.requester)
+
+    def expired(self, now: datetime) -> Self:
+        """Nobody decided in time."""
+        return self._next(state=State.EXPIRED, ended=now)
+
+    def running(self, now: datetime) -> Self:
+        """Its execution begins."""
+        return self._next(state=State.RUNNING, heartbeat=now)
+
+    def progressed(self, progress: tuple[str, ...], now: datetime) -> Self:
+        """Its execution has come further."""
+        return self._next(progress=progress, heartbeat=now)
+
+    def finished(self, outcome: Outcome, now: datetime) -> Self:
+        """Its execution has ended, or turned out to have been interrupted."""
+        state = State.DONE if outcome.happened is Happened.YES else State.FAILED
+        if outcome.happened is Happened.UNKNOWN:
+            state = State.INTERRUPTED
+        return self._next(state=state, ended=now, outcome=outcome)
+
+    def interrupted(self, outcome: Outcome, now: datetime) -> Self:
+        """Its executor has died; the outcome says what the marker in Redis says."""
+        return self._next(state=State.INTERRUPTED, ended=self.ended or now, outcome=outcome)
+
+    def silent(self, now: datetime) -> bool:
+        """Tell whether its executor has not been heard of for too long."""
+        carried_out = self.state in (State.APPROVED, State.RUNNING)
+        return carried_out and self.heartbeat is not None and now - self.heartbeat > SILENT_AFTER
+
+    def _next(self, **changes: object) -> Self:
+        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the audit: an action, or a refusal of one.
+
+    Parameters
+    ----------
+    at
+        When.
+    environment
+        Where.
+    action
+        Subcommand and arguments, as typed.
+    person
+        Who asked for it; the bot's own name where nobody did.
+    result
+        ``done``, ``failed``, ``refused``, …: a word; for a request its state.
+    request
+        ID of the request behind it; None where there was none.
+    approvers
+        Names of those who approved.
+    reason, answer
+        Why it was asked for; why it was approved alone, denied, or refused.
+    alone
+        True where the glass was broken.
+    before, after
+        Figures by name.
+    """
+
+    at: datetime
+    environment: str
+    action: str
+    person: Person
+    result: str
+    request: int | None = None
+    approvers: tuple[str, ...] = ()
+    reason: str = ""
+    answer: str = ""
+    alone: bool = False
+    before: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, str] = field(default_factory=dict)
