@@ -4,49 +4,39 @@ Reads time out after about a second and are tried twice, because whatever hangs 
 bot. Errors leave here as `bot.domain.errors`, answers as `bot.domain.streams`.
 """
 
-import hashlib
-import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
-from importlib.resources import files
 from time import perf_counter
 from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoPermissionError,
-    NoScriptError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import BusyLoadingError, NoScriptError, ResponseError
 from redis.exceptions import RedisError as RedisLibraryError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from bot.clients.redis_answers import COUNT_CAP, Access, commands, facts, pending, server
-from bot.domain.errors import RedisForbidden, RedisUnreachable, Unreachable
-from bot.domain.streams import Consumers, Facts, NotAllowed, Pending, Server
+from bot.clients import redis_answers
+from bot.clients.redis_answers import COUNT_CAP, Access
+from bot.clients.redis_connection import Script, address_of, connect, is_refusal, translated
+from bot.domain.changes import Archive, Survey, VisitCount
+from bot.domain.errors import RedisForbidden
+from bot.domain.streams import (
+    Consumers,
+    EntryId,
+    Facts,
+    NotAllowed,
+    Pending,
+    PendingEntry,
+    Server,
+)
 
 LISTED_PENDING = 10
 TIMEOUT = 1.0
 """Seconds to connect, and to answer. With the one more try, a hanging server costs twice that."""
 
+SURVEY_CAP = 100_000
+"""Most entries that a survey counts, in calls of `COUNT_CAP`."""
 
 _INFO_SECTIONS = ("server", "memory", "persistence")
 """Reading all of INFO took most of a ping's time. Several at once: Redis 7.0 and newer."""
-
-
-class _Script:
-    """A read-only script: sent whole once, then by its hash."""
-
-    def __init__(self, name: str) -> None:
-        self.text = (files("bot.clients") / "scripts" / f"{name}.lua").read_text("utf-8")
-        # Redis names scripts by SHA-1.
-        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 class PromptRedis:
@@ -61,25 +51,13 @@ class PromptRedis:
     """
 
     def __init__(self, url: str, password: str | None = None) -> None:
-        self._redis = Redis.from_url(
-            url,
-            password=password,
-            client_name="prompt-redis-bot",
-            decode_responses=True,
-            # Bytes that are no UTF-8 were written by somebody else; they must not stop a look.
-            encoding_errors="replace",
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 1),
-            # Redis 7.0 does not know CLIENT SETINFO, and no one reads it.
-            driver_info=None,
-        )
-        where = self._redis.connection_pool.connection_kwargs
-        self.address = where.get("path") or f"{where.get('host')}:{where.get('port', 6379)}"
-        self._look, self._pending, self._consumers = (
-            _Script(name) for name in ("look", "pending", "consumers")
-        )
-        self._scripts_known = False
+        self._redis = connect(url, password, answer=TIMEOUT, retries=1)
+        self.address = address_of(self._redis)
+        self._look = Script("look", "stream")
+        self._pending, self._consumers = Script("pending"), Script("consumers")
+        self._survey = Script("survey", "stream", "visits")
+        self._archive = Script("archive", "ids", "stream", "visits", writes=True, keys=2)
+        self._known: set[str] = set()
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -109,7 +87,10 @@ class PromptRedis:
             answers = await self._run(self._look, calls)
         except RedisForbidden:
             return [NotAllowed()] * len(streams)
-        return [facts(answer) if isinstance(answer, list) else NotAllowed() for answer in answers]
+        return [
+            redis_answers.facts(answer) if isinstance(answer, list) else NotAllowed()
+            for answer in answers
+        ]
 
     async def pending(self, key: str, group: str) -> Pending | None:
         """List what was read and never confirmed; None where stream or group is missing.
@@ -121,10 +102,114 @@ class PromptRedis:
         RedisForbidden
             If the bot's user may not read it.
         """
-        answer = await self._run_one(self._pending, key, group, str(LISTED_PENDING))
-        if len(answer) < 2 or not answer[1]:  # noqa: PLR2004 -- a type alone, or no group
-            return None
-        return pending(*answer[1:])
+        return await self._read_pending(key, group, LISTED_PENDING, timedelta(0))
+
+    async def unconfirmed(
+        self, key: str, group: str, idle: timedelta, most: int
+    ) -> list[PendingEntry] | None:
+        """List the oldest entries that were read long ago and never confirmed.
+
+        Parameters
+        ----------
+        key, group
+            Stream and group.
+        idle
+            Least time since each was read.
+        most
+            How many to list.
+
+        Returns
+        -------
+        list or None
+            The oldest first; None where stream or group is missing.
+
+        Raises
+        ------
+        RedisUnreachable
+            If Redis does not answer.
+        RedisForbidden
+            If the bot's user may not read it.
+        """
+        found = await self._read_pending(key, group, most, idle)
+        return None if found is None else list(found.oldest)
+
+    async def survey(self, key: str, group: str, after: EntryId | None = None) -> Survey | None:
+        """Look at a stream with all that a plan shows; None where there is no such stream.
+
+        Up to 5000 entries it is one atomic look. More are counted in further calls, up to the
+        entry that was the last one at the first call.
+
+        Parameters
+        ----------
+        key, group
+            Stream and group.
+        after
+            Where to begin to count; None for the group's last delivered ID.
+
+        Raises
+        ------
+        RedisUnreachable
+            If Redis does not answer.
+        RedisForbidden
+            If the bot's user may not read it.
+        RedisRefused
+            If the key holds something else than a stream.
+        """
+        begin, to = str(after or ""), ""
+        chunks: list[list[Any]] = []
+        counted, found = 0, COUNT_CAP
+        while found == COUNT_CAP and counted < SURVEY_CAP:
+            answer = await self._run_one(self._survey, key, group, begin, to, str(COUNT_CAP))
+            if not answer[0]:
+                # Missing, or deleted while it was counted.
+                return None
+            chunks.append(answer)
+            to, found, newest = answer[2], answer[5], answer[7]
+            counted += found
+            begin = newest[0] if newest else begin
+        survey = redis_answers.survey(chunks, capped=found == COUNT_CAP)
+        if survey.group is None or survey.group.last_delivered == survey.after:
+            return survey
+        # It was counted from elsewhere, so what waits for the group is another count.
+        (looked,) = await self.look([(key, group)])
+        return redis_answers.with_group_of(survey, looked)
+
+    async def archive(
+        self, key: str, after: EntryId, restored_key: str, *, last: EntryId
+    ) -> Archive | None:
+        """Look at what a clear kept; None where it is kept no longer.
+
+        Parameters
+        ----------
+        key
+            The copy of the stream as it was.
+        after, last
+            The entries that waited in it: those after the group's last delivered ID, up to the
+            last one of the clear's plan. What is newer is still in the stream.
+        restored_key
+            Where Redis keeps how much was put back.
+
+        Raises
+        ------
+        RedisUnreachable
+            If Redis does not answer.
+        RedisForbidden
+            If the bot's user may not read it.
+        """
+        begin, entries, found = str(after), 0, COUNT_CAP
+        visits: list[VisitCount] = []
+        seconds = restored = 0
+        while found == COUNT_CAP:
+            answer = await self._run_one(
+                self._archive, key, restored_key, begin, str(last), str(COUNT_CAP)
+            )
+            if not answer[0]:
+                return None
+            seconds, restored, found, counted, newest = answer
+            entries += found
+            visits = redis_answers.merged(visits, redis_answers.visits(counted))
+            begin = newest or begin
+        return Archive(key, entries, tuple(visits), redis_answers.in_seconds(seconds), restored)
 
     async def consumers(self, key: str, group: str, idle: timedelta) -> Consumers | None:
         """Count a group's consumer names; None where stream or group is missing.
@@ -161,7 +246,7 @@ class PromptRedis:
         RedisForbidden
             If the bot's user may not ask.
         """
-        with self._translated():
+        with translated(self.address):
             started = perf_counter()
             try:
                 pipeline = self._redis.pipeline(transaction=False)
@@ -170,15 +255,17 @@ class PromptRedis:
                 _, info = await pipeline.execute()
             except BusyLoadingError:
                 info = await self._redis.info(*_INFO_SECTIONS)
-            return server(info, timedelta(seconds=perf_counter() - started))
+            return redis_answers.server(info, timedelta(seconds=perf_counter() - started))
 
-    async def access(self, streams: Sequence[tuple[str, str]]) -> Access:
+    async def access(self, streams: Sequence[tuple[str, str]], *, changes: bool = False) -> Access:
         """Find out what the bot's user may do, without doing it.
 
         Parameters
         ----------
         streams
             Key and group of each stream that it works on.
+        changes
+            True if it has to change them as well.
 
         Raises
         ------
@@ -187,17 +274,18 @@ class PromptRedis:
         RedisForbidden
             If the user may not ask.
         """
-        with self._translated():
+        with translated(self.address):
             user = str(await self._redis.acl_whoami())
             pipeline = self._redis.pipeline(transaction=False)
-            needed = [command for key, group in streams for command in commands(key, group)]
+            asked = [redis_answers.commands, *([redis_answers.changing] if changes else [])]
+            needed = [each for key, group in streams for of in asked for each in of(key, group)]
             for command in needed:
                 pipeline.execute_command("ACL DRYRUN", user, *command)
             answers = await pipeline.execute(raise_on_error=False)
         if any(isinstance(answer, Exception) for answer in answers):
             raise RedisForbidden(self.address)
         refused = dict.fromkeys(
-            " ".join(command[:2]) if command[0] == "XINFO" else command[0]
+            " ".join(command[:2]) if command[0] in {"XINFO", "XGROUP"} else command[0]
             for command, answer in zip(needed, answers, strict=True)
             if str(answer) != "OK"
         )
@@ -220,75 +308,42 @@ class PromptRedis:
         finally:
             await nobody.aclose()
 
-    async def _run_one(self, script: _Script, *arguments: str) -> list[Any]:
+    async def _read_pending(
+        self, key: str, group: str, most: int, idle: timedelta
+    ) -> Pending | None:
+        limit = str(int(idle.total_seconds() * 1000))
+        answer = await self._run_one(self._pending, key, group, str(most), limit)
+        if len(answer) < 2 or not answer[1]:  # noqa: PLR2004 -- a type alone, or no group
+            return None
+        return redis_answers.pending(*answer[1:])
+
+    async def _run_one(self, script: Script, *arguments: str) -> list[Any]:
         (answer,) = await self._run(script, [arguments])
         if isinstance(answer, Exception):
             raise RedisForbidden(self.address) from answer
         return answer
 
     async def _run(
-        self, script: _Script, calls: Sequence[Sequence[str]]
+        self, script: Script, calls: Sequence[Sequence[str]]
     ) -> list[list[Any] | ResponseError]:
         """Run a script once for each call, in one round trip; a refusal is a value."""
-        with self._translated():
-            answers = await self._send(script, calls, whole=not self._scripts_known)
+        with translated(self.address):
+            answers = await self._send(script, calls, whole=script.sha not in self._known)
             if any(isinstance(answer, NoScriptError) for answer in answers):
                 answers = await self._send(script, calls, whole=True)
-            self._scripts_known = True
+            self._known.add(script.sha)
             for answer in answers:
-                if isinstance(answer, Exception) and not _is_refusal(answer):
+                if isinstance(answer, Exception) and not is_refusal(answer):
                     raise answer
             return answers
 
     async def _send(
-        self, script: _Script, calls: Sequence[Sequence[str]], *, whole: bool
+        self, script: Script, calls: Sequence[Sequence[str]], *, whole: bool
     ) -> list[Any]:
+        """Send a script whole, or by its hash once it is known."""
+        name = ("EVAL" if whole else "EVALSHA") + ("" if script.writes else "_RO")
         pipeline = self._redis.pipeline(transaction=False)
         for arguments in calls:
-            if whole:
-                pipeline.eval_ro(script.text, 1, *arguments)
-            else:
-                pipeline.evalsha_ro(script.sha, 1, *arguments)
+            text = script.text if whole else script.sha
+            pipeline.execute_command(name, text, script.keys, *arguments)
         return await pipeline.execute(raise_on_error=False)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        # The order matters: a wrong password and a loading server are connection errors too.
-        try:
-            yield
-        except AuthenticationError as error:
-            raise RedisUnreachable(Unreachable.PASSWORD, self.address) from error
-        except BusyLoadingError as error:
-            raise RedisUnreachable(Unreachable.LOADING, self.address) from error
-        except (RedisTimeoutError, TimeoutError) as error:
-            raise RedisUnreachable(Unreachable.TIMED_OUT, self.address) from error
-        except (RedisConnectionError, OSError) as error:
-            raise RedisUnreachable(_how(error), self.address) from error
-        except NoPermissionError as error:
-            raise RedisForbidden(self.address) from error
-        except ResponseError as error:
-            if "MISCONF" in str(error):
-                raise RedisUnreachable(Unreachable.DISK_FULL, self.address) from error
-            raise
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Tell whether the bot's user lacks a right; inside a script it is worded without NOPERM."""
-    return isinstance(error, NoPermissionError) or any(
-        wording in str(error)
-        # Redis 7.0 and Valkey, then later Redis.
-        for wording in ("ACL failure in script", "user executing the script")
-    )
-
-
-def _how(error: BaseException) -> Unreachable:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return Unreachable.REFUSED
-        if isinstance(cause, socket.gaierror):
-            return Unreachable.UNRESOLVED
-        if isinstance(cause, TimeoutError):
-            return Unreachable.TIMED_OUT
-        cause = cause.__cause__ or cause.__context__
-    return Unreachable.DISCONNECTED

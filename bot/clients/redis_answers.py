@@ -1,10 +1,11 @@
 """What Redis answers, read into values; and which commands are asked. No I/O."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.domain.changes import Survey, VisitCount
 from bot.domain.streams import (
     Entry,
     EntryId,
@@ -60,6 +61,35 @@ def commands(key: str, group: str) -> list[tuple[str, ...]]:
     ]
 
 
+def changing(key: str, group: str) -> list[tuple[str, ...]]:
+    """List every command that changes of one stream send, or run by a script."""
+    archive, marker = f"cleared:{key}:0", "prompt-redis-bot:done:0"
+    keys = ("3", key, archive, marker)
+    return [
+        ("EVAL", "return 1", *keys),
+        ("EVALSHA", "0" * 40, *keys),
+        ("XLEN", key),
+        ("XACK", key, group, "0-1"),
+        ("XTRIM", key, "MINID", "0"),
+        ("XADD", key, "*", "field", "value"),
+        ("XGROUP", "CREATE", key, group, "$"),
+        ("XGROUP", "SETID", key, group, "$"),
+        ("XGROUP", "DELCONSUMER", key, group, "name"),
+        ("DEL", key),
+        ("COPY", key, archive),
+        ("XRANGE", archive, "-", "+"),
+        ("XINFO", "GROUPS", archive),
+        ("XGROUP", "DESTROY", archive, group),
+        ("EXISTS", archive),
+        ("TTL", archive),
+        ("PEXPIRE", archive, "1"),
+        ("DEL", archive),
+        ("GET", marker),
+        ("SET", marker, "value"),
+        ("EXPIRE", marker, "1"),
+    ]
+
+
 def facts(answer: list[Any]) -> Facts:
     """Read what look.lua answers."""
     kind, *rest = answer
@@ -101,6 +131,70 @@ def pending(summary: list[Any], listed: list[list[Any]]) -> Pending:
     )
 
 
+def survey(chunks: Sequence[list[Any]], *, capped: bool) -> Survey:
+    """Read what survey.lua answers, call by call; the first one has the figures."""
+    figures, after, _, of_group, others, *_ = chunks[0]
+    length, first, last, last_added, added = figures
+    counted: list[VisitCount] = []
+    for chunk in chunks:
+        counted = merged(counted, visits(chunk[6]))
+    entries = sum(chunk[5] for chunk in chunks)
+    group = None
+    if of_group:
+        last_delivered, pending, consumers, lag = of_group
+        known = sum(each.oldest.visit is not None for each in counted)
+        oldest = counted[0].oldest if counted else None
+        group = Group(
+            waiting=Waiting(entries, known, capped, oldest),
+            pending=pending,
+            consumers=consumers,
+            last_delivered=EntryId.parse(last_delivered),
+            lag=lag,
+        )
+    newest = next((chunk[7] for chunk in reversed(chunks) if chunk[7]), None)
+    return Survey(
+        length=length,
+        first=EntryId.parse(first) if first else None,
+        last=EntryId.parse(last) if last else None,
+        last_added=EntryId.parse(last_added),
+        added=added,
+        group=group,
+        others=tuple(others),
+        after=EntryId.parse(after),
+        entries=entries,
+        capped=capped,
+        newest=_entry(newest),
+        visits=tuple(counted),
+    )
+
+
+def with_group_of(survey: Survey, looked: Facts) -> Survey:
+    """Give a survey the group of a look."""
+    return replace(survey, group=looked.group if isinstance(looked, Stream) else None)
+
+
+def visits(counted: list[Any]) -> list[VisitCount]:
+    """Read what visits.lua counts."""
+    found = ((_entry(oldest), entries) for oldest, entries in counted)
+    return [VisitCount(oldest, entries) for oldest, entries in found if oldest is not None]
+
+
+def merged(counted: Iterable[VisitCount], more: Iterable[VisitCount]) -> list[VisitCount]:
+    """Add further counts, whose visits may have begun in the earlier ones."""
+    by_visit = {each.oldest.visit: each for each in counted}
+    for each in more:
+        known = by_visit.get(each.oldest.visit)
+        by_visit[each.oldest.visit] = (
+            each if known is None else replace(known, entries=known.entries + each.entries)
+        )
+    return list(by_visit.values())
+
+
+def in_seconds(seconds: int) -> datetime | None:
+    """Say when so many seconds will have passed; None where Redis sets no end."""
+    return datetime.now(UTC) + timedelta(seconds=seconds) if seconds >= 0 else None
+
+
 def _entry(answer: list[Any] | None) -> Entry | None:
     if not answer:
         return None
@@ -125,6 +219,8 @@ def server(info: Mapping[str, Any], answered_in: timedelta) -> Server:
         up_for=timedelta(seconds=info.get("uptime_in_seconds", 0)),
         memory=info.get("used_memory_rss", 0),
         memory_limit=info.get("maxmemory") or None,
+        # What Redis compares: used, not resident.
+        memory_full=0 < info.get("maxmemory", 0) <= info.get("used_memory", 0),
         append_only=bool(info.get("aof_enabled")),
         last_write_ok=info.get("aof_last_write_status", "ok") == "ok",
         snapshot_ok=info.get("rdb_last_bgsave_status", "ok") == "ok",

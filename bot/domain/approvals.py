@@ -22,6 +22,9 @@ SILENT_AFTER = timedelta(seconds=30)
 LONGEST_REASON = 6000
 """Characters; as many as a card shows whole."""
 
+NUMBER = "{number}"
+"""In a plan's text, the place of the request's ID, which is known only when it is asked for."""
+
 EVERYTHING = "*"
 """The Redis under all streams, as something that a plan changes."""
 
@@ -268,34 +271,34 @@ class Request:
         )
 
     def denied(self, person: Person, answer: str, now: datetime) -> Self:
-        """An approver says no."""
+        """Take an approver's no."""
         return self._next(state=State.DENIED, ended=now, ended_by=person, answer=answer)
 
     def withdrawn(self, now: datetime) -> Self:
-        """The requester takes it back."""
+        """Let the requester take it back."""
         return self._next(state=State.WITHDRAWN, ended=now, ended_by=self.requester)
 
     def expired(self, now: datetime) -> Self:
-        """Nobody decided in time."""
+        """Close it, because nobody decided in time."""
         return self._next(state=State.EXPIRED, ended=now)
 
     def running(self, now: datetime) -> Self:
-        """Its execution begins."""
+        """Begin its execution."""
         return self._next(state=State.RUNNING, heartbeat=now)
 
     def progressed(self, progress: tuple[str, ...], now: datetime) -> Self:
-        """Its execution has come further."""
+        """Show how far its execution has come."""
         return self._next(progress=progress, heartbeat=now)
 
     def finished(self, outcome: Outcome, now: datetime) -> Self:
-        """Its execution has ended, or turned out to have been interrupted."""
+        """Close it with what came of it."""
         state = State.DONE if outcome.happened is Happened.YES else State.FAILED
         if outcome.happened is Happened.UNKNOWN:
             state = State.INTERRUPTED
         return self._next(state=state, ended=now, outcome=outcome)
 
     def interrupted(self, outcome: Outcome, now: datetime) -> Self:
-        """Its executor has died; the outcome says what the marker in Redis says."""
+        """Close it for an executor that has died; the outcome is what the marker says."""
         return self._next(state=State.INTERRUPTED, ended=self.ended or now, outcome=outcome)
 
     def silent(self, now: datetime) -> bool:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bot.domain.approvals import Policy
 from bot.domain.night import Site
+from bot.domain.people import Access
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class Environment:
         Idle time after which a consumer name counts as left behind.
     links
         Addresses for people, by name; may hold ``{environment}`` and ``{instrument}``.
+    access, policy
+        Who may ask for changes and approve them, and how they are approved.
+    protect_observing
+        Whether at night a change asks the approver for a typed reason.
+    read_only
+        Whether no change can be asked for or carried out.
+    keep_cleared
+        How long the entries of a clear can be restored.
     """
 
     name: str
@@ -43,6 +53,11 @@ class Environment:
     stalled_after: timedelta = timedelta(minutes=2)
     consumer_idle: timedelta = timedelta(hours=2)
     links: Mapping[str, str] = field(default_factory=dict)
+    access: Access = field(default_factory=Access)
+    policy: Policy = field(default_factory=Policy)
+    protect_observing: bool = True
+    read_only: bool = False
+    keep_cleared: timedelta = timedelta(hours=24)
 
     @property
     def label(self) -> str:

@@ -3,10 +3,16 @@
 BotError
 ├── FatalError            the process cannot go on; the text is its last sentence
 ├── UserError             what was typed cannot be done; the text is the reply
+│   └── Refused           not by this person, or not now; it is in the audit
+├── NotAllowed            the person is on no list that has the right
+├── CannotLookUp          nobody knows at this moment who has the right, so nobody has
 ├── SameRedis             two environments are configured with one Redis
+├── StateError            the bot's own database does not do what was asked of it; `kind` says why
 └── RedisError            Prompt Redis does not do what was asked of it
     ├── RedisUnreachable  no answer; `kind` says how
-    └── RedisForbidden    it answers, and refuses (NOPERM)
+    ├── RedisForbidden    it answers, and refuses (NOPERM)
+    ├── RedisRefused      it cannot as it is; `kind` says why
+    └── RedisInDoubt      a change was sent, and nobody knows whether it was made
 
 Any other exception is logged with its traceback, and the person gets a reference code.
 """
@@ -42,6 +48,44 @@ class UserError(BotError):
         self.suggestion = suggestion
 
 
+class Refused(UserError):
+    """A change that is refused to this person, or at this moment; the audit keeps it."""
+
+
+class NotAllowed(BotError):
+    """A person lacks a right.
+
+    Parameters
+    ----------
+    right
+        As people read it: ``operator`` or ``approver``.
+    label
+        The environment, as people read it.
+    who
+        Who has the right, as people read it; empty where nobody has.
+    """
+
+    def __init__(self, right: str, label: str, who: str) -> None:
+        super().__init__(f"not an {right} of {label}")
+        self.right = right
+        self.label = label
+        self.who = who
+
+
+class CannotLookUp(BotError):
+    """Slack did not tell who is in a user group, so nobody is taken to be.
+
+    Parameters
+    ----------
+    reason
+        Slack's word for it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Slack did not tell who is in a group: {reason}")
+        self.reason = reason
+
+
 class SameRedis(BotError):
     """Two environments are configured with one Redis: commands of one would change the other.
 
@@ -56,6 +100,35 @@ class SameRedis(BotError):
             f"{second} and {first} are configured with one and the same Redis, so {second} is "
             f"refused. Correct environments.{second.lower()}.redis.url and restart the bot."
         )
+
+
+class StateTrouble(Enum):
+    """What is the matter with the bot's database; the value completes "The bot's database …"."""
+
+    FULL = "is full: its disk has no space left"
+    LOCKED = "is locked by somebody else"
+    UNREACHABLE = "does not answer"
+    READ_ONLY = "can be read, but not written"
+    REFUSED = "refuses the bot's user or its password"
+    MISSING = "does not exist"
+    DAMAGED = "is damaged, or is no database"
+    OTHER = "does not do what was asked of it"
+
+
+class StateError(BotError):
+    """The bot's own database does not do what was asked of it.
+
+    After a lost connection nobody knows whether the last transaction took place.
+
+    Parameters
+    ----------
+    kind
+        Why.
+    """
+
+    def __init__(self, kind: StateTrouble) -> None:
+        super().__init__(f"The bot's database {kind.value}.")
+        self.kind = kind
 
 
 class Unreachable(Enum):
@@ -96,4 +169,37 @@ class RedisForbidden(RedisError):
 
     def __init__(self, address: str):
         super().__init__(f"{address}: Redis does not allow this command to the bot's user")
+        self.address = address
+
+
+class Refusal(Enum):
+    """Reasons for which Redis cannot do what it is asked; the value completes "Redis …"."""
+
+    READ_ONLY = "is a replica and cannot be changed"
+    MEMORY = "is out of memory"
+    WRONG_TYPE = "holds another type of key there, not a stream"
+
+
+class RedisRefused(RedisError):
+    """Redis answers, and cannot do it as it is; nothing was changed.
+
+    Parameters
+    ----------
+    kind
+        Why not.
+    address
+        Host and port.
+    """
+
+    def __init__(self, kind: Refusal, address: str):
+        super().__init__(f"{address}: Redis {kind.value}")
+        self.kind = kind
+        self.address = address
+
+
+class RedisInDoubt(RedisError):
+    """A change was sent, its answer was lost, and its marker cannot be read: it may be made."""
+
+    def __init__(self, address: str):
+        super().__init__(f"{address}: Redis cut the answer off; the change may have been made")
         self.address = address

@@ -330,6 +330,8 @@ class Server:
         Identity of the server process, to tell two environments on one Redis.
     loading
         Set while it reads its data.
+    memory_full
+        True if it has reached ``maxmemory``, so that nothing can be added or copied.
     """
 
     answered_in: timedelta
@@ -344,3 +346,4 @@ class Server:
     last_snapshot: datetime | None
     run_id: str
     loading: Loading | None = None
+    memory_full: bool = False

@@ -1,5 +1,5 @@
 -- What was read and never confirmed, read-only.
--- KEYS[1] stream   ARGV[1] group   ARGV[2] how many of the oldest to list
+-- KEYS[1] stream   ARGV[1] group   ARGV[2] how many of the oldest to list   ARGV[3] only those idle for so many ms
 -- Answers {type} for anything that is no stream, {type, false} without the group, else
 -- {type, {count, first ID, last ID, {{consumer, count}, ...}}, {{ID, consumer, idle ms, deliveries, groupId, survey, detector}, ...}}.
 
@@ -13,7 +13,7 @@ if summary['err'] then
 end
 
 local listed = {}
-for i, one in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[2])) do
+for i, one in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[2])) do
   local fields = {}
   local raw = redis.call('XRANGE', KEYS[1], one[1], one[1])[1]
   if raw then

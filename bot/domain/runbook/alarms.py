@@ -22,6 +22,7 @@ ALARMS = (
         typed=(
             Typed("stats", "since when nothing is read; what Redis itself reports"),
             Typed("ping", "Redis answers"),
+            Typed("repair", "where Redis reports no lag (nil): step 3, with an approval"),
         ),
         steps=(
             Step(
@@ -62,7 +63,10 @@ ALARMS = (
         summary="Entries were read, never confirmed. By day, if few.",
         when="Each was read by a worker that likely died at once. Redis never hands it out again, "
         f"so one detector of a visit is skipped. {SAFE}",
-        typed=(Typed("pending", "which visits and detectors, and since when"),),
+        typed=(
+            Typed("pending", "which visits and detectors, and since when"),
+            Typed("settle", "confirms the old ones, by visit and detector; by day"),
+        ),
         steps=(
             Step(
                 "*A few:* nothing tonight. *Ten within an hour:* workers crash while reading. See "
@@ -119,7 +123,10 @@ ALARMS = (
         summary="No stream or no group: no worker can read. At once.",
         when="Where the stream is there without its group, KEDA takes its whole length as lag and "
         "starts workers that die.",
-        typed=(Typed("stats", "which stream, and whether entries are in it"),),
+        typed=(
+            Typed("bootstrap", "creates what is missing, where the group stood if that is known"),
+            Typed("stats", "which stream, and whether entries are in it"),
+        ),
         steps=(
             Step(
                 "*By hand.* `no such key` means no stream: `runbook bootstrap`. An empty answer "
@@ -173,19 +180,32 @@ ALARMS = (
     Topic(
         name="approvals",
         chapter=Chapter.ALARMS,
-        summary="Who may decide; today nothing needs it.",
-        when="No command of the bot changes anything yet: all of them only look, and anybody in "
-        "this channel may type them. So there is nothing to approve.",
-        typed=(Typed("help", "everything that can be typed"),),
+        summary="Who may decide, and what to do when nobody can.",
+        when="What changes a stream is asked for by an operator and approved by an approver, who "
+        "is somebody else. The card in {channel} shows the plan; nothing else is done.",
+        typed=(
+            Typed("requests", "what is open, and until when"),
+            Typed("audit", "who asked, who approved, and what it did"),
+        ),
         steps=(
+            Step(
+                "*Nobody answers?* An approver may go on alone: the card's last button, or "
+                "`approve ID --alone REASON`. The channel and the person on call are told. Not "
+                "every environment allows it."
+            ),
             Step(
                 "*Who may decide* is set in the bot's configuration, under `access` of the "
                 "environment: `operators` ask, `approvers` decide. Both are lists of user IDs "
                 "(`U…`) and user-group IDs (`S…`), never names."
             ),
             Step(
-                "*To check it,* an administrator compares them with Slack: a person's profile "
-                "offers *Copy member ID*, and the group's page lists who is in it."
+                "*The bot cannot check it?* Then Slack does not tell who is in a group, and no "
+                "click counts. Where it stays so, the app lacks the scope `usergroups:read`, or "
+                "the group is gone; people who are listed by their own ID need no look-up."
+            ),
+            Step(
+                "*To check the lists,* an administrator compares them with Slack: a person's "
+                "profile offers *Copy member ID*, and the group's page lists who is in it."
             ),
         ),
         links=("phalanx",),

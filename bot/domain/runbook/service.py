@@ -9,6 +9,7 @@ _READY = Step(
 )
 _VERSION = Typed("ping", "the version that runs, before and after")
 _NOTHING_WAITS = Typed("stats", "nothing waits, and it is day at the telescope")
+_BOOTSTRAP = Typed("bootstrap all", "creates what is missing, with an approval")
 _GROUPS = Typed("stats", "every stream has its group")
 
 SERVICE = (
@@ -58,7 +59,10 @@ SERVICE = (
         summary="None is needed; what to do when the volume is gone.",
         when="The volume holds an append-only file with the streams and groups, nothing else. "
         f"Losing it costs only the visits that wait: they are skipped. {SAFE}",
-        typed=(Typed("ping", "whether the append-only file is on and was written"),),
+        typed=(
+            Typed("ping", "whether the append-only file is on and was written"),
+            _BOOTSTRAP,
+        ),
         steps=(
             Step("*By hand:* `aof_last_write_status` must be ok.", redis=("INFO persistence",)),
             Step(
@@ -75,7 +79,7 @@ SERVICE = (
         summary="After a downtime: see that Redis is ready before dusk.",
         when="Kubernetes starts everything by itself. What it cannot know is whether the streams "
         "and their groups came back.",
-        typed=(Typed("ping", "Redis answers"), _GROUPS),
+        typed=(Typed("ping", "Redis answers"), _GROUPS, _BOOTSTRAP),
         steps=(
             Step(
                 "*Is it there?*", kubectl=("kubectl get statefulset,pods -n prompt-redis{context}",)

@@ -30,7 +30,10 @@ STREAMS = (
         chapter=Chapter.STREAMS,
         summary="Create streams and groups: new volume, before dusk.",
         when="A new Redis or a new volume is empty, and workers exit where there is no group.",
-        typed=(Typed("stats", "which stream or group is missing"),),
+        typed=(
+            Typed("bootstrap all", "creates what is missing, with an approval"),
+            Typed("stats", "which stream or group is missing"),
+        ),
         steps=(
             Step(
                 "*By hand.* Where a group exists the answer is BUSYGROUP, and nothing changes:",
@@ -52,6 +55,7 @@ STREAMS = (
         summary="Discard what waits, when nobody needs it. By day.",
         when=f"What is discarded is skipped. {SAFE} By hand there is no undo.",
         typed=(
+            Typed("clear", "discards what its plan shows and no more; can be undone"),
             Typed("stats", "how many entries of how many visits wait"),
             Typed("pending", "what is unconfirmed: the list is cleared too"),
         ),
@@ -87,7 +91,7 @@ STREAMS = (
         when="A group hands each entry to one worker, so no two workers get the same detector.",
         typed=(
             Typed("stats", "counts what waits, in entries and visits"),
-            Typed("consumers", "how many names, and how many are idle"),
+            Typed("consumers", "how many names, and how many are idle; offers to remove those"),
         ),
         steps=(
             Step(
@@ -116,7 +120,10 @@ STREAMS = (
         summary="What was read and never confirmed. At any time.",
         when="Workers confirm an entry as soon as they read it, before they process it. So the "
         "list is normally empty, and says nothing about what is being processed.",
-        typed=(Typed("pending", "the oldest ten, by visit and detector"),),
+        typed=(
+            Typed("pending", "the oldest ten, by visit and detector"),
+            Typed("settle", "confirms the old ones, with an approval"),
+        ),
         steps=(
             Step(
                 "*By hand:* the total, then the first ten with reader, idle time and deliveries.",
@@ -153,7 +160,7 @@ STREAMS = (
             ),
             Step(
                 "*After:* Redis' own lag may be nil or wrong until workers have read to the end. "
-                "nil lag means that KEDA starts no jobs: see `runbook not reading`."
+                "nil lag means that KEDA starts no jobs: `repair` makes it right."
             ),
             Step("*The cron job:*", kubectl=("kubectl get cronjobs -n prompt-redis{context}",)),
         ),
