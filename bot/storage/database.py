@@ -1,0 +1,182 @@
+"""The bot's database: SQLite by default, PostgreSQL where two replicas share it.
+
+Everything that is wrong with it leaves here as a `StateError`, at start as a `FatalError` with
+the remedy; neither holds the URL, which may hold a password.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Self
+
+from sqlalchemy import Table, make_url, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bot.domain.errors import FatalError, StateError, StateTrouble
+from bot.storage.postgresql import PostgresqlServer
+from bot.storage.schema import leadership, outbox, posts
+from bot.storage.sqlite import SqliteFile
+from bot.storage.troubles import translated
+from bot.storage.upgrading import is_current, upgrade
+
+PATIENCE = timedelta(seconds=5)
+"""How long to wait for a connection, and for somebody else's lock."""
+
+STATEMENT = timedelta(seconds=10)
+"""The longest that one statement may take."""
+
+UPGRADE = timedelta(minutes=5)
+"""The longest that one step of a migration may take, or another process's migration."""
+
+_REMEDIES = {
+    StateTrouble.FULL: "Make room on its disk",
+    StateTrouble.LOCKED: "Find out who uses it beside the bot, and end that",
+    StateTrouble.UNREACHABLE: "Check that it runs and that state.url is right",
+    StateTrouble.READ_ONLY: "Allow the bot to write to it and to its folder",
+    StateTrouble.REFUSED: "Correct user, password and rights (PROMPT_REDIS_STATE_URL)",
+    StateTrouble.MISSING: "Create it, or correct state.url",
+    StateTrouble.DAMAGED: "Check its disk, and restore a backup",
+    StateTrouble.OTHER: "Check that state.url names a database for the bot alone",
+}
+
+
+class Database:
+    """The open database. `open` makes one.
+
+    Parameters
+    ----------
+    place
+        File or server.
+    engine
+        Gives its connections.
+    """
+
+    def __init__(self, place: SqliteFile | PostgresqlServer, engine: AsyncEngine) -> None:
+        self._place = place
+        self._engine = engine
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @classmethod
+    async def open(cls, url: str, *, patience: timedelta = PATIENCE) -> Self:
+        """Connect, and bring the tables up to date.
+
+        Parameters
+        ----------
+        url
+            The configuration's ``state.url``.
+        patience
+            How long to wait for a connection, and for somebody else's lock.
+
+        Raises
+        ------
+        FatalError
+            If it cannot be used; the text says why and what to do.
+        """
+        place = _place(url, patience)
+        try:
+            with translated():
+                place.acquire()
+            return await cls._open(place, patience)
+        except StateError as error:
+            raise FatalError(
+                f"The bot's database {place.where} {error.kind.value}. "
+                f"{_REMEDIES[error.kind]}, then start the bot again."
+            ) from error
+
+    @classmethod
+    async def _open(cls, place: SqliteFile | PostgresqlServer, patience: timedelta) -> Self:
+        database = cls(place, place.engine(STATEMENT, patience))
+        try:
+            async with database.statement() as connection:
+                current = await connection.run_sync(is_current)
+            if not current:
+                # Connections of its own, which may take their time.
+                patient = cls(place, place.engine(UPGRADE, UPGRADE))
+                try:
+                    async with patient.transaction() as connection:
+                        await connection.run_sync(upgrade)
+                finally:
+                    await patient._engine.dispose()
+            if place.exclusive:
+                await database._bury()
+        except BaseException:
+            await database.aclose()
+            raise
+        return database
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        try:
+            await self._engine.dispose()
+        finally:
+            self._place.release()
+
+    async def ping(self) -> None:
+        """Ask for a sign of life.
+
+        Raises
+        ------
+        StateError
+            If there is none.
+        """
+        async with self.statement() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for statements that take effect together, or not at all.
+
+        Raises
+        ------
+        StateError
+            If the database does not do what it is asked.
+        """
+        with translated():
+            async with self._engine.begin() as connection:
+                await self._place.begin(connection)
+                yield connection
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for one statement: a single round trip.
+
+        Raises
+        ------
+        StateError
+            If the database does not do what it is asked.
+        """
+        with translated():
+            async with self._single.connect() as connection:
+                yield connection
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """Make an insertion that can say what to do about a conflict."""
+        return self._place.insert(table)
+
+    async def _bury(self) -> None:
+        # The file was another process's, which is gone: nothing is claimed, and nobody leads.
+        nobody = {"claimed_by": None, "claimed_until": None}
+        async with self.transaction() as connection:
+            for table in (posts, outbox):
+                claimed = table.c.claimed_by.is_not(None)
+                await connection.execute(update(table).where(claimed).values(nobody))
+            await connection.execute(update(leadership).values(holder=None, until=None))
+
+
+def _place(text: str, patience: timedelta) -> SqliteFile | PostgresqlServer:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    match url and url.get_backend_name():
+        case "sqlite" if url:
+            return SqliteFile(url, patience)
+        case "postgresql" if url:
+            return PostgresqlServer(url, patience)
+    # Not even a part of it is shown: who knows where in it the password stands.
+    raise FatalError(
+        "state.url is no address of a database. Write sqlite+aiosqlite:/// and a path, or "
+        "postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE (in PROMPT_REDIS_STATE_URL)."
+    )

@@ -1,0 +1,176 @@
+"""Messages that channels should show: where each is, and whether it shows the newest version."""
+
+import secrets
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, case, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain.notices import Post
+from bot.storage.database import Database
+from bot.storage.schema import posts
+
+COLUMNS = tuple(column.label(f"post_{column.name}") for column in posts.c)
+"""The row as `read_post` reads it, also beside another table's."""
+
+
+class Posts:
+    """Finds messages that are behind, and lets one process at a time draw each.
+
+    Parameters
+    ----------
+    database
+        Where they are kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, subject: int) -> Post | None:
+        """Give the post of a request."""
+        async with self._database.statement() as connection:
+            found = await connection.execute(select(*COLUMNS).where(posts.c.subject == subject))
+            row = found.one_or_none()
+        return None if row is None else read_post(row)
+
+    async def behind(self, now: datetime, limit: int = 50) -> list[Post]:
+        """Give the posts to draw anew that nobody is at, oldest first."""
+        query = (
+            select(*COLUMNS)
+            .where(
+                posts.c.shown < posts.c.wanted,
+                or_(posts.c.claimed_until.is_(None), posts.c.claimed_until <= now),
+                or_(posts.c.not_before.is_(None), posts.c.not_before <= now),
+            )
+            .order_by(posts.c.id)
+            .limit(limit)
+        )
+        async with self._database.statement() as connection:
+            rows = (await connection.execute(query)).all()
+        return [read_post(row) for row in rows]
+
+    async def want(self, subject: int) -> None:
+        """Ask for it to be drawn anew."""
+        async with self._database.statement() as connection:
+            await want(connection, subject)
+
+    async def claim(self, post: Post, holder: str, now: datetime, until: datetime) -> Post | None:
+        """Take a post, to draw it.
+
+        Parameters
+        ----------
+        post
+            As it was found to be behind.
+        holder
+            Process that will draw it.
+        now, until
+            From when until when it is the holder's.
+
+        Returns
+        -------
+        Post or None
+            As it is at this moment; `tried` tells of attempts before this one. None if it has
+            been drawn, or another process was first.
+        """
+        attempts = case((posts.c.ts.is_(None), posts.c.attempts + 1), else_=posts.c.attempts)
+        statement = (
+            update(posts)
+            .where(
+                posts.c.id == post.id,
+                posts.c.shown < posts.c.wanted,
+                or_(posts.c.claimed_until.is_(None), posts.c.claimed_until <= now),
+            )
+            .values(claimed_by=holder, claimed_until=until, attempts=attempts)
+            .returning(*COLUMNS)
+        )
+        async with self._database.statement() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else read_post(row, claims=1)
+
+    async def shown(self, post: Post, holder: str, *, channel: str, ts: str, version: int) -> bool:
+        """Record what a channel shows now; False if another process has taken the post.
+
+        Parameters
+        ----------
+        post, holder
+            As claimed.
+        channel, ts
+            Where it stands.
+        version
+            The claimed post's `wanted`, which was drawn.
+        """
+        return await self._release(
+            post,
+            holder,
+            channel=channel,
+            ts=ts,
+            shown=version,
+            attempts=0,
+            not_before=None,
+        )
+
+    async def release(self, post: Post, holder: str, *, not_before: datetime) -> bool:
+        """Give it back undrawn, for a later time; False if another process has taken it."""
+        return await self._release(post, holder, not_before=not_before)
+
+    async def forget(self, post: Post) -> None:
+        """Have it posted anew: its message was deleted. Whoever holds it keeps it."""
+        statement = (
+            update(posts)
+            # Not if it has been posted anew already.
+            .where(posts.c.id == post.id, posts.c.key == post.key)
+            .values(ts=None, attempts=0, key=new_key(), wanted=posts.c.wanted + 1)
+        )
+        async with self._database.statement() as connection:
+            await connection.execute(statement)
+
+    async def _release(self, post: Post, holder: str, **values: Any) -> bool:
+        statement = (
+            update(posts)
+            .where(posts.c.id == post.id, posts.c.claimed_by == holder)
+            .values(claimed_by=None, claimed_until=None, **values)
+        )
+        async with self._database.statement() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+
+async def add_post(connection: AsyncConnection, subject: int, environment: str) -> None:
+    """Want a message for something new, in a transaction that is under way."""
+    await connection.execute(
+        insert(posts).values(
+            subject=subject,
+            environment=environment,
+            wanted=1,
+            shown=0,
+            key=new_key(),
+            attempts=0,
+        )
+    )
+
+
+async def want(connection: AsyncConnection, subject: int) -> None:
+    """Ask for a message to be drawn anew, in a transaction that is under way."""
+    await connection.execute(
+        update(posts).where(posts.c.subject == subject).values(wanted=posts.c.wanted + 1)
+    )
+
+
+def new_key() -> str:
+    """Make up a key by which a message is found again."""
+    return secrets.token_hex(16)
+
+
+def read_post(row: Row[Any], *, claims: int = 0) -> Post:
+    """Read a row of `COLUMNS`; `claims` of its attempts are the reader's own."""
+    return Post(
+        id=row.post_id,
+        subject=row.post_subject,
+        environment=row.post_environment,
+        channel=row.post_channel,
+        ts=row.post_ts,
+        wanted=row.post_wanted,
+        shown=row.post_shown,
+        key=row.post_key,
+        tried=row.post_ts is None and row.post_attempts > claims,
+    )

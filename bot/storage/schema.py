@@ -1,0 +1,255 @@
+"""Every table of the state, the same on SQLite and on PostgreSQL.
+
+Times are UTC. Columns that hold JSON are text: `bot.storage.documents` writes and reads them. A
+change here needs a migration beside it; a test compares the two.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
+
+
+class Time(TypeDecorator[datetime]):
+    """A moment: an aware time goes in, and comes back in UTC with its microseconds."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
+        """Give the database UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
+        """Say that it is UTC: SQLite knows no zones."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text of people. PostgreSQL takes no NUL, and neither database takes half a character."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
+        """Replace what the databases refuse."""
+        if value is None:
+            return None
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+class Clock(FunctionElement[datetime]):
+    """The database's own time, some seconds from now: replicas need not agree on theirs."""
+
+    type = Time()
+    inherit_cache = False
+
+    def __init__(self, seconds: float = 0) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+@compiles(Clock, "postgresql")
+def _postgresql_clock(clock: Clock, _: Any, **__: Any) -> str:
+    return f"(clock_timestamp() + interval '{clock.seconds:.3f} seconds')"
+
+
+@compiles(Clock, "sqlite")
+def _sqlite_clock(clock: Clock, _: Any, **__: Any) -> str:
+    # The text that SQLAlchemy stores for a time, so that the two compare.
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.seconds:+.3f} seconds')"
+
+
+metadata = MetaData(
+    # A later migration can name what it changes.
+    naming_convention={
+        "pk": "%(table_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_of_%(referred_table_name)s",
+        "uq": "%(table_name)s_one_%(column_0_name)s",
+        "ix": "%(table_name)s_by_%(column_0_N_name)s",
+    }
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+"""The last number given; requests, alarms, silences and windows share one row."""
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("environment", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("arguments", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("requester_name", Words, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("asked", Time, nullable=False),
+    Column("expires", Time, nullable=False),
+    Column("needed", Integer, nullable=False),
+    Column("self_approval", Boolean, nullable=False),
+    # For whoever looks into an incident: the process that took the request.
+    Column("taken_by", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("ended", Time),
+    Column("ended_by", Text),
+    Column("ended_by_name", Words),
+    Column("answer", Words, nullable=False),
+    Column("started", Time),
+    Column("executor", Text, nullable=False),
+    Column("heartbeat", Time),
+    Column("progress", Text, nullable=False),
+    Column("outcome", Text),
+    # Of the outcome, for the look at doubtful ones.
+    Column("happened", Text),
+    Index("requests_by_environment", "environment", "id"),
+    Index("requests_by_state", "state", "environment"),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("request", ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("reason", Words, nullable=False),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # No foreign key: alarms and windows have their numbers from the same sequence.
+    Column("subject", Integer, nullable=False, unique=True),
+    Column("environment", Text, nullable=False),
+    Column("channel", Text),
+    Column("ts", Text),
+    Column("wanted", Integer, nullable=False),
+    Column("shown", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed_by", Text),
+    Column("claimed_until", Time),
+    Column("not_before", Time),
+    Index(
+        "posts_behind",
+        "id",
+        sqlite_where=text("shown < wanted"),
+        postgresql_where=text("shown < wanted"),
+    ),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("said", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("request", Integer),
+    Column("values", Text, nullable=False),
+    Column("written", Time, nullable=False),
+    Column("writer", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed_by", Text),
+    Column("claimed_until", Time),
+    Column("not_before", Time),
+    # Sent, or given up: nothing more will happen to it.
+    Column("closed", Time),
+    Column("why", Words, nullable=False),
+    Index(
+        "outbox_waiting",
+        "id",
+        sqlite_where=text("closed IS NULL"),
+        postgresql_where=text("closed IS NULL"),
+    ),
+    Index("outbox_by_closed", "closed"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("person_name", Words, nullable=False),
+    Column("result", Text, nullable=False),
+    # No foreign key: the audit outlives the requests.
+    Column("request", Integer),
+    Column("approvers", Text, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("answer", Words, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Index("audit_by_environment", "environment", "id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("trigger", Words, primary_key=True),
+    Column("came", Time, nullable=False),
+    Column("times", Integer, nullable=False),
+    Index("deliveries_by_came", "came"),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("environment", Text, primary_key=True),
+    Column("instrument", Text, primary_key=True),
+    # As text: its halves are unsigned, and the databases' integers are not.
+    Column("entry", Text, nullable=False),
+    Column("seen", Time, nullable=False),
+)
+
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+)
+
+leadership = Table(
+    "leadership",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text),
+    Column("until", Time),
+)
+"""One row."""

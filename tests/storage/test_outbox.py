@@ -1,0 +1,94 @@
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from bot.domain.notices import Notice, Queued, Said
+from bot.storage.database import Database
+from bot.storage.outbox import TOO_OLD, Outbox, add_notices
+from bot.storage.schema import outbox as table
+from tests.storage.drafts import NOW
+
+UNTIL = NOW + timedelta(seconds=30)
+NOTICE = Notice(Said.OUTCOME, "prod", 1, {"by": "“Ben”\n"})
+
+
+@pytest.fixture
+async def outbox(database: Database) -> Outbox:
+    async with database.transaction() as connection:
+        await add_notices(connection, [NOTICE], writer="one", now=NOW)
+    return Outbox(database)
+
+
+async def claimed(outbox: Outbox) -> Queued:
+    [queued] = await outbox.waiting(NOW)
+    taken = await outbox.claim(queued, "one", NOW, UNTIL)
+    assert taken is not None
+    return taken
+
+
+async def test_a_notice_waits_until_it_is_sent(outbox: Outbox) -> None:
+    [queued] = await outbox.waiting(NOW, writer="one")
+    assert (queued.notice, queued.written, queued.attempts) == (NOTICE, NOW, 0)
+    await outbox.sent(await claimed(outbox), NOW)
+    assert await outbox.waiting(UNTIL) == []
+    assert await outbox.claim(queued, "two", UNTIL, UNTIL) is None
+
+
+async def test_each_process_has_its_own_and_the_leader_everybodys(
+    outbox: Outbox, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        await add_notices(connection, [NOTICE] * 3, writer="two", now=NOW)
+    assert len(await outbox.waiting(NOW, writer="one")) == 1
+    assert len(await outbox.waiting(NOW, writer="two")) == 3
+    assert [each.id for each in await outbox.waiting(NOW, limit=3)] == [1, 2, 3]
+
+
+async def test_one_process_at_a_time_sends_a_notice(outbox: Outbox) -> None:
+    [queued] = await outbox.waiting(NOW)
+    claims = await asyncio.gather(*(outbox.claim(queued, f"{n}", NOW, UNTIL) for n in range(10)))
+    assert sum(claim is not None for claim in claims) == 1
+    assert await outbox.waiting(NOW) == []
+    [again] = await outbox.waiting(UNTIL)
+    assert again.attempts == 1, "it may have been sent"
+
+
+async def test_a_claim_counts_the_attempts_before_it(outbox: Outbox) -> None:
+    first = await claimed(outbox)
+    assert first.attempts == 0
+    await outbox.failed(first, not_before=NOW)
+    assert (await claimed(outbox)).attempts == 1
+
+
+async def test_a_failed_one_waits_for_its_time(outbox: Outbox) -> None:
+    await outbox.failed(await claimed(outbox), not_before=UNTIL)
+    assert await outbox.waiting(UNTIL - timedelta(microseconds=1)) == []
+    assert len(await outbox.waiting(UNTIL)) == 1
+
+
+async def test_who_was_too_slow_does_not_give_back_what_another_has(outbox: Outbox) -> None:
+    slow = await claimed(outbox)
+    [again] = await outbox.waiting(UNTIL)
+    assert await outbox.claim(again, "two", UNTIL, UNTIL + timedelta(seconds=30))
+    await outbox.failed(slow, not_before=NOW)
+    assert await outbox.waiting(UNTIL) == []
+
+
+async def test_after_a_day_it_is_given_up(outbox: Outbox, database: Database) -> None:
+    assert len(await outbox.waiting(NOW + TOO_OLD - timedelta(seconds=1))) == 1
+    assert await outbox.waiting(NOW + TOO_OLD) == []
+    async with database.statement() as connection:
+        row = (await connection.execute(select(table.c.closed, table.c.why))).one()
+    assert row == (NOW + TOO_OLD, "not said within a day")
+    assert await outbox.waiting(NOW) == []
+
+
+async def test_what_is_given_up_is_not_sent(outbox: Outbox, database: Database) -> None:
+    await outbox.give_up(await claimed(outbox), NOW, "no such channel")
+    await outbox.sent(Queued(1, NOTICE, NOW, ""), UNTIL)
+    assert await outbox.waiting(UNTIL) == []
+    async with database.statement() as connection:
+        row = (await connection.execute(select(table.c.closed, table.c.why))).one()
+    assert row == (NOW, "no such channel")
