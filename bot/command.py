@@ -1,34 +1,56 @@
 """The contract between the bot and a subcommand.
 
-A module in `commands` exports `COMMANDS`; each of them declares its name and usage, and `run`
-turns a `Call` into a `Reply`. The usage line is the grammar: what it does not name is an error.
+A module in `commands` exports `COMMANDS`. There are three kinds: a `Read` only looks and answers in
+private; an `Act` does something at once, in the channel; a `Change` has a plan, and because it has
+one, two people decide. The usage line is the grammar: what it does not name is an error.
 """
 
 import difflib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from bot.domain.approvals import Outcome, Plan, Request
+from bot.domain.changes import Facts
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
+from bot.domain.people import Person, Right
 from bot.grammar import Arguments, Grammar, did_you_mean, quoted, words_of
 from bot.render.blocks import Block, Button, Markup
+from bot.render.forms import Form
+from bot.services.approvals import Approvals, Approved
+from bot.services.changes import Changes
+from bot.services.ledger import Ledger
 from bot.services.streams import Streams
+
+__all__ = [
+    "SHARE",
+    "Act",
+    "Call",
+    "Change",
+    "Command",
+    "Deployment",
+    "Person",
+    "Place",
+    "Purpose",
+    "Read",
+    "Registry",
+    "Reply",
+    "Right",
+]
 
 SHARE = "share"
 
-
-class Right(Enum):
-    """Who may use a subcommand."""
-
-    ANYBODY = "anybody"
+_DIGITS = 9
+"""Longer numbers are no IDs, and would not fit the database."""
 
 
 class Purpose(Enum):
     """Under which heading `help` lists a subcommand, in this order."""
 
     LOOK = "See how the streams are doing"
+    CHANGE = "Change them, two people together"
     LEARN = "Find your way"
 
 
@@ -44,19 +66,14 @@ class Reply:
         The first line: the notification, and the whole story.
     buttons
         The likeliest first; a message that is shared goes without.
+    private
+        True where an `Act` has its effect elsewhere in the channel, and answers the person alone.
     """
 
     blocks: Sequence[Block]
     text: Markup
     buttons: Sequence[Button] = ()
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who typed or clicked: Slack's user ID, and a name for people to read."""
-
-    id: str
-    name: str
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,26 +98,54 @@ class Deployment:
         When the process began.
     places
         Every environment it serves.
+    workspace
+        Address of the Slack workspace, for links to messages; empty where it is not known.
+    leader
+        Names the process that leads; None where there is none.
     """
 
     slash: str
     version: str
     started: datetime
     places: tuple[Place, ...]
+    workspace: str = ""
+    leader: Callable[[], Awaitable[str | None]] | None = None
 
 
 @dataclass(frozen=True)
 class Call:
-    """One typed command, button or form, with all that a subcommand may use."""
+    """One typed command, button or form, with all that a subcommand may use.
+
+    Parameters
+    ----------
+    name, arguments
+        What was typed.
+    person
+        Who typed or clicked.
+    environment
+        The one whose channel it came from.
+    streams, changes, approvals, ledger
+        That environment's services: looking, changing, deciding, and what was done before.
+    deployment, registry
+        What is the same for every call.
+    now
+        When it came.
+    clicked
+        True for a button, which may open a form where a typed command gets an answer.
+    """
 
     name: str
     arguments: Arguments
     person: Person
     environment: Environment
     streams: Streams
+    changes: Changes
+    approvals: Approvals
+    ledger: Ledger
     deployment: Deployment
     registry: "Registry"
     now: datetime
+    clicked: bool = False
 
     def instruments(self) -> tuple[str, ...]:
         """Instruments that were named; all of them where none was, or ``all``.
@@ -123,6 +168,50 @@ class Call:
                 )
         return named
 
+    def instrument(self) -> str:
+        """Give the one instrument that was named, or the only one there is.
+
+        Raises
+        ------
+        UserError
+            If several are meant, or none that is in this environment.
+        """
+        if not self.arguments.words and len(self.environment.instruments) > 1:
+            names = ", ".join(f"`{each}`" for each in self.environment.instruments)
+            raise UserError(
+                f"Which instrument? {self.environment.label} has {names}.",
+                usage=self.registry[self.name].usage_line,
+            )
+        found = self.instruments()
+        if len(found) > 1:
+            raise UserError(
+                "One instrument at a time: each has its own plan.",
+                usage=self.registry[self.name].usage_line,
+            )
+        return found[0]
+
+    @property
+    def number(self) -> int:
+        """The ID that was typed.
+
+        Raises
+        ------
+        UserError
+            If it is no number.
+        """
+        word = self.arguments.words[0].lstrip("#")
+        if not (word.isascii() and word.isdigit() and len(word) <= _DIGITS):
+            raise UserError(
+                f"`{quoted(word)}` is no ID: IDs are whole numbers, such as 42.",
+                usage=self.registry[self.name].usage_line,
+            )
+        return int(word)
+
+    @property
+    def reason(self) -> str:
+        """Why it is asked for, as it was typed."""
+        return self.arguments.options.get("reason", self.arguments.rest)
+
     @property
     def reading_buttons(self) -> tuple[Button, ...]:
         """The buttons of a reading command: look again, and show everybody."""
@@ -133,9 +222,13 @@ class Call:
         )
 
 
+Opens = Callable[[Call], Form | None]
+"""Gives the form that a call opens; None where it says all that is needed. Looks nothing up."""
+
+
 @dataclass(frozen=True)
-class Read:
-    """A subcommand that only looks, and answers in private.
+class _Subcommand:
+    """What the three kinds share.
 
     Parameters
     ----------
@@ -150,10 +243,6 @@ class Read:
         Under which heading `help` lists it.
     right
         Who may use it.
-    run
-        Answers a call.
-    details
-        More for `help NAME`: sentences in Slack's markup.
     """
 
     name: str
@@ -161,24 +250,89 @@ class Read:
     summary: str
     purpose: Purpose
     right: Right
-    run: Callable[[Call], Awaitable[Reply]]
-    aliases: tuple[str, ...] = ()
-    details: str = ""
 
     @property
     def usage_line(self) -> str:
         """Name and usage."""
         return f"{self.name} {self.usage}".strip()
 
-    def parse(self, text: str) -> Arguments:
+    def parse(self, text: str, *, partly: bool = False) -> Arguments:
         """Read what followed the name, by the usage line.
+
+        Parameters
+        ----------
+        text
+            What followed.
+        partly
+            True where a form may ask for what is missing.
 
         Raises
         ------
         UserError
             If an option is unknown or lacks its value, or words are missing or too many.
         """
-        return Grammar(self.usage, self.usage_line).parse(text)
+        return Grammar(self.usage, self.usage_line).parse(text, partly=partly)
+
+
+@dataclass(frozen=True)
+class Read(_Subcommand):
+    """A subcommand that only looks, and answers in private.
+
+    Parameters
+    ----------
+    run
+        Answers a call.
+    form
+        Opens a form instead, where the call leaves something out.
+    details
+        More for `help NAME`: sentences in Slack's markup.
+    """
+
+    run: Callable[[Call], Awaitable[Reply]]
+    form: Opens | None = None
+    aliases: tuple[str, ...] = ()
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Act(_Subcommand):
+    """A subcommand that does something at once, in the channel and in the audit.
+
+    Parameters
+    ----------
+    run
+        Does it; each reply replaces the one before, so a long one shows its progress.
+    """
+
+    run: Callable[[Call], AsyncIterator[Reply]]
+    form: Opens | None = None
+    aliases: tuple[str, ...] = ()
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Change(_Subcommand):
+    """A subcommand that changes a stream, or the Redis under it, once its plan is approved.
+
+    Parameters
+    ----------
+    plan
+        Looks, and says what would be changed; mistakes end here, before anybody is asked.
+    run
+        Carries out what was approved: lines of progress, and at last the facts, with `result`.
+    tell
+        Says what facts amount to; also when another process found them in the marker.
+    """
+
+    plan: Callable[[Call], Awaitable[Plan]]
+    run: Callable[[Call, Approved], AsyncIterator[str | Facts]]
+    tell: Callable[[Environment, Request, Facts], Outcome]
+    form: Opens | None = None
+    aliases: tuple[str, ...] = ()
+    details: str = ""
+
+
+Command = Read | Act | Change
 
 
 class Registry:
@@ -190,22 +344,22 @@ class Registry:
         If two subcommands claim one name.
     """
 
-    def __init__(self, commands: Iterable[Read]) -> None:
-        self._commands: dict[str, Read] = {}
+    def __init__(self, commands: Iterable[Command]) -> None:
+        self._commands: dict[str, Command] = {}
         for command in commands:
             for name in (command.name, *command.aliases):
                 if name in self._commands:
                     raise ValueError(f"two subcommands are called {name!r}")
                 self._commands[name] = command
 
-    def __iter__(self) -> Iterator[Read]:
+    def __iter__(self) -> Iterator[Command]:
         """Give each subcommand once."""
         return iter(dict.fromkeys(self._commands.values()))
 
-    def __getitem__(self, name: str) -> Read:
+    def __getitem__(self, name: str) -> Command:
         return self._commands[name]
 
-    def find(self, text: str) -> tuple[Read, str]:
+    def find(self, text: str) -> tuple[Command, str]:
         """Find the subcommand that a line begins with; the longest name wins.
 
         Returns
@@ -228,7 +382,7 @@ class Registry:
             return self._commands[""], ""
         raise self._unknown([word.group().lower() for word in words])
 
-    def nearest(self, words: Sequence[str]) -> Read | None:
+    def nearest(self, words: Sequence[str]) -> Command | None:
         """Find the subcommand that was probably meant."""
         names = [name for name in self._commands if name]
         for typed in (" ".join(words[:2]), *words[:1]):

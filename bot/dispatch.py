@@ -1,4 +1,4 @@
-"""From a typed line to a reply: find the subcommand, read its arguments, run it.
+"""From a typed line to replies: find the subcommand, read its arguments, check the right, run it.
 
 The one place where errors become replies. What a person can act on is told to that person; all
 else is logged with its traceback under a reference code, and the person gets the code.
@@ -6,18 +6,21 @@ else is logged with its traceback under a reference code, and the person gets th
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from html import unescape
 from time import perf_counter
 
 import structlog
 
-from bot.command import SHARE, Call, Deployment, Person, Read, Registry, Reply
-from bot.domain.errors import RedisForbidden, RedisUnreachable, SameRedis, UserError
+from bot.command import SHARE, Act, Call, Change, Command, Deployment, Person, Read, Registry, Reply
+from bot.domain.errors import CannotLookUp, NotAllowed, Refused, StateError
+from bot.domain.refusals import NotCounted, Occupied
 from bot.metrics import Metrics
-from bot.render import errors
-from bot.render.blocks import Block, Markup
+from bot.render import approvals, errors
+from bot.render.blocks import Markup
+from bot.render.forms import Form
 from bot.services.rooms import Room
 
 _log = structlog.get_logger()
@@ -26,13 +29,42 @@ _log = structlog.get_logger()
 _REFERENCE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
+LATE_COPY = timedelta(seconds=10)
+"""A copy of a delivery that comes later than this is a replay, not Slack's own haste."""
+
+_LONGEST_ACTION = 500
+"""Characters of a refused line that the audit keeps."""
+
+_KEPT = (Refused, NotAllowed, CannotLookUp, NotCounted, Occupied)
+"""Refusals that the audit keeps; a slip of the finger is none."""
+
+
+class _Copy(Exception):
+    """A delivery that another replica, or another connection, has taken at the same time."""
+
+
 @dataclass(frozen=True)
 class Line:
-    """A line as it was typed, by whom and in which environment's channel."""
+    """A line as it was typed, by whom and in which environment's channel.
+
+    Parameters
+    ----------
+    text, person, environment
+        What, who and where.
+    trigger
+        ID that every copy of one delivery shares; None where there is none.
+    clicked
+        True for a button.
+    foreign
+        True for a person of another workspace.
+    """
 
     text: str
     person: Person
     environment: str
+    trigger: str | None = None
+    clicked: bool = False
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,11 +79,20 @@ class Answer:
         Name of the subcommand whose answer this is; empty for the short status and for errors.
     shared
         True if the person asked to show it to the channel.
+    public
+        True for what was done: it is shown in the channel, and takes the place of the one before.
+    form
+        A form to open instead.
     """
 
     reply: Reply
     command: str = ""
     shared: bool = False
+    public: bool = False
+    form: Form | None = None
+
+
+Show = Callable[[Answer], Awaitable[None]]
 
 
 class Dispatcher:
@@ -69,10 +110,12 @@ class Dispatcher:
         Counts commands.
     allow
         Raises `SameRedis` for an environment that is refused.
+    first
+        Remembers a delivery for all replicas; tells when it came before, or None.
     clock
         Gives the time in UTC.
     limit
-        Time after which a command is given up.
+        Time after which a step of a command is given up.
     """
 
     def __init__(
@@ -83,6 +126,7 @@ class Dispatcher:
         metrics: Metrics,
         *,
         allow: Callable[[str], None],
+        first: Callable[[str, datetime], Awaitable[datetime | None]],
         clock: Callable[[], datetime],
         limit: timedelta,
     ) -> None:
@@ -91,11 +135,18 @@ class Dispatcher:
         self._deployment = deployment
         self._metrics = metrics
         self._allow = allow
+        self._first = first
         self._clock = clock
         self._limit = limit.total_seconds()
 
-    async def answer(self, line: Line) -> Answer:
-        """Answer a line. Never raises but `asyncio.CancelledError`."""
+    async def answer(self, line: Line, show: Show) -> None:
+        """Answer a line, perhaps in several steps.
+
+        Raises
+        ------
+        Exception
+            What showing the last answer raised; the line itself never raises.
+        """
         started = perf_counter()
         reference = "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(4))
         # What was typed may be anything; only names of ours reach a log line or a metric.
@@ -104,57 +155,151 @@ class Dispatcher:
         structlog.contextvars.bind_contextvars(
             command=name, person=line.person.id, environment=line.environment, reference=reference
         )
-        environment = self._rooms[line.environment].environment
+        command: Command | None = None
+        answer: Answer | None = None
         try:
+            _welcome(line)
             command, rest = self._registry.find(line.text)
             name = command.name or "status"
             structlog.contextvars.bind_contextvars(command=name)
-            async with asyncio.timeout(self._limit):
-                answer, outcome = await self._run(command, rest, line), "ok"
-        except UserError as error:
-            answer, outcome = self._mistake(error), "refused"
-        except SameRedis as error:
-            answer, outcome = _answer(*errors.same_redis(error)), "refused"
-        except RedisUnreachable as error:
-            answer, outcome = _answer(*errors.unreachable(error, environment)), "unreachable"
-        except RedisForbidden as error:
-            answer, outcome = _answer(*errors.forbidden(error, environment)), "forbidden"
-        except TimeoutError:
-            _log.exception("command given up", limit=self._limit)
-            answer, outcome = _answer(*errors.too_slow(self._limit, reference)), "timeout"
-        except Exception:  # noqa: BLE001 -- this is the one place for it
-            _log.exception("command failed")
-            answer, outcome = _answer(*errors.fault(reference)), "failed"
+            steps = self._steps(command, rest, line)
+            while True:
+                async with asyncio.timeout(self._limit):
+                    following = await anext(steps, None)
+                if following is None:
+                    break
+                if answer is not None:
+                    await self._show_on_the_way(answer, show)
+                answer = following
+            outcome = "ok"
+        except _Copy:
+            return
+        except Exception as error:  # noqa: BLE001 -- this is the one place for it
+            answer, outcome = self._mistake(error, line, reference)
+            if isinstance(error, _KEPT) and not isinstance(command, Read):
+                await self._note_refusal(line, unescape(answer.reply.text))
         took = timedelta(seconds=perf_counter() - started)
         self._metrics.command(name, outcome, took)
         _log.info("command answered", outcome=outcome, seconds=round(took.total_seconds(), 3))
-        return answer
+        if answer is not None:
+            await show(answer)
 
-    async def _run(self, command: Read, rest: str, line: Line) -> Answer:
+    async def _show_on_the_way(self, answer: Answer, show: Show) -> None:
+        try:
+            await show(answer)
+        except Exception:  # noqa: BLE001 -- what is being done goes on, whether Slack shows it or not
+            _log.exception("progress could not be shown")
+
+    async def _steps(self, command: Command, rest: str, line: Line) -> AsyncIterator[Answer]:
         words = rest.split()
-        shared = bool(words) and words[-1].lower() == SHARE
+        shared = isinstance(command, Read) and bool(words) and words[-1].lower() == SHARE
         if shared:
             rest = rest[: -len(SHARE)]
         self._allow(line.environment)
+        call = self._call(command, rest, line)
+        form = command.form(call) if command.form else None
+        if form is not None:
+            yield Answer(Reply((), Markup()), command.name, form=form)
+            return
+        command.parse(rest)
+        match command:
+            case Read():
+                yield Answer(await command.run(call), command.name, shared)
+            case Act():
+                await self._once(line, call.now)
+                await self._rooms[line.environment].roster.require(command.right, line.person)
+                reply = None
+                async for reply in command.run(call):
+                    yield Answer(reply, command.name, public=not reply.private)
+                if reply is not None and not reply.private:
+                    action = f"{command.name} {call.arguments.typed}".strip()
+                    await call.ledger.note(action, call.person, "done", self._clock())
+            case Change():
+                await self._once(line, call.now)
+                await self._rooms[line.environment].roster.require(command.right, line.person)
+                yield Answer(await self._ask(command, call))
+
+    def _call(self, command: Command, rest: str, line: Line) -> Call:
         room = self._rooms[line.environment]
-        reply = await command.run(
-            Call(
-                name=command.name,
-                arguments=command.parse(rest),
-                person=line.person,
-                environment=room.environment,
-                streams=room.streams,
-                deployment=self._deployment,
-                registry=self._registry,
-                now=self._clock(),
-            )
+        return Call(
+            name=command.name,
+            arguments=command.parse(rest, partly=command.form is not None),
+            person=line.person,
+            environment=room.environment,
+            streams=room.streams,
+            changes=room.changes,
+            approvals=room.approvals,
+            ledger=room.ledger,
+            deployment=self._deployment,
+            registry=self._registry,
+            now=self._clock(),
+            clicked=line.clicked,
         )
-        return Answer(reply, command.name, shared)
 
-    def _mistake(self, error: UserError) -> Answer:
-        text, blocks, buttons = errors.mistake(error, self._deployment.slash)
-        return Answer(Reply(blocks, text, buttons))
+    async def _once(self, line: Line, now: datetime) -> None:
+        """Let a delivery that changes something through once, whichever replica it comes to.
+
+        Raises
+        ------
+        Refused
+            For a late copy.
+        _Copy
+            For one that came at the same time; nobody waits for a second answer.
+        """
+        came = await self._first(line.trigger, now) if line.trigger else None
+        if came is None:
+            return
+        if now - came > LATE_COPY:
+            raise Refused("I have had this one before, so nothing was done twice.")
+        raise _Copy
+
+    async def _ask(self, command: Change, call: Call) -> Reply:
+        """Make a plan, and ask for its approval."""
+        if call.environment.read_only:
+            raise Refused(
+                f"{call.environment.label} is read-only: nothing may be changed there. "
+                f"The bot's configuration says so (environments.{call.environment.name}.read_only)."
+            )
+        plan = await command.plan(call)
+        options = {key: value for key, value in call.arguments.options.items() if key != "reason"}
+        typed = replace(call.arguments, options=options, rest="").typed
+        request = await call.approvals.request(
+            command.name, typed, plan, call.person, call.now, reason=call.reason
+        )
+        text, blocks = approvals.asked(request)
+        return Reply(blocks, text)
+
+    async def _note_refusal(self, line: Line, why: str) -> None:
+        """Keep in the audit what was refused, and why."""
+        try:
+            await self._rooms[line.environment].ledger.note(
+                line.text[:_LONGEST_ACTION],
+                line.person,
+                "refused",
+                self._clock(),
+                answer=why,
+            )
+        except StateError:
+            _log.exception("a refusal could not be written to the audit", refused=why)
+
+    def _mistake(self, error: Exception, line: Line, reference: str) -> tuple[Answer, str]:
+        """Say what the person can do about an error; and the word for it in metrics."""
+        environment = self._rooms[line.environment].environment
+        drawn = errors.draw(error, environment, self._deployment.slash, reference)
+        if drawn is not None:
+            text, blocks, buttons, outcome = drawn
+        elif isinstance(error, TimeoutError):
+            _log.error("command given up", limit=self._limit, exc_info=error)
+            (text, blocks), buttons = errors.too_slow(self._limit, reference), ()
+            outcome = "timeout"
+        else:
+            _log.error("command failed", exc_info=error)
+            (text, blocks), buttons = errors.fault(reference), ()
+            outcome = "failed"
+        return Answer(Reply(blocks, text, buttons)), outcome
 
 
-def _answer(text: Markup, blocks: Sequence[Block]) -> Answer:
-    return Answer(Reply(blocks, text))
+def _welcome(line: Line) -> None:
+    """Refuse people of other workspaces, whatever they type."""
+    if line.foreign:
+        raise Refused("You are from another workspace, so I did nothing. Ask somebody here.")

@@ -68,8 +68,15 @@ class Grammar:
         self._required = sum(not place.startswith("[") for place in self._places)
         self._open_ended = any("…" in place or place == "WHEN" for place in self._places)
 
-    def parse(self, text: str) -> Arguments:
+    def parse(self, text: str, *, partly: bool = False) -> Arguments:
         """Read what followed the subcommand's name.
+
+        Parameters
+        ----------
+        text
+            What followed.
+        partly
+            True where words may still be missing.
 
         Raises
         ------
@@ -90,7 +97,7 @@ class Grammar:
                 break
             else:
                 words.append(token.group())
-        self._check(words, rest)
+        self._check(words, rest, partly=partly)
         return Arguments(tuple(words), options, rest)
 
     def line(self, values: Mapping[str, str]) -> str:
@@ -130,10 +137,10 @@ class Grammar:
             return value
         return tokens.pop(0).group()
 
-    def _check(self, words: list[str], rest: str) -> None:
+    def _check(self, words: list[str], rest: str, *, partly: bool) -> None:
         # Where words are open-ended, the free text is among them.
         given = len(words) + bool(rest)
-        if given < self._required + self._rest_required:
+        if not partly and given < self._required + self._rest_required:
             raise self._wrong("Something is missing.")
         if len(words) > len(self._places) and not self._open_ended:
             raise self._wrong(f"I don't know what to do with `{quoted(words[len(self._places)])}`.")

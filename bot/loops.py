@@ -21,11 +21,27 @@ GRACE = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Beat:
-    """A service's tick, and how often it is called."""
+    """A service's tick, and how often it is called.
+
+    Parameters
+    ----------
+    name
+        For the log.
+    every
+        From the end of one turn to the next.
+    tick
+        What is called.
+    wake
+        Brings the next turn at once when set.
+    when
+        Tells whether to call it at all; False for a follower's turn of the leader's work.
+    """
 
     name: str
     every: timedelta
     tick: Callable[[datetime], Awaitable[None]]
+    wake: asyncio.Event | None = None
+    when: Callable[[], bool] | None = None
 
 
 class Loops:
@@ -67,15 +83,35 @@ class Loops:
 
     async def _run(self, beat: Beat, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            if beat.wake is not None:
+                beat.wake.clear()
             try:
-                await beat.tick(self._clock())
+                if beat.when is None or beat.when():
+                    await beat.tick(self._clock())
             except FatalError:
                 raise
             except Exception:  # noqa: BLE001 -- a loop survives one bad item, and says so
                 _log.exception("a tick failed", loop=beat.name)
             self._turned[beat.name] = self._clock()
-            try:
-                async with asyncio.timeout(beat.every.total_seconds()):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await _rest(beat, stop)
+
+
+async def _rest(beat: Beat, stop: asyncio.Event) -> None:
+    """Sleep until the next turn, or the end."""
+    try:
+        async with asyncio.timeout(beat.every.total_seconds()):
+            if beat.wake is None:
+                await stop.wait()
+            else:
+                await _either(stop, beat.wake)
+    except TimeoutError:
+        return
+
+
+async def _either(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

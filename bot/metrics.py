@@ -35,6 +35,13 @@ class Metrics:
         self._up = gauge("up", "1 if Redis answered the last look", "environment")
         self._poll = gauge("poll_seconds", "Duration of the last look at Redis", "environment")
         self._connections = gauge("bot_slack_connections", "Open Socket Mode connections")
+        self._leader = gauge("bot_leader", "1 if this process leads")
+        self._requests = Counter(
+            "prompt_redis_bot_requests",
+            "Requests for changes by how they ended",
+            ("command", "outcome"),
+            registry=self._registry,
+        )
         self._commands = Counter(
             "prompt_redis_bot_commands",
             "Commands by how they ended",
@@ -78,6 +85,14 @@ class Metrics:
         """Count a command that was answered."""
         self._commands.labels(name, outcome).inc()
         self._seconds.labels(name).observe(took.total_seconds())
+
+    def request(self, command: str, outcome: str) -> None:
+        """Count a request that has come to its end."""
+        self._requests.labels(command, outcome).inc()
+
+    def leads(self, leads: bool) -> None:
+        """Note whether this process leads."""
+        self._leader.set(leads)
 
     def slack_connections(self, count: int) -> None:
         """Note how many Socket Mode connections are open."""

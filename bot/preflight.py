@@ -12,10 +12,18 @@ import click
 
 from bot import config
 from bot.clients.prompt_redis import PromptRedis
-from bot.domain.errors import FatalError, RedisError, RedisForbidden, RedisUnreachable
+from bot.domain.errors import (
+    FatalError,
+    RedisError,
+    RedisForbidden,
+    RedisUnreachable,
+    StateError,
+)
 from bot.render.errors import remedy
 from bot.slack.network import Proxy
-from bot.slack.web import Identity, SlackRefused, Web
+from bot.slack.patience import SlackRefused
+from bot.slack.web import Identity, Web
+from bot.storage.database import Database
 
 FAILED, INVALID = 1, 2
 
@@ -82,6 +90,7 @@ async def _lines(
             yield line
     finally:
         await slack.aclose()
+    yield await _state(secrets)
     owners: dict[str, str] = {}
     for name in settings.environments:
         async for line in _redis(name, settings, secrets, owners):
@@ -154,6 +163,21 @@ async def _channels(slack: Web, settings: config.Settings) -> AsyncIterator[Line
             )
 
 
+async def _state(secrets: config.Secrets) -> Line:
+    url = secrets.state_url.get_secret_value()
+    try:
+        database = await Database.open(url)
+    except FatalError as error:
+        return _failed("state database", error)
+    try:
+        await database.ping()
+    except StateError as error:
+        return Line(Outcome.FAILED, "state database", str(error), "see its server or its disk")
+    finally:
+        await database.aclose()
+    return Line(Outcome.OK, "state database", f"{url.partition(':')[0]} opens, tables are current")
+
+
 async def _redis(
     name: str, settings: config.Settings, secrets: config.Secrets, owners: dict[str, str]
 ) -> AsyncIterator[Line]:
@@ -178,7 +202,7 @@ async def _redis(
             (names.stream.format(instrument=each), names.group.format(instrument=each))
             for each in one.instruments
         ]
-        async for line in _rights(redis, subject, streams):
+        async for line in _rights(redis, subject, streams, changes=not one.read_only):
             yield line
     except RedisUnreachable as error:
         yield Line(Outcome.FAILED, subject, f"{error.address} {error.kind.value}", remedy(error))
@@ -189,10 +213,10 @@ async def _redis(
 
 
 async def _rights(
-    redis: PromptRedis, subject: str, streams: list[tuple[str, str]]
+    redis: PromptRedis, subject: str, streams: list[tuple[str, str]], *, changes: bool
 ) -> AsyncIterator[Line]:
     try:
-        access = await redis.access(streams)
+        access = await redis.access(streams, changes=changes)
     except RedisForbidden:
         yield Line(
             Outcome.UNKNOWN, f"{subject}, rights", "the bot's user may not ask (ACL WHOAMI, DRYRUN)"

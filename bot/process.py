@@ -6,45 +6,67 @@ What is built is passed on as values; nobody else reads the configuration or the
 import asyncio
 import importlib
 import pkgutil
+import platform
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from time import time
+from secrets import token_hex
+from time import monotonic, time
 
 import click
 import structlog
 
 import commands
 from bot import __version__, config
-from bot.clients.prompt_redis import PromptRedis
 from bot.command import Deployment, Place, Registry
 from bot.dispatch import Dispatcher
-from bot.domain.environments import Environment
-from bot.domain.errors import FatalError, SameRedis
-from bot.domain.night import Site
+from bot.domain.errors import FatalError, SameRedis, StateError
+from bot.execution import Execution
 from bot.loops import Beat, Loops
 from bot.metrics import Metrics
 from bot.render import errors
 from bot.render.blocks import message
+from bot.rooms import Shared, environments, room
 from bot.services.identities import Identities
+from bot.services.leadership import Leader
+from bot.services.positions import LastSeen
+from bot.services.pruning import Pruning
 from bot.services.rooms import Room
-from bot.services.streams import Streams
 from bot.slack.app import SlackApp
 from bot.slack.channels import Channels
 from bot.slack.http import Events
 from bot.slack.network import Proxy
+from bot.slack.notices import Notices
+from bot.slack.people import Directory
+from bot.slack.posts import Cards
 from bot.slack.sockets import Sockets
-from bot.slack.tasks import Tasks
 from bot.slack.web import Web as SlackWeb
+from bot.storage.approvals import Requests
+from bot.storage.chores import Chores
+from bot.storage.database import Database
+from bot.storage.deliveries import Deliveries
+from bot.storage.leadership import Leadership
+from bot.storage.outbox import Outbox
+from bot.storage.positions import Positions
+from bot.storage.posts import Posts
+from bot.storage.retention import forget
+from bot.tasks import Tasks
 from bot.web import Web
 
 _log = structlog.get_logger()
 
 COMMAND_LIMIT = timedelta(seconds=60)
-DRAIN_SECONDS = 20.0
+DRAIN_SECONDS = 18.0
+FLUSH_SECONDS = 3.0
 """Kubernetes kills after 30 s; the rest is for closing connections."""
+SECOND = timedelta(seconds=1)
+RENEW_EVERY = timedelta(seconds=5)
+TAKE_UP_EVERY = timedelta(seconds=5)
+PRUNE_EVERY = timedelta(minutes=1)
+FORGET_EVERY = timedelta(hours=6)
 WATCH_SLACK_EVERY = timedelta(seconds=5)
 COMPARE_SERVERS_EVERY = timedelta(minutes=1)
 FATAL, INVALID = 1, 2
@@ -102,6 +124,27 @@ async def _configured(
         await _serve(settings, secrets, Proxy(environ), stack, (stop, ready))
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What the process is made of, once it is built."""
+
+    settings: config.Settings
+    metrics: Metrics
+    database: Database
+    leader: Leader
+    holder: str
+    rooms: Mapping[str, Room]
+    seen: LastSeen
+    execution: Execution
+    outbox: Outbox
+    cards: Cards
+    notices: Notices
+    sockets: Sockets | None
+    requests: Events | None
+    identities: Identities
+    tasks: tuple[Tasks, Tasks]
+
+
 async def _serve(
     settings: config.Settings,
     secrets: config.Secrets,
@@ -109,45 +152,109 @@ async def _serve(
     stack: AsyncExitStack,
     events: tuple[asyncio.Event, asyncio.Event],
 ) -> None:
-    """Build from the inside out; the stack ends it all in the opposite order."""
     stop, ready = events
+    parts = await _build(settings, secrets, proxy, stack)
+    loops = Loops(_beats(parts), clock=_now)
+    web = _web(parts, loops, stop, ready)
+    # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
+    stack.push_async_callback(web.aclose)
+    stack.push_async_callback(_finish, parts)
+    await web.start()
+    if parts.sockets is not None:
+        stack.push_async_callback(parts.sockets.aclose)
+        await parts.sockets.connect()
+    _log.info("ready", version=__version__, environments=list(parts.rooms), port=web.port)
+    ready.set()
+    await loops.run(stop)
+    _log.info("stopping")
+
+
+async def _build(
+    settings: config.Settings, secrets: config.Secrets, proxy: Proxy, stack: AsyncExitStack
+) -> _Parts:
+    """Build from the inside out; the stack ends it all in the opposite order."""
     metrics = Metrics()
-    rooms = {
-        environment.name: _room(environment, settings, secrets, metrics, stack)
-        for environment in _environments(settings)
-    }
+    # The pod's name tells people which replica it is; the rest, one start from the next.
+    holder = f"{platform.node()}-{token_hex(4)}"
+    database = await Database.open(secrets.state_url.get_secret_value())
+    stack.push_async_callback(database.aclose)
     slack = SlackWeb(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
     stack.push_async_callback(slack.aclose)
     identity = await slack.identify()
     if identity.missing_scopes:
         _log.warning("the Slack app lacks scopes", missing=sorted(identity.missing_scopes))
     channels = Channels(slack, {name: one.channel for name, one in settings.environments.items()})
-    identities = Identities(rooms, partial(_refuse, slack, channels))
     await channels.resolve()
-    shared = await identities.look()
-    if shared:
-        raise config.ConfigurationError([str(error) for error in shared])
 
+    leader = Leader(Leadership(database, holder), metrics.leads)
+    stack.push_async_callback(leader.aclose)
+    served = environments(settings)
     registry = find_commands()
-    places = (Place(room.environment, channels.mention(name)) for name, room in rooms.items())
-    deployment = Deployment(settings.slack.command, __version__, _now(), tuple(places))
-    tasks = Tasks()
+    deployment = Deployment(
+        slash=settings.slack.command,
+        version=__version__,
+        started=_now(),
+        places=tuple(Place(one, channels.mention(one.name)) for one in served),
+        workspace=identity.url,
+        leader=leader.holder,
+    )
+    rooms: dict[str, Room] = {}
+    deliveries, executions = Tasks(), Tasks(at_once=20)
+    execution = Execution(registry, rooms, deployment, tasks=executions, clock=_now)
+    kept, posts, outbox = Requests(database), Posts(database), Outbox(database)
+    cards = Cards(slack, channels, posts=posts, requests=kept, rooms=rooms, holder=holder)
+    notices = Notices(
+        slack,
+        channels,
+        outbox=outbox,
+        posts=posts,
+        requests=kept,
+        rooms=rooms,
+        holder=holder,
+        leads=leader.leads,
+    )
+
+    def changed() -> None:
+        cards.wake.set()
+        notices.wake.set()
+
+    seen = LastSeen(Positions(database))
+    shared = Shared(
+        settings=settings,
+        secrets=secrets,
+        database=database,
+        seen=seen,
+        directory=Directory(slack, monotonic),
+        metrics=metrics,
+        holder=holder,
+        carry_out=execution.start,
+        changed=changed,
+        clock=_now,
+    )
+    rooms |= {one.name: room(one, shared, stack) for one in served}
+    identities = Identities(rooms, partial(_refuse, slack, channels))
+    same = await identities.look()
+    if same:
+        raise config.ConfigurationError([str(error) for error in same])
+
+    dispatcher = Dispatcher(
+        registry,
+        rooms,
+        deployment,
+        metrics,
+        allow=identities.check,
+        first=Deliveries(database).first,
+        clock=_now,
+        limit=COMMAND_LIMIT,
+    )
     app = SlackApp(
         web=slack,
         identity=identity,
         channels=channels,
-        dispatcher=Dispatcher(
-            registry,
-            rooms,
-            deployment,
-            metrics,
-            allow=identities.check,
-            clock=_now,
-            limit=COMMAND_LIMIT,
-        ),
+        dispatcher=dispatcher,
         registry=registry,
-        tasks=tasks,
-        labels={name: room.environment.label for name, room in rooms.items()},
+        tasks=deliveries,
+        labels={name: each.environment.label for name, each in rooms.items()},
     )
     sockets, requests = None, None
     if secrets.slack_app_token is not None and settings.slack.mode == "socket":
@@ -155,47 +262,94 @@ async def _serve(
         sockets = Sockets(app.bolt, slack, app_token, proxy, connected=metrics.slack_connections)
     elif secrets.slack_signing_secret is not None:
         requests = Events(app.bolt, secrets.slack_signing_secret.get_secret_value(), clock=time)
-    loops = Loops(
-        [
-            Beat("identities", COMPARE_SERVERS_EVERY, identities.tick),
-            *([Beat("slack", WATCH_SLACK_EVERY, sockets.tick)] if sockets else []),
-        ],
-        clock=_now,
+    return _Parts(
+        settings=settings,
+        metrics=metrics,
+        database=database,
+        leader=leader,
+        holder=holder,
+        rooms=rooms,
+        seen=seen,
+        execution=execution,
+        outbox=outbox,
+        cards=cards,
+        notices=notices,
+        sockets=sockets,
+        requests=requests,
+        identities=identities,
+        tasks=(deliveries, executions),
     )
 
+
+def _beats(parts: _Parts) -> list[Beat]:
+    """List what is done again and again, by every process or by the leader alone."""
+    leads = parts.leader.leads
+
+    async def expire(now: datetime) -> None:
+        for each in parts.rooms.values():
+            await each.approvals.tick(now)
+
+    beats = [
+        Beat("identities", COMPARE_SERVERS_EVERY, parts.identities.tick),
+        Beat("leadership", RENEW_EVERY, parts.leader.tick),
+        Beat("expiry", SECOND, expire),
+        Beat("cards", SECOND, parts.cards.tick, wake=parts.cards.wake),
+        Beat("notices", SECOND, parts.notices.tick, wake=parts.notices.wake),
+        Beat("positions", SECOND, parts.seen.tick, wake=parts.seen.wake),
+        Beat("interrupted", TAKE_UP_EVERY, parts.execution.tick, when=leads),
+        Beat("retention", FORGET_EVERY, partial(forget, parts.database), when=leads),
+    ]
+    daily = parts.settings.prune.daily
+    if daily is not None:
+        chores = Chores(parts.database)
+        pruning = Pruning(parts.rooms, chores, parts.outbox, daily=daily, holder=parts.holder)
+        beats.append(Beat("prune", PRUNE_EVERY, pruning.tick, when=leads))
+    if parts.sockets is not None:
+        beats.append(Beat("slack", WATCH_SLACK_EVERY, parts.sockets.tick))
+    return beats
+
+
+def _web(parts: _Parts, loops: Loops, stop: asyncio.Event, ready: asyncio.Event) -> Web:
     async def livez() -> list[str]:
         return [f"loop {name} is stuck" for name in loops.stuck(_now())]
 
     async def readyz() -> list[str]:
         if stop.is_set() or not ready.is_set():
             return ["stopping" if stop.is_set() else "starting"]
-        return ["not connected to Slack"] if sockets and not await sockets.count() else []
+        wrong = []
+        if parts.sockets and not await parts.sockets.count():
+            wrong.append("not connected to Slack")
+        try:
+            await parts.database.ping()
+        except StateError as error:
+            wrong.append(str(error))
+        return wrong
 
     async def figures() -> bytes:
         # Looked at when asked for, so that no figure is older than its scrape.
-        looks = (room.streams.look(room.environment.instruments) for room in rooms.values())
-        await asyncio.gather(*looks)
-        return metrics.text()
+        rooms = parts.rooms.values()
+        await asyncio.gather(*(each.streams.look(each.environment.instruments) for each in rooms))
+        return parts.metrics.text()
 
-    web = Web(
-        settings.http.host,
-        settings.http.port,
+    return Web(
+        parts.settings.http.host,
+        parts.settings.http.port,
         livez=livez,
         readyz=readyz,
         metrics=figures,
-        events=requests.answer if requests else None,
+        events=parts.requests.answer if parts.requests else None,
     )
-    # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
-    stack.push_async_callback(web.aclose)
-    stack.push_async_callback(tasks.drain, DRAIN_SECONDS)
-    await web.start()
-    if sockets is not None:
-        stack.push_async_callback(sockets.aclose)
-        await sockets.connect()
-    _log.info("ready", version=__version__, environments=list(rooms), port=web.port)
-    ready.set()
-    await loops.run(stop)
-    _log.info("stopping")
+
+
+async def _finish(parts: _Parts) -> None:
+    """Let what runs come to its end, then show, say and write down what came of it."""
+    await asyncio.gather(*(tasks.drain(DRAIN_SECONDS) for tasks in parts.tasks))
+    for service in (parts.cards, parts.notices):
+        with suppress(StateError):
+            await service.tick(_now())
+        await service.aclose(FLUSH_SECONDS)
+    with suppress(StateError):
+        await parts.seen.tick(_now())
 
 
 async def _refuse(slack: SlackWeb, channels: Channels, environment: str, error: SameRedis) -> None:
@@ -219,45 +373,6 @@ def find_commands() -> Registry:
         for module in pkgutil.iter_modules(commands.__path__)
         for command in importlib.import_module(f"commands.{module.name}").COMMANDS
     )
-
-
-def _room(
-    environment: Environment,
-    settings: config.Settings,
-    secrets: config.Secrets,
-    metrics: Metrics,
-    stack: AsyncExitStack,
-) -> Room:
-    password = secrets.redis_passwords.get(environment.name)
-    redis = PromptRedis(
-        settings.environments[environment.name].redis.url,
-        password.get_secret_value() if password else None,
-    )
-    stack.push_async_callback(redis.aclose)
-    return Room(environment, Streams(environment, redis, clock=_now, looked=metrics.looked))
-
-
-def _environments(settings: config.Settings) -> list[Environment]:
-    """Take over from the configuration what the domain needs to know."""
-    observing = settings.observing
-    site = Site(observing.latitude, observing.longitude, observing.elevation, observing.twilight)
-    built = []
-    for name, one in settings.environments.items():
-        alarms = settings.alarms_for(name)
-        built.append(
-            Environment(
-                name=name,
-                instruments=tuple(one.instruments),
-                site=site,
-                stream_template=settings.streams.stream,
-                group_template=settings.streams.group,
-                expiration=one.expiration,
-                stalled_after=alarms.rules.stalled.warning,
-                consumer_idle=settings.prune.idle,
-                links={key: url for key, url in alarms.links if url is not None},
-            )
-        )
-    return built
 
 
 def _now() -> datetime:

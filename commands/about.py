@@ -13,7 +13,10 @@ async def run(call: Call) -> Reply:
         deployment.version,
         duration(call.now - deployment.started),
     )
-    blocks = [section(first, [_place(place) for place in deployment.places])]
+    leader = await deployment.leader() if deployment.leader else None
+    facts = [_place(place) for place in deployment.places]
+    facts.append(("Leader", mark("{}", leader or "none at this moment")))
+    blocks = [section(first, facts)]
     links = [
         link(url, name)
         for name in sorted(call.environment.links)
@@ -35,7 +38,7 @@ COMMANDS = (
     Read(
         name="about",
         usage="",
-        summary="version, uptime, environments, links",
+        summary="version, uptime, environments, leader, links",
         purpose=Purpose.LEARN,
         right=Right.ANYBODY,
         run=run,

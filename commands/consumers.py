@@ -5,7 +5,8 @@ import asyncio
 from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.night import is_night
 from bot.domain.streams import Consumers
-from bot.render.groups import consumers
+from bot.render.blocks import Button
+from bot.render.groups import consumers, to_prune
 
 MOST_AT_NIGHT = 50_000
 """At night, more names than these are not looked at one by one.
@@ -27,8 +28,11 @@ async def run(call: Call) -> Reply:
         return await call.streams.consumers(instrument)
 
     found = await asyncio.gather(*map(count, instruments, names))
-    text, blocks = consumers(call.environment, dict(zip(instruments, found, strict=True)))
-    return Reply(blocks, text, call.reading_buttons)
+    by_instrument = dict(zip(instruments, found, strict=True))
+    text, blocks = consumers(call.environment, by_instrument)
+    most = to_prune(call.environment, by_instrument)
+    offered = (Button("Prune", "prune", most),) if most else ()
+    return Reply(blocks, text, (*call.reading_buttons, *offered))
 
 
 COMMANDS = (
@@ -41,7 +45,7 @@ COMMANDS = (
         run=run,
         details=(
             "Every worker brings a new name and none is ever removed, so the number of names says "
-            "nothing about how many workers run."
+            "nothing about how many workers run. `prune` removes those that were left behind."
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """`runbook`: the written procedures, with the commands of this channel's environment."""
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Registry, Reply, Right
 from bot.domain.errors import UserError
 from bot.domain.runbook import TOPICS, Topic
 from bot.grammar import did_you_mean, quoted
@@ -32,15 +32,19 @@ async def run(call: Call) -> Reply:
         if place.environment.name == call.environment.name
     )
     text, blocks = page(call.environment, topic, channel, slash)
-    return Reply(blocks, text, _buttons(topic))
+    return Reply(blocks, text, _buttons(topic, call.registry))
 
 
 def _opens(name: str) -> Button:
     return Button(name.capitalize(), "runbook", name, word=name.replace(" ", "-"))
 
 
-def _buttons(topic: Topic) -> list[Button]:
-    own = [Button(each.command.capitalize(), each.command) for each in topic.typed]
+def _buttons(topic: Topic, registry: Registry) -> list[Button]:
+    """Offer what only looks; a change is typed, with a thought."""
+    looks = [
+        each.command for each in topic.typed if isinstance(registry.find(each.command)[0], Read)
+    ]
+    own = [Button(command.capitalize(), command) for command in looks]
     return [*own[: BUTTONS_IN_MESSAGE - 1], Button("All topics", "runbook")]
 
 

@@ -18,7 +18,7 @@ from bot.domain.errors import (
 )
 from bot.metrics import Metrics
 from bot.render.blocks import Markup
-from bot.services.rooms import Room
+from tests.support.rooms import bare_room
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
 
@@ -34,18 +34,29 @@ def dispatcher(
     environment = Environment("prod", ("lsstcam",))
     made = Dispatcher(
         Registry([Read("try", "[INSTRUMENT…]", "tries", Purpose.LOOK, Right.ANYBODY, run)]),
-        {"prod": Room(environment, None)},  # type: ignore[arg-type]
+        {"prod": bare_room(environment)},
         Deployment("/prompt-redis-dev", "0", NOW, ()),
         metrics,
         allow=allow,
+        first=never_before,
         clock=lambda: NOW,
         limit=timedelta(milliseconds=50),
     )
     return made, metrics
 
 
+async def never_before(_: str, __: datetime) -> datetime | None:
+    return None
+
+
 async def answered(made: Dispatcher, text: str = "try") -> Answer:
-    return await made.answer(Line(text, Person("U1", "ana"), "prod"))
+    answers: list[Answer] = []
+
+    async def show(answer: Answer) -> None:
+        answers.append(answer)
+
+    await made.answer(Line(text, Person("U1", "ana"), "prod"), show)
+    return answers[-1]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ async def _run(_: object) -> Reply:
 
 
 def read(name: str, *aliases: str) -> Read:
-    return Read(name, "[TEXT]", "", Purpose.LOOK, Right.ANYBODY, _run, aliases)
+    return Read(name, "[TEXT]", "", Purpose.LOOK, Right.ANYBODY, _run, aliases=aliases)
 
 
 def test_the_longest_name_wins() -> None:

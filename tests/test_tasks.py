@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.slack.tasks import Tasks
+from bot.tasks import Tasks
 
 
 async def test_some_run_at_once_and_the_rest_wait() -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from bot.domain.approvals import Confirmation
+
 # https://docs.slack.dev/reference/block-kit/blocks
 BLOCKS_IN_MESSAGE = 50
 SECTION_TEXT = 3000
@@ -19,6 +21,7 @@ CONTEXT_ELEMENTS = 10
 BUTTON_TEXT = 75
 BUTTON_VALUE = 2000
 ID_LENGTH = 255
+CONFIRM_TITLE, CONFIRM_TEXT, CONFIRM_BUTTON = 100, 300, 30
 # Not documented; above it Slack answers msg_blocks_too_long.
 ALL_TEXT = 9500
 # https://docs.slack.dev/reference/methods/chat.postMessage: longer text is advised against.
@@ -93,12 +96,15 @@ class Button:
         The command's arguments, as typed.
     word
         Tells two buttons of one command in one message apart; `share` shares.
+    confirm
+        What is asked once more; makes the button red.
     """
 
     label: str
     command: str
     value: str = ""
     word: str = ""
+    confirm: Confirmation | None = None
 
     @property
     def action_id(self) -> str:
@@ -136,10 +142,31 @@ def section(text: Markup, fields: Iterable[tuple[str, Markup]] = ()) -> Block:
         Label and value of each; at most ten.
     """
     block: Block = {"type": "section", "text": _mrkdwn(text, SECTION_TEXT)}
-    drawn = [_mrkdwn(mark("*{}*\n{}", label, value), FIELD_TEXT) for label, value in fields]
+    drawn = _fields(fields)
     if drawn:
-        block["fields"] = drawn[:FIELDS_IN_SECTION]
+        block["fields"] = drawn
     return block
+
+
+def fields(values: Iterable[tuple[str, Markup]]) -> Block:
+    """Figures as fields, without text above them; at most ten."""
+    return {"type": "section", "fields": _fields(values)}
+
+
+def _fields(values: Iterable[tuple[str, Markup]]) -> list[Block]:
+    drawn = [_mrkdwn(mark("*{}*\n{}", label, value), FIELD_TEXT) for label, value in values]
+    return drawn[:FIELDS_IN_SECTION]
+
+
+def typed(text: str) -> list[Block]:
+    """Show what a person wrote letter by letter: no ping, no link, no formatting."""
+    return [
+        {
+            "type": "section",
+            "text": {"type": "plain_text", "text": text[at : at + SECTION_TEXT], "emoji": False},
+        }
+        for at in range(0, len(text), SECTION_TEXT)
+    ]
 
 
 def context(*texts: Markup) -> Block:
@@ -193,11 +220,25 @@ def _button(button: Button) -> Block:
     block: Block = {
         "type": "button",
         "action_id": truncate(button.action_id, ID_LENGTH),
-        "text": {"type": "plain_text", "text": truncate(button.label, BUTTON_TEXT), "emoji": True},
+        "text": _plain(button.label, BUTTON_TEXT),
     }
     if button.value:
         block["value"] = button.value[:BUTTON_VALUE]
+    if button.confirm is not None:
+        confirm = button.confirm
+        block["style"] = "danger"
+        block["confirm"] = {
+            "title": _plain(confirm.title, CONFIRM_TITLE),
+            "text": _plain(confirm.text, CONFIRM_TEXT),
+            "confirm": _plain(confirm.yes, CONFIRM_BUTTON),
+            "deny": _plain(confirm.no, CONFIRM_BUTTON),
+            "style": "danger",
+        }
     return block
+
+
+def _plain(text: str, limit: int) -> Block:
+    return {"type": "plain_text", "text": truncate(text, limit), "emoji": True}
 
 
 def _texts(block: Block) -> Iterable[str]:

@@ -1,14 +1,28 @@
 """What a person reads when something did not work: what is wrong, and what to do."""
 
+from collections.abc import Sequence
+
 from bot.domain.environments import Environment
 from bot.domain.errors import (
+    CannotLookUp,
+    NotAllowed,
+    RedisError,
     RedisForbidden,
+    RedisInDoubt,
+    RedisRefused,
     RedisUnreachable,
+    Refusal,
     SameRedis,
+    StateError,
     Unreachable,
     UserError,
 )
+from bot.domain.refusals import NotCounted, Occupied
+from bot.render import refusals
 from bot.render.blocks import Block, Button, Markup, code, mark, section
+
+Drawn = tuple[Markup, Sequence[Block], Sequence[Button], str]
+"""First line, blocks, buttons, and the word under which metrics count it."""
 
 _REMEDY = {
     Unreachable.REFUSED: "The pod is probably down or starting. "
@@ -23,6 +37,63 @@ _REMEDY = {
     "`kubectl exec prompt-redis-0 -n prompt-redis -- df -h`.",
     Unreachable.DISCONNECTED: "It may be restarting. Try again in a moment.",
 }
+
+
+_NEXT = {
+    Refusal.READ_ONLY: "It is a replica. Whoever deploys the bot must give it the primary's "
+    "address.",
+    Refusal.MEMORY: "Free memory first: `clear` works without a copy, and the plan says so. "
+    "`runbook trim`",
+    Refusal.WRONG_TYPE: "Find out who wrote this key; workers cannot read it either.",
+}
+
+
+def draw(  # noqa: C901 -- one case an error
+    error: Exception, environment: Environment, slash: str, reference: str
+) -> Drawn | None:
+    """Draw an error that a person can act on; None for a fault of ours.
+
+    Parameters
+    ----------
+    error
+        What went wrong.
+    environment
+        Where.
+    slash
+        The slash command of this deployment.
+    reference
+        Code under which the log has more.
+    """
+    buttons: Sequence[Button] = ()
+    outcome = "refused"
+    match error:
+        case UserError():
+            text, blocks, buttons = mistake(error, slash)
+        case SameRedis():
+            text, blocks = same_redis(error)
+        case NotAllowed():
+            text, blocks = refusals.not_allowed(error)
+        case CannotLookUp():
+            text, blocks = refusals.cannot_look_up(error, reference)
+        case NotCounted():
+            text, blocks = refusals.not_counted(error, environment)
+        case Occupied():
+            text, blocks, buttons = refusals.occupied(error)
+        case RedisUnreachable():
+            text, blocks = unreachable(error, environment)
+            outcome = "unreachable"
+        case RedisForbidden():
+            text, blocks = forbidden(error, environment)
+            outcome = "forbidden"
+        case RedisRefused() | RedisInDoubt():
+            text, blocks = refused(error, environment)
+            outcome = "unreachable"
+        case StateError():
+            text, blocks = state(error, reference)
+            outcome = "state"
+        case _:
+            return None
+    return text, blocks, buttons, outcome
 
 
 def mistake(error: UserError, slash: str) -> tuple[Markup, list[Block], list[Button]]:
@@ -75,6 +146,54 @@ def forbidden(error: RedisForbidden, environment: Environment) -> tuple[Markup, 
         error.address,
     )
     return first, [section(text)]
+
+
+def refused(
+    error: RedisRefused | RedisInDoubt, environment: Environment
+) -> tuple[Markup, list[Block]]:
+    """Draw a Redis that answers, and cannot do it."""
+    first = mark("🔴 *{}: {}.*", environment.label, saying(error))
+    text = mark("{}\n{} *Next:* {}", first, f"Asked {error.address}.", Markup(what_next(error)))
+    return first, [section(text)]
+
+
+def saying(error: RedisError) -> str:
+    """Say in a few words what Redis did instead, without a full stop."""
+    match error:
+        case RedisUnreachable() | RedisRefused():
+            return f"Redis {error.kind.value}"
+        case RedisInDoubt():
+            return "Redis did not say whether it was done"
+        case _:
+            return "Redis does not allow this to the bot's user"
+
+
+def what_next(error: RedisError) -> str:
+    """Say what to do about it, in Slack's markup."""
+    match error:
+        case RedisUnreachable():
+            return f"{remedy(error)} `runbook unreachable`"
+        case RedisRefused():
+            return _NEXT[error.kind]
+        case RedisInDoubt():
+            return "Look with `stats` when it answers again. `runbook unreachable`"
+        case _:
+            return "Whoever deploys the bot must add the right to the user's ACL rule."
+
+
+def state(error: StateError, reference: str) -> tuple[Markup, list[Block]]:
+    """Draw a database of our own that does not do its part."""
+    first = mark("🔴 *The bot's database {}.* Nothing was changed.", error.kind.value)
+    return first, [
+        section(
+            mark(
+                "{}\nLooking still works, changing does not. Whoever deploys the bot must see to "
+                "it. Ref {} finds it in the log. By hand: `runbook redis cli`",
+                first,
+                reference,
+            )
+        )
+    ]
 
 
 def same_redis(error: SameRedis) -> tuple[Markup, list[Block]]:

@@ -1,11 +1,14 @@
 """What a consumer group still has on its books, drawn: unconfirmed entries and consumer names."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from bot.domain.changes import Pruned
+from bot.domain.durations import format_duration
 from bot.domain.environments import Environment
 from bot.domain.streams import Consumers, EntryId, Pending, PendingEntry
-from bot.render.blocks import Block, Markup, join, mark, section
+from bot.render.blocks import Block, Button, Markup, code, context, join, mark, section
 from bot.render.words import clock, count, duration, rough
 
 JUST_READ = timedelta(seconds=60)
@@ -13,13 +16,67 @@ JUST_READ = timedelta(seconds=60)
 
 _SHORT_NAME = 8
 _CONSUMERS_SHOWN = 5
+_DROPPED_SHOWN = 10
+_LIMITS = tuple(timedelta(minutes=each) for each in (60, 30, 10, 5, 1))
+"""Times without a sign after which unconfirmed entries are offered to be settled."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Unconfirmed entries of one instrument that somebody may ask to settle.
+
+    Parameters
+    ----------
+    instrument
+        Whose.
+    idle
+        For how long each of them has been silent at least.
+    entries
+        How many.
+    """
+
+    instrument: str
+    idle: timedelta
+    entries: int
+
+    @property
+    def button(self) -> Button:
+        """Asks for it."""
+        return Button(f"Ask to settle {count(self.entries, 'entry')}", "settle", self.typed)
+
+    @property
+    def typed(self) -> str:
+        """What would be typed after `settle`."""
+        return f"{self.instrument} --idle {format_duration(self.idle)}"
+
+
+def to_settle(found: Mapping[str, Pending | None]) -> tuple[str, timedelta] | None:
+    """Pick the instrument with the most old entries, and an idle time that they all exceed."""
+    worst: tuple[int, str, timedelta] | None = None
+    for instrument, pending_ in found.items():
+        silent = [each.idle for each in pending_.oldest] if pending_ is not None else []
+        old = [idle for idle in silent if idle >= JUST_READ]
+        if pending_ is None or not old or (worst is not None and worst[0] >= pending_.total):
+            continue
+        limit = next(each for each in _LIMITS if each <= min(old))
+        worst = (pending_.total, instrument, limit)
+    return worst[1:] if worst is not None else None
+
+
+def to_prune(environment: Environment, found: Mapping[str, Consumers | None]) -> str | None:
+    """Pick the instrument with the most names left behind; None where there are none."""
+    if environment.read_only:
+        return None
+    idle = {name: each.idle or 0 for name, each in found.items() if each is not None}
+    worst = max(idle, key=lambda name: idle[name], default=None)
+    return worst if worst is not None and idle[worst] else None
 
 
 def pending(
-    environment: Environment, found: Mapping[str, Pending | None]
+    environment: Environment, found: Mapping[str, Pending | None], offer: Offer | None = None
 ) -> tuple[Markup, list[Block]]:
     """Draw, by instrument, what workers read and never confirmed; None is a missing group."""
-    drawn = [_pending(environment, *each) for each in found.items()]
+    drawn = [_pending(environment, *each, offer) for each in found.items()]
     totals = {name: each.total for name, each in found.items() if each is not None}
     worst = max(totals, key=lambda name: totals[name], default="")
     if sum(totals.values()):
@@ -50,7 +107,7 @@ def _together(
 
 
 def _pending(
-    environment: Environment, instrument: str, found: Pending | None
+    environment: Environment, instrument: str, found: Pending | None, offer: Offer | None
 ) -> tuple[Markup, list[Block]]:
     where = f"{environment.label} {instrument}"
     if found is None:
@@ -75,6 +132,8 @@ def _pending(
     else:
         first = mark("🟡 *{}: {}.*", where, _lost(found.total, longest))
         meaning = f"{_lost_meaning(found.total)}\n*Next:* `runbook unconfirmed`"
+        if offer is not None and offer.instrument == instrument:
+            meaning += f", or ask to take them off this list: `settle {offer.typed}`"
     return first, [section(mark("{}\n{}", first, meaning)), *_entries(found)]
 
 
@@ -202,3 +261,65 @@ def _consumers(
             ],
         )
     ]
+
+
+def pruning(
+    environment: Environment, instrument: str, idle: timedelta, far: Pruned, now: datetime
+) -> tuple[Markup, list[Block]]:
+    """Draw a removal of consumer names that has begun, and how far it has come."""
+    first = mark(
+        "🔧 *{} {}: removing consumer names idle for more than {}.*",
+        environment.label,
+        instrument,
+        duration(idle),
+    )
+    removed = mark("{} of {} removed.", f"{far.removed:,}", _names(far.left_behind))
+    return first, [section(first + "\n" + removed), _updated(now)]
+
+
+def pruned(
+    environment: Environment, instrument: str, idle: timedelta, done: Pruned, now: datetime
+) -> tuple[Markup, list[Block]]:
+    """Draw what a removal of consumer names has come to."""
+    unread = sum(entries for _, entries in done.dropped)
+    complete = done.removed == done.left_behind
+    emoji = "🟢" if complete and not unread else "🟡"
+    if done.left_behind == 0:
+        said = f"no consumer name is idle for more than {duration(idle)}, none removed"
+    elif complete:
+        said = f"{_names(done.removed)} removed"
+    else:
+        said = f"{done.removed:,} of {_names(done.left_behind)} removed, then the group was gone"
+    first = mark("{} *{} {}: {}.*", emoji, environment.label, instrument, said)
+    figures = [
+        ("Names, before", mark("{}", f"{done.names:,}")),
+        ("Names, now", mark("{}", f"{done.names - done.removed:,}, and those of new workers")),
+        ("Limit", mark("idle for more than {}, nothing unconfirmed", duration(idle))),
+    ]
+    blocks = [section(first, figures)]
+    if done.dropped:
+        blocks.append(section(_dropped(done.dropped, unread)))
+    return first, [*blocks, _updated(now)]
+
+
+def _dropped(dropped: Sequence[tuple[str, int]], unread: int) -> Markup:
+    shown = [
+        mark("{}: {}", code(name), count(entries, "entry"))
+        for name, entries in dropped[:_DROPPED_SHOWN]
+    ]
+    if len(dropped) > _DROPPED_SHOWN:
+        shown.append(mark("and {} more", count(len(dropped) - _DROPPED_SHOWN, "name")))
+    return mark(
+        "🟡 *{} became unconfirmed while names were removed, and left that list with them.* Their "
+        "workers go on as before; if one of them dies, nobody sees it here.\n{}",
+        count(unread, "entry"),
+        join("\n", shown),
+    )
+
+
+def _names(number: int) -> str:
+    return count(number, "consumer name")
+
+
+def _updated(now: datetime) -> Block:
+    return context(mark("updated {} UTC", clock(now, seconds=True)))

@@ -300,7 +300,12 @@ def _amount(waiting: Waiting) -> str:
 
 
 def status(
-    environment: Environment, looks: Sequence[Look], server: Server | None, slash: str
+    environment: Environment,
+    looks: Sequence[Look],
+    server: Server | None,
+    *,
+    slash: str,
+    requests: str,
 ) -> tuple[Markup, list[Block]]:
     """Draw the whole environment in a few lines."""
     first = headline(environment, looks[0])[0] if len(looks) == 1 else summary(environment, looks)
@@ -318,6 +323,7 @@ def status(
                 ),
             )
         )
+    fields.append(("Requests", mark("{}", requests)))
     at = looks[0].at
     return first, [
         section(first, fields),

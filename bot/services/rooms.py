@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 from bot.domain.environments import Environment
+from bot.services.approvals import Approvals
+from bot.services.changes import Changes
+from bot.services.ledger import Ledger
+from bot.services.people import Roster
 from bot.services.streams import Streams
 
 
@@ -12,3 +16,7 @@ class Room:
 
     environment: Environment
     streams: Streams
+    changes: Changes
+    approvals: Approvals
+    ledger: Ledger
+    roster: Roster

@@ -37,6 +37,8 @@ class Streams:
         Gives the time of a look, in UTC.
     looked
         Is told of every look: the environment's name, what was found, how long it took.
+    seen
+        Is told what was found, to remember where each group stands.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class Streams:
         *,
         clock: Callable[[], datetime],
         looked: Callable[[str, Collection[Look], timedelta], None],
+        seen: Callable[[str, Collection[Look]], None] = lambda _, __: None,
     ) -> None:
         self._environment = environment
         self._redis = redis
         self._clock = clock
         self._looked = looked
+        self._seen = seen
         self._looking = asyncio.Lock()
         self._next: asyncio.Task[dict[str, Look]] | None = None
         self._standing: dict[str, tuple[EntryId, datetime]] = {}
@@ -91,6 +95,7 @@ class Streams:
         }
         took = timedelta(seconds=perf_counter() - started)
         self._looked(environment.name, looks.values(), took)
+        self._seen(environment.name, looks.values())
         return looks
 
     def _unmoved_since(self, instrument: str, found: Facts, now: datetime) -> datetime | None:

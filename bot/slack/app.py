@@ -16,17 +16,20 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
 from bot.command import Registry
-from bot.dispatch import Answer, Dispatcher, Line
-from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, context, mark, message, section
+from bot.dispatch import LATE_COPY, Dispatcher, Line
+from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, mark, message, section
 from bot.slack.channels import Channels
+from bot.slack.conversation import Conversation
 from bot.slack.deliveries import Delivery, from_button, from_form, from_slash, trigger
-from bot.slack.tasks import Tasks
-from bot.slack.web import Identity, SlackRefused, Web
+from bot.slack.web import Identity, Web
+from bot.tasks import Tasks
 
 _log = structlog.get_logger()
 
 REMEMBERED = 10_000
 """Deliveries remembered, to know a copy; Slack repeats one within minutes."""
+
+COPIES_SECONDS = LATE_COPY.total_seconds()
 
 BUSY = (
     "Nothing was done: more commands came at once than I can take, or I am just being restarted. "
@@ -74,7 +77,7 @@ class SlackApp:
         self._registry = registry
         self._tasks = tasks
         self._labels = labels
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, float] = OrderedDict()
         self.bolt = self._bolt()
 
     def _bolt(self) -> AsyncApp:
@@ -125,12 +128,12 @@ class SlackApp:
     def _accept(
         self, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Delivery]
     ) -> None:
-        """Hand a delivery over, unless a copy of it was."""
+        """Hand a delivery over, unless a copy of it was a moment ago; a late one gets a word."""
         key = trigger(body)
         if key is not None:
-            if key in self._seen:
+            if monotonic() - self._seen.get(key, -COPIES_SECONDS) < COPIES_SECONDS:
                 return
-            self._seen[key] = None
+            self._seen.setdefault(key, monotonic())
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
         if not self._tasks.full:
@@ -142,40 +145,17 @@ class SlackApp:
         delivery = read(body)
         environment = await self._channels.environment(delivery.channel, monotonic())
         if environment is None:
-            await self._whisper(delivery, self._elsewhere())
+            await Conversation(self._web, delivery).whisper(self._elsewhere())
             return
-        answer = await self._dispatcher.answer(Line(delivery.line, delivery.person, environment))
-        if answer.shared:
-            await self._share(delivery, answer)
-        else:
-            reply = answer.reply
-            await self._whisper(
-                delivery,
-                message(reply.text, reply.blocks, made_by=answer.command, buttons=reply.buttons),
-            )
-
-    async def _whisper(self, delivery: Delivery, answer: Message) -> None:
-        """Answer the person alone."""
-        if delivery.response_url is None:
-            await self._web.whisper(delivery.channel, delivery.person.id, answer)
-            return
-        await self._web.answer(
-            delivery.response_url,
-            answer,
-            replace=delivery.replaces,
-            channel=delivery.channel,
-            person=delivery.person.id,
+        line = Line(
+            text=delivery.line,
+            person=delivery.person,
+            environment=environment,
+            trigger=delivery.trigger,
+            clicked=delivery.clicked,
+            foreign=bool(delivery.team) and delivery.team != self._identity.team_id,
         )
-
-    async def _share(self, delivery: Delivery, answer: Answer) -> None:
-        """Show an answer to the whole channel, and whose idea that was."""
-        by = context(mark("Shared by {}", delivery.person.name))
-        shown = message(answer.reply.text, [*answer.reply.blocks, by])
-        try:
-            await self._web.post(delivery.channel, shown)
-        except SlackRefused as error:
-            _log.warning("an answer could not be shared", code=error.code)
-            await self._whisper(delivery, _not_shared(error.code))
+        await self._dispatcher.answer(line, Conversation(self._web, delivery).show)
 
     def _elsewhere(self) -> Message:
         """Say where the command can be typed."""
@@ -204,11 +184,3 @@ class SlackApp:
                 )
             )
         return message(text, blocks)
-
-
-def _not_shared(code: str) -> Message:
-    if code in ("not_in_channel", "channel_not_found"):
-        text = Markup("I cannot share this: I am not in this channel. Invite me, then try again.")
-    else:
-        text = mark("I could not share this: Slack said {}. Try again in a moment.", code)
-    return message(text, [section(text)])

@@ -11,7 +11,8 @@ import structlog
 
 from bot.domain.errors import FatalError
 from bot.render.blocks import Markup, mark
-from bot.slack.web import SlackRefused, Web
+from bot.slack.patience import SlackRefused
+from bot.slack.web import Web
 
 _log = structlog.get_logger()
 

@@ -24,15 +24,24 @@ class Delivery:
         ID of the channel it came from.
     response_url
         Where a private answer goes; None for a form.
+    team
+        ID of the person's workspace.
+    trigger
+        ID that every copy shares; opens a form, once and within three seconds.
     replaces
         True if the answer takes the place of the message that was clicked.
+    clicked
+        True for a button.
     """
 
     line: str
     person: Person
     channel: str
     response_url: str | None = None
+    team: str = ""
+    trigger: str | None = None
     replaces: bool = False
+    clicked: bool = False
 
 
 def trigger(body: Mapping[str, Any]) -> str | None:
@@ -48,6 +57,8 @@ def from_slash(body: Mapping[str, Any]) -> Delivery:
         person=Person(body["user_id"], str(body.get("user_name") or body["user_id"])),
         channel=body["channel_id"],
         response_url=body.get("response_url"),
+        team=str(body.get("team_id") or ""),
+        trigger=trigger(body),
     )
 
 
@@ -64,6 +75,9 @@ def from_button(body: Mapping[str, Any], registry: Registry) -> Delivery:
         person=_person(body),
         channel=body["channel"]["id"],
         response_url=body.get("response_url"),
+        team=_team(body),
+        trigger=trigger(body),
+        clicked=True,
         replaces=word != SHARE and made_by == f"{ACTION_PREFIX}{name}",
     )
 
@@ -71,7 +85,8 @@ def from_button(body: Mapping[str, Any], registry: Registry) -> Delivery:
 def from_form(body: Mapping[str, Any], registry: Registry) -> Delivery:
     """Read a submitted form: the callback ID names the subcommand, the fields its arguments.
 
-    The channel in which the form was opened travels in `private_metadata`.
+    The channel in which the form was opened travels in `private_metadata`, and after it what the
+    click had said already.
     """
     view = body["view"]
     name = _spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry)
@@ -81,14 +96,26 @@ def from_form(body: Mapping[str, Any], registry: Registry) -> Delivery:
         for action_id, state in fields.items()
     }
     command, _ = registry.find(name)
+    channel, _, said = str(view["private_metadata"]).partition(" ")
     typed = Grammar(command.usage, command.usage_line).line(values)
-    return Delivery(f"{name} {typed}".strip(), _person(body), view["private_metadata"])
+    return Delivery(
+        line=" ".join(part for part in (name, said, typed) if part),
+        person=_person(body),
+        channel=channel,
+        team=_team(body),
+        trigger=trigger(body),
+    )
 
 
 def _spaced(name: str, registry: Registry) -> str:
     """Give a two-word name its space back."""
     spaced = name.replace("-", " ")
     return spaced if any(spaced == command.name for command in registry) else name
+
+
+def _team(body: Mapping[str, Any]) -> str:
+    """Give the person's own workspace; in a shared channel it is not the app's."""
+    return str(body["user"].get("team_id") or (body.get("team") or {}).get("id") or "")
 
 
 def _person(body: Mapping[str, Any]) -> Person:

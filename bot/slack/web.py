@@ -7,7 +7,7 @@ is looked at before it is made again; updates and private answers do no harm twi
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,20 +16,36 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.domain.errors import FatalError
 from bot.render.blocks import Message
 from bot.slack.network import Proxy
+from bot.slack.patience import (
+    LONGEST_WAIT,
+    TRIES,
+    SlackRefused,
+    at_start,
+    code,
+    once_more,
+    pause,
+    repeat,
+    wait_for,
+    waited,
+)
 
 _log = structlog.get_logger()
 
-TRIES = 4
-LONGEST_WAIT = 60.0
-"""Seconds; a longer Retry-After is not waited for, because nobody reads the answer any more."""
-
-SCOPES = frozenset({"commands", "chat:write", "channels:read", "groups:read", "channels:history"})
+SCOPES = frozenset(
+    {
+        "commands",
+        "chat:write",
+        "channels:read",
+        "groups:read",
+        "channels:history",
+        "users:read",
+        "usergroups:read",
+    }
+)
 """Bot scopes that what exists so far cannot do without."""
 
 _REFUSED_BLOCKS = ("invalid_blocks", "msg_blocks_too_long", "invalid_blocks_format")
@@ -40,18 +56,11 @@ _EVENT_TYPE = "prompt_redis_bot_post"
 class Identity:
     """Who the bot is in its workspace; scopes are None where Slack does not tell."""
 
+    url: str
     team_id: str
     user_id: str
     bot_id: str
     missing_scopes: frozenset[str] | None
-
-
-class SlackRefused(Exception):
-    """Slack said no to a call, finally; `code` is its word for it."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class Web:
@@ -93,7 +102,7 @@ class Web:
         FatalError
             If Slack refuses the token, or cannot be reached.
         """
-        answer = await _at_start(
+        answer = await at_start(
             self._client.auth_test,
             "SLACK_BOT_TOKEN",
             "It must be the bot token (xoxb-…) from the app's page OAuth & Permissions.",
@@ -101,6 +110,7 @@ class Web:
         header = answer.headers.get("x-oauth-scopes")
         granted = None if header is None else {scope.strip() for scope in header.split(",")}
         return Identity(
+            url=answer.get("url") or "",
             team_id=answer["team_id"],
             user_id=answer["user_id"],
             bot_id=answer.get("bot_id", ""),
@@ -115,7 +125,7 @@ class Web:
         FatalError
             If Slack refuses the token, or cannot be reached.
         """
-        answer = await _at_start(
+        answer = await at_start(
             lambda: self.anonymous.apps_connections_open(app_token=app_token),
             "SLACK_APP_TOKEN",
             "It must be an app-level token (xapp-…) with the scope connections:write, from the "
@@ -144,7 +154,7 @@ class Web:
         """
         cursor = ""
         while True:
-            page = await self._repeat(
+            page = await repeat(
                 partial(
                     self._client.users_conversations,
                     types="public_channel,private_channel",
@@ -158,15 +168,40 @@ class Web:
             if not cursor:
                 return
 
-    async def post(self, channel: str, message: Message) -> str:
+    async def post(
+        self,
+        channel: str,
+        message: Message,
+        *,
+        thread: str | None = None,
+        key: str | None = None,
+        perhaps_since: float | None = None,
+    ) -> str:
         """Post in a channel, exactly once; give the message's timestamp.
+
+        Parameters
+        ----------
+        channel
+            ID.
+        message
+            What to say.
+        thread
+            Timestamp of the message below which it goes.
+        key
+            By it the post is found again; None takes a random one.
+        perhaps_since
+            Unix time since when it may have been posted already; None if it was not.
 
         Raises
         ------
         SlackRefused
             If Slack refuses it, or has not answered after several tries.
         """
-        key = secrets.token_hex(8)
+        key = key or secrets.token_hex(8)
+        if perhaps_since is not None:
+            made = await self._find_post(channel, key, perhaps_since, thread)
+            if made is not None:
+                return made
         since = time.time() - LONGEST_WAIT
         blocks: list[dict[str, Any]] | None = message.blocks
         text = message.text
@@ -176,35 +211,114 @@ class Web:
                     channel=channel,
                     text=text,
                     blocks=blocks,
+                    thread_ts=thread,
                     metadata={"event_type": _EVENT_TYPE, "event_payload": {"key": key}},
                     unfurl_links=False,
                     unfurl_media=False,
                 )
                 return str(answer["ts"])
             except SlackApiError as error:
-                code = _code(error)
-                if code in _REFUSED_BLOCKS and blocks is not None:
-                    _log.error("Slack refused the blocks of a post", code=code)
+                said = code(error)
+                if said in _REFUSED_BLOCKS and blocks is not None:
+                    _log.error("Slack refused the blocks of a post", code=said)
                     blocks, text = None, message.plain
                     continue
-                if not await _waited(error, attempt):
-                    raise SlackRefused(code) from error
-                if code == "ratelimited":
+                if not await waited(error, attempt):
+                    raise SlackRefused(said) from error
+                if said == "ratelimited":
                     continue
             except (aiohttp.ClientError, TimeoutError) as error:
                 _log.warning("the answer to a post was lost", error=type(error).__name__)
-                await asyncio.sleep(_pause(attempt))
-            made = await self._find_post(channel, key, since)
+                await asyncio.sleep(pause(attempt))
+            made = await self._find_post(channel, key, since, thread)
             if made is not None:
                 return made
         raise SlackRefused("no_answer")
 
-    async def _find_post(self, channel: str, key: str, since: float) -> str | None:
-        """Look for a post whose answer was lost."""
-        history = await self._repeat(
-            lambda: self._client.conversations_history(
-                channel=channel, oldest=str(since), limit=100, include_all_metadata=True
+    async def update(self, channel: str, ts: str, message: Message) -> None:
+        """Change a message.
+
+        Raises
+        ------
+        SlackRefused
+            If Slack refuses it; ``message_not_found`` where somebody deleted it.
+        """
+        try:
+            await repeat(
+                lambda: self._client.chat_update(
+                    channel=channel, ts=ts, text=message.text, blocks=message.blocks
+                )
             )
+        except SlackRefused as error:
+            if error.code not in _REFUSED_BLOCKS:
+                raise
+            _log.error("Slack refused the blocks of a change", code=error.code)
+            await repeat(
+                lambda: self._client.chat_update(
+                    channel=channel, ts=ts, text=message.plain, blocks=[]
+                )
+            )
+
+    async def open_form(self, trigger: str, view: dict[str, Any]) -> None:
+        """Open a form; once, because Slack takes a trigger once and for three seconds.
+
+        Raises
+        ------
+        SlackRefused
+            If Slack refuses it, or does not answer.
+        """
+        try:
+            await self._client.views_open(trigger_id=trigger, view=view)
+        except SlackApiError as error:
+            raise SlackRefused(code(error)) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise SlackRefused("no_answer") from error
+
+    async def members(self, usergroup: str) -> frozenset[str]:
+        """Give the IDs of a user group's members.
+
+        Raises
+        ------
+        SlackRefused
+            If Slack does not tell.
+        """
+        answer = await once_more(lambda: self._client.usergroups_users_list(usergroup=usergroup))
+        return frozenset(answer["users"])
+
+    async def usergroups(self) -> dict[str, str]:
+        """Give the handles of all user groups by ID.
+
+        Raises
+        ------
+        SlackRefused
+            If Slack does not tell.
+        """
+        answer = await once_more(self._client.usergroups_list)
+        return {group["id"]: group.get("handle") or group["id"] for group in answer["usergroups"]}
+
+    async def user_name(self, user: str) -> str:
+        """Give the name of a user.
+
+        Raises
+        ------
+        SlackRefused
+            If Slack does not tell.
+        """
+        answer = await once_more(lambda: self._client.users_info(user=user))
+        found = answer["user"]
+        return str(found.get("profile", {}).get("display_name") or found.get("name") or user)
+
+    async def _find_post(
+        self, channel: str, key: str, since: float, thread: str | None = None
+    ) -> str | None:
+        """Look for a post whose answer was lost."""
+        look = (
+            partial(self._client.conversations_replies, ts=thread)
+            if thread
+            else self._client.conversations_history
+        )
+        history = await repeat(
+            lambda: look(channel=channel, oldest=str(since), limit=100, include_all_metadata=True)
         )
         for message in history["messages"]:
             payload = (message.get("metadata") or {}).get("event_payload") or {}
@@ -245,15 +359,15 @@ class Web:
             except (aiohttp.ClientError, TimeoutError) as error:
                 # A private answer twice does less harm than none.
                 _log.warning("a private answer got no answer", error=type(error).__name__)
-                await asyncio.sleep(_pause(attempt))
+                await asyncio.sleep(pause(attempt))
                 continue
             if answer.status_code == 200:  # noqa: PLR2004 -- HTTP's OK; the library does not raise
                 return
-            refused = any(code in str(answer.body) for code in _REFUSED_BLOCKS)
+            refused = any(word in str(answer.body) for word in _REFUSED_BLOCKS)
             if refused and blocks is not None:
                 _log.error("Slack refused the blocks of an answer", body=str(answer.body)[:200])
                 blocks, text = None, message.plain
-            elif not await _wait_for(answer.status_code, answer.headers, attempt):
+            elif not await wait_for(answer.status_code, answer.headers, attempt):
                 break
         await self.whisper(channel, person, message)
 
@@ -266,7 +380,7 @@ class Web:
             If Slack refuses it.
         """
         try:
-            await self._repeat(
+            await repeat(
                 lambda: self._client.chat_postEphemeral(
                     channel=channel, user=person, text=message.text, blocks=message.blocks
                 )
@@ -274,81 +388,8 @@ class Web:
         except SlackRefused as error:
             if error.code not in _REFUSED_BLOCKS:
                 raise
-            await self._repeat(
+            await repeat(
                 lambda: self._client.chat_postEphemeral(
                     channel=channel, user=person, text=message.plain
                 )
             )
-
-    async def _repeat(
-        self, call: Callable[[], Awaitable[AsyncSlackResponse]]
-    ) -> AsyncSlackResponse:
-        """Make a call that does no harm twice, until it is answered."""
-        for attempt in range(TRIES):
-            try:
-                return await call()
-            except SlackApiError as error:
-                if not await _waited(error, attempt):
-                    raise SlackRefused(_code(error)) from error
-            except (aiohttp.ClientError, TimeoutError):
-                await asyncio.sleep(_pause(attempt))
-        raise SlackRefused("no_answer")
-
-
-def _code(error: SlackApiError) -> str:
-    """Give Slack's word for an error; a page of a proxy in between has none."""
-    response = error.response
-    if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict):
-        return str(response.data.get("error") or f"http_{response.status_code}")
-    return "unreadable"
-
-
-def _pause(attempt: int) -> float:
-    """Give the seconds before the next try: about 0.5, 1, 2."""
-    return 0.5 * 2.0**attempt * (0.5 + secrets.randbelow(100) / 100)
-
-
-async def _waited(error: SlackApiError, attempt: int) -> bool:
-    """Wait as Slack asks; False where waiting would not help."""
-    response = error.response
-    # Where the body could not be read, the library hands over aiohttp's response instead.
-    status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
-    return await _wait_for(int(status), response.headers, attempt)
-
-
-async def _wait_for(status: int, headers: Mapping[str, str], attempt: int) -> bool:
-    if status == 429:  # noqa: PLR2004 -- too many requests
-        # The library reads this as an integer, and fails on 1.5.
-        try:
-            seconds = float(headers.get("Retry-After", "1"))
-        except ValueError:
-            seconds = 1.0
-        if not 0 <= seconds <= LONGEST_WAIT:
-            return False
-        await asyncio.sleep(seconds)
-        return True
-    if status >= 500:  # noqa: PLR2004 -- Slack's own trouble
-        await asyncio.sleep(_pause(attempt))
-        return True
-    return False
-
-
-async def _at_start(
-    call: Callable[[], Awaitable[AsyncSlackResponse]], variable: str, remedy: str
-) -> AsyncSlackResponse:
-    """Make a call without which the process is of no use."""
-    reason = ""
-    for attempt in range(TRIES):
-        try:
-            return await call()
-        except SlackApiError as error:
-            reason = _code(error)
-            if not await _waited(error, attempt):
-                raise FatalError(f"Slack refuses {variable} ({reason}). {remedy}") from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            reason = type(error).__name__
-            await asyncio.sleep(_pause(attempt))
-    raise FatalError(
-        f"Slack cannot be reached ({reason}). Check the network, HTTPS_PROXY and NO_PROXY, "
-        "and SLACK_API_URL if it is set."
-    )

@@ -3,7 +3,7 @@
 from bot.domain.environments import Environment
 from bot.domain.errors import SameRedis
 from bot.services.identities import Identities
-from bot.services.rooms import Room
+from tests.support.rooms import bare_room
 
 
 class Server:
@@ -23,7 +23,7 @@ class Town:
         self.prod, self.dev = Server(prod), Server(dev)
         self.told: list[tuple[str, str]] = []
         rooms = {
-            name: Room(Environment(name, ("lsstcam",)), server)  # type: ignore[arg-type]
+            name: bare_room(Environment(name, ("lsstcam",)), streams=server)
             for name, server in (("prod", self.prod), ("dev", self.dev))
         }
         self.identities = Identities(rooms, self.tell)

@@ -49,6 +49,7 @@ class World:
                 },
             },
             "http": {"host": "127.0.0.1", "port": 0},
+            "state": {"url": f"sqlite+aiosqlite:///{self.folder / 'state.db'}"},
         }
         _merge(tree, self.settings)
         path = self.folder / "bot.yaml"

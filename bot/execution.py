@@ -1,0 +1,192 @@
+"""Carrying out what was approved, once: with a sign of life, and an end that is always told.
+
+The change and its marker are one atomic step in Redis. Whoever takes up a request whose process has
+died asks the marker whether it happened, and makes sure that it can no longer happen; nothing is
+ever repeated.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.command import Call, Change, Deployment, Registry
+from bot.domain.approvals import Happened, Outcome, Request
+from bot.domain.errors import RedisError, RedisInDoubt, StateError
+from bot.render.errors import saying
+from bot.services.approvals import Approved
+from bot.services.rooms import Room
+from bot.tasks import Tasks
+
+_log = structlog.get_logger()
+
+BEAT_EVERY = timedelta(seconds=5)
+"""Six beats may be lost before the leader takes an execution for dead."""
+
+_KEEP_TRYING = 20.0
+"""Seconds for which the end of an execution is offered to a database that does not take it."""
+
+
+class Execution:
+    """Carries out approved requests.
+
+    Parameters
+    ----------
+    registry
+        Every subcommand.
+    rooms
+        Every environment's services, by name.
+    deployment
+        What is the same for every call.
+    tasks
+        Runs the work, and lets it finish when the process ends.
+    clock
+        Gives the time in UTC.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        rooms: Mapping[str, Room],
+        deployment: Deployment,
+        *,
+        tasks: Tasks,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._registry = registry
+        self._rooms = rooms
+        self._deployment = deployment
+        self._tasks = tasks
+        self._clock = clock
+
+    def start(self, approved: Approved) -> None:
+        """Carry out a request, apart from whoever approved it."""
+        self._tasks.start(self._carry_out(approved), name=f"request {approved.request.id}")
+
+    async def tick(self, now: datetime) -> None:
+        """Take up what other processes have left behind; the leader's work."""
+        for room in self._rooms.values():
+            for request in await room.approvals.abandoned(now):
+                outcome = await self._look_back(room, request)
+                if await room.approvals.interrupt(request, outcome, now):
+                    _log.warning(
+                        "a request was interrupted",
+                        request=request.id,
+                        executor=request.executor,
+                        happened=outcome.happened.value,
+                    )
+
+    async def _carry_out(self, approved: Approved) -> None:
+        room = self._rooms[approved.request.environment]
+        structlog.contextvars.bind_contextvars(request=approved.request.id)
+        request = await room.approvals.begin(approved, self._clock())
+        if request is None:
+            _log.warning("a request was taken up by another process")
+            return
+        command = self._change(request)
+        beating = asyncio.create_task(self._beat(room, request))
+        try:
+            request, outcome = await self._run(command, room, request, approved)
+            await self._finish(room, request, outcome)
+        finally:
+            beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await beating
+
+    async def _run(
+        self, command: Change, room: Room, request: Request, approved: Approved
+    ) -> tuple[Request, Outcome]:
+        """Run the change, and say what came of it, whatever came of it."""
+        try:
+            async for step in command.run(self._call(command, room, request), approved):
+                if not isinstance(step, str):
+                    return request, command.tell(room.environment, request, step)
+                request = await room.approvals.progress(request, (step,), self._clock())
+            raise RuntimeError(f"{command.name} ended without a result")  # noqa: TRY301 -- as any fault
+        except RedisInDoubt as error:
+            _log.warning("nobody knows whether a change was made", reason=str(error))
+            return request, _unknown(saying(error))
+        except RedisError as error:
+            _log.warning("a change was not made", reason=str(error))
+            if request.progress:
+                return request, _stopped(request.progress[-1], saying(error))
+            return request, Outcome(Happened.NO, f"nothing was changed: {saying(error)}")
+        except Exception:  # noqa: BLE001 -- the marker knows what came of it
+            _log.exception("a change failed")
+            return request, await self._look_back(room, request)
+
+    async def _look_back(self, room: Room, request: Request) -> Outcome:
+        """Ask the marker in Redis whether the change was made, and see that it no longer can be."""
+        try:
+            facts = await room.changes.fence(request)
+        except RedisError as error:
+            return _unknown(saying(error))
+        if facts is None:
+            return Outcome(Happened.NO, "nothing was changed")
+        return self._change(request).tell(room.environment, request, facts)
+
+    async def _finish(self, room: Room, request: Request, outcome: Outcome) -> None:
+        """Record the end; a database that does not take it is asked again for a while."""
+        limit = asyncio.get_running_loop().time() + _KEEP_TRYING
+        while True:
+            try:
+                recorded = await room.approvals.finish(request, outcome, self._clock())
+            except StateError:
+                if asyncio.get_running_loop().time() > limit:
+                    # Its heartbeat ends with this task, and the marker tells the leader the rest.
+                    raise
+                _log.warning("the end of a request could not be recorded yet")
+                await asyncio.sleep(1)
+            else:
+                if not recorded:
+                    _log.warning("the end of a request was recorded by another process")
+                return
+
+    async def _beat(self, room: Room, request: Request) -> None:
+        while True:
+            await asyncio.sleep(BEAT_EVERY.total_seconds())
+            with suppress(StateError):
+                await room.approvals.beat(request, self._clock())
+
+    def _change(self, request: Request) -> Change:
+        command = self._registry[request.command]
+        if not isinstance(command, Change):
+            raise TypeError(f"{request.command} is no change")
+        return command
+
+    def _call(self, command: Change, room: Room, request: Request) -> Call:
+        return Call(
+            name=command.name,
+            arguments=command.parse(request.arguments, partly=True),
+            person=request.requester,
+            environment=room.environment,
+            streams=room.streams,
+            changes=room.changes,
+            approvals=room.approvals,
+            ledger=room.ledger,
+            deployment=self._deployment,
+            registry=self._registry,
+            now=self._clock(),
+        )
+
+
+def _stopped(so_far: str, why: str) -> Outcome:
+    return Outcome(
+        Happened.NO,
+        f"it stopped midway, {why}",
+        notes=(so_far, "Ask for it again: it goes on where it stopped."),
+        well=False,
+    )
+
+
+def _unknown(why: str) -> Outcome:
+    return Outcome(
+        Happened.UNKNOWN,
+        "not known yet whether it was done",
+        notes=(
+            f"{why}. As soon as it answers, this says whether it was done; nothing is repeated.",
+        ),
+        well=False,
+    )

@@ -1,0 +1,368 @@
+"""Requests, drawn: the card in each of its states, and what is said in its thread."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from bot.domain.approvals import NUMBER, Happened, Outcome, Request, State
+from bot.domain.environments import Environment
+from bot.domain.notices import Notice, Said
+from bot.render.blocks import (
+    Block,
+    Button,
+    Markup,
+    code,
+    context,
+    fields,
+    join,
+    mark,
+    section,
+    truncate,
+    typed,
+)
+from bot.render.words import clock, count, duration
+
+_LISTED = 40
+"""Lines of a plan's longer list that one message shows."""
+
+_LONGEST_NAME = 16
+
+_LONGEST_REPEATED = 1500
+"""Characters of a command that a button can repeat."""
+
+Drawn = tuple[Markup, list[Block], list[Button]]
+
+
+def asked(request: Request) -> tuple[Markup, list[Block]]:
+    """Tell the requester where the request is, and until when."""
+    text = mark(
+        "Request {} is in the channel, open until {} UTC. You are mentioned in its thread when it "
+        "is decided.",
+        request.id,
+        clock(request.expires, now=request.asked),
+    )
+    return text, [section(text)]
+
+
+def card(request: Request, environment: Environment, approvers: str, now: datetime) -> Drawn:
+    """Draw a request as it is now.
+
+    Parameters
+    ----------
+    request
+        What to draw.
+    environment
+        Where.
+    approvers
+        Who may approve, as people read it.
+    now
+        The time of this drawing, for the foot.
+    """
+    match request.state:
+        case State.OPEN:
+            return _open(request, environment, approvers)
+        case State.APPROVED | State.RUNNING:
+            return _running(request, now)
+        case State.DONE | State.FAILED | State.INTERRUPTED if request.outcome is not None:
+            return _carried_out(request, request.outcome, now)
+        case _:
+            return _not_carried_out(request, now)
+
+
+def headline(request: Request) -> Markup:
+    """Say what is asked for, in one line."""
+    plan = request.plan
+    # Cut, so that the line ends on a lock screen; the foot has the whole name.
+    name = truncate(request.requester.name, _LONGEST_NAME)
+    if plan.asks:
+        return mark(
+            "🔧 *{}: {} asks to {}.* Request {}", plan.subject, name, plan.headline, request.id
+        )
+    return mark("🔴 *{}: {}.* Request {}, by {}", plan.subject, plan.headline, request.id, name)
+
+
+def details(request: Request, environment: Environment, approvers: str, now: datetime) -> Drawn:
+    """Draw a request for one person, with the longer list of its plan."""
+    first, blocks, _ = card(request, environment, approvers, now)
+    listing = request.plan.listing
+    if listing:
+        lines = [mark("{}", line) for line in listing[:_LISTED]]
+        if len(listing) > _LISTED:
+            lines.append(mark("and {} more", f"{len(listing) - _LISTED:,}"))
+        blocks.append(section(join("\n", lines)))
+    return first, blocks, [Button("Refresh", "requests", str(request.id))]
+
+
+def listed(
+    environment: Environment, requests: Sequence[Request], now: datetime
+) -> tuple[Markup, list[Block], list[Button]]:
+    """Draw the requests that are not at their end."""
+    if not requests:
+        first = mark("🟢 *{}: no request is open.*", environment.label)
+        return first, [section(first)], []
+    first = mark("🔧 *{}: {} open.*", environment.label, count(len(requests), "request"))
+    lines = [
+        mark(
+            "{}\n      {}, asked {} ago, {}",
+            headline(each),
+            each.state.value,
+            duration(now - each.asked),
+            f"until {clock(each.expires, now=now)} UTC"
+            if each.state is State.OPEN
+            else "being carried out",
+        )
+        for each in requests
+    ]
+    buttons = [
+        Button(f"Request {each.id}", "requests", str(each.id), word=str(each.id))
+        for each in requests[:3]
+    ]
+    return first, [section(first), section(join("\n", lines))], buttons
+
+
+def summary(requests: Sequence[Request], now: datetime) -> str:
+    """Say in one line which requests are not at their end."""
+    if not requests:
+        return "none open"
+    one = requests[0]
+    more = f", and {len(requests) - 1} more" if len(requests) > 1 else ""
+    until = f" until {clock(one.expires, now=now)} UTC" if one.state is State.OPEN else ""
+    return f"{one.id} {one.state.value}{until}: {one.command} {one.arguments}".strip() + more
+
+
+def notice(said: Notice, request: Request | None) -> tuple[Markup, list[Block], list[Button]]:
+    """Draw what is said once.
+
+    Parameters
+    ----------
+    said
+        What.
+    request
+        The request that it is about, as it is now.
+    """
+    match said.said:
+        case Said.OUTCOME | Said.RESOLVED if request is not None:
+            return _ended(request)
+        case Said.ALONE if request is not None:
+            return _alone(request)
+        case _:
+            text = mark("{}", said.values.get("text", ""))
+            return text, [section(text)], []
+
+
+def _open(request: Request, environment: Environment, approvers: str) -> Drawn:
+    plan, policy = request.plan, environment.policy
+    first = headline(request)
+    blocks = [section(first), *typed(request.reason)]
+    blocks += _facts([(label, text.replace(NUMBER, str(request.id))) for label, text in plan.facts])
+    lines = []
+    if plan.warning:
+        lines.append(mark("🔴 {}", plan.warning))
+    if request.votes:
+        lines.append(mark("{}", _votes_so_far(request)))
+    needed = count(request.needed, "approval")
+    but = "" if request.self_approval else f", not from {request.requester.name}"
+    lasts = duration(request.expires - request.asked)
+    lines.append(
+        mark(
+            "Needs {} from {}{}. Expires {} UTC ({}).",
+            needed,
+            approvers,
+            but,
+            clock(request.expires, now=request.asked),
+            lasts,
+        )
+    )
+    blocks.append(section(join("\n", lines)))
+    number = str(request.id)
+    buttons = [
+        Button("Approve", "approve", number, confirm=plan.confirmation),
+        Button("Deny", "deny", number),
+        Button("Withdraw", "withdraw", number),
+    ]
+    # Where one voice is enough and may be the requester's, nobody needs to break the glass.
+    alone_helps = policy.approvals > 1 or not policy.self_approval
+    if policy.break_glass and alone_helps:
+        buttons.append(
+            Button("Nobody answers: go on alone…", "approve", f"{number} --alone", word="alone")
+        )
+        if plan.listing:
+            blocks.append(context(mark("{} lists them one by one", code(f"requests {number}"))))
+    elif plan.listing:
+        buttons.append(Button("Which visits?", "requests", number))
+    return first, blocks, buttons
+
+
+def _running(request: Request, now: datetime) -> Drawn:
+    since = f" for {duration(now - request.started)}" if request.started else ""
+    first = mark(
+        "🔧 *{}: approved by {}, running{}.* Request {}",
+        request.plan.subject,
+        _approvers(request),
+        since,
+        request.id,
+    )
+    blocks = [section(first + "\n" + _what(request)), *typed(request.reason)]
+    if request.progress:
+        blocks.append(section(join("\n", [mark("{}", line) for line in request.progress])))
+    return first, [*blocks, _foot(request, now)], []
+
+
+def _carried_out(request: Request, outcome: Outcome, now: datetime) -> Drawn:
+    interrupted = request.state is State.INTERRUPTED
+    emoji = "🔴" if outcome.happened is Happened.UNKNOWN else "🟡"
+    if outcome.happened is Happened.YES and outcome.well and not interrupted:
+        emoji = "🟢"
+    took = ""
+    if request.started and request.ended and not interrupted:
+        took = f", done in {_took(request.ended - request.started)}"
+    first = mark(
+        "{} *{}: {}{}.* Request {}{}",
+        emoji,
+        request.plan.subject,
+        "interrupted; " if interrupted else "",
+        outcome.headline,
+        request.id,
+        took if outcome.happened is Happened.YES else "",
+    )
+    blocks = [section(first), *typed(request.reason), *_facts(outcome.facts)]
+    lines = [mark("{}", note) for note in outcome.notes]
+    lines.append(_who(request))
+    if request.alone:
+        alone = next(vote for vote in request.votes if vote.alone)
+        lines.append(mark("{} decided alone:", alone.person.name))
+    blocks.append(section(join("\n", lines)))
+    if request.alone:
+        blocks += typed(next(vote.reason for vote in request.votes if vote.alone))
+    buttons = []
+    if outcome.undo:
+        command, _, value = outcome.undo.partition(" ")
+        buttons.append(Button("Undo…", command, value))
+    buttons.append(Button("Stats", "stats"))
+    return first, [*blocks, context(_updated(now))], buttons
+
+
+def _not_carried_out(request: Request, now: datetime) -> Drawn:
+    words = {
+        State.DENIED: f"denied by {request.ended_by.name if request.ended_by else 'somebody'}",
+        State.WITHDRAWN: f"withdrawn by {request.requester.name}",
+        State.EXPIRED: "expired unanswered",
+    }
+    first = mark(
+        "⚪ *{}: {}, nothing was changed.* Request {}",
+        request.plan.subject,
+        words.get(request.state, request.state.value),
+        request.id,
+    )
+    blocks = [section(first + "\n" + _what(request)), *typed(request.reason)]
+    if request.answer:
+        blocks += [section(Markup("*The answer:*")), *typed(request.answer)]
+    return first, [*blocks, _foot(request, now)], []
+
+
+def _ended(request: Request) -> Drawn:
+    mention = mark("<@{}>", request.requester.id)
+    outcome = request.outcome
+    blocks: list[Block] = []
+    buttons: list[Button] = []
+    match request.state:
+        case State.DENIED:
+            by = request.ended_by.name if request.ended_by else "somebody"
+            text = mark("{} {} denied request {}. Nothing was changed.", mention, by, request.id)
+            blocks = typed(request.answer)
+        case State.EXPIRED:
+            text = mark(
+                "{} request {} has expired unanswered. Nothing was changed.", mention, request.id
+            )
+            buttons = [_again(request)]
+        case State.WITHDRAWN:
+            text = mark("{} request {} is withdrawn. Nothing was changed.", mention, request.id)
+        case State.DONE if outcome is not None:
+            text = mark(
+                "{} request {} is done: {}. Approved by {}.",
+                mention,
+                request.id,
+                outcome.headline,
+                _approvers(request),
+            )
+        case State.INTERRUPTED if outcome is not None:
+            text = mark(
+                "{} request {} was interrupted while it ran: {}. Nothing was repeated.",
+                mention,
+                request.id,
+                outcome.headline,
+            )
+        case _:
+            said = outcome.headline if outcome else request.state.value
+            text = mark("{} request {} is closed: {}.", mention, request.id, said)
+    notes = [mark("{}", note) for note in outcome.notes] if outcome else []
+    return text, [section(join("\n", [text, *notes])), *blocks], buttons
+
+
+def _alone(request: Request) -> Drawn:
+    vote = next(vote for vote in request.votes if vote.alone)
+    first = mark(
+        "🔴 *{}: {} went on alone with request {}.* Nobody else approved it.",
+        request.plan.subject,
+        vote.person.name,
+        request.id,
+    )
+    asked_by = mark("Asked by {}. The reason for going on alone:", request.requester.name)
+    return first, [section(join("\n", [first, _what(request), asked_by])), *typed(vote.reason)], []
+
+
+def _again(request: Request) -> Button:
+    typed_again = request.arguments
+    reason = f"{typed_again} --reason {request.reason}" if request.reason else typed_again
+    if len(reason) <= _LONGEST_REPEATED:
+        typed_again = reason
+    return Button("Ask again", request.command, typed_again)
+
+
+def _what(request: Request) -> Markup:
+    """Say what was asked for, below a line that says what came of it."""
+    plan = request.plan
+    what = f"to {plan.headline}" if plan.asks else f"for {request.command}, because {plan.headline}"
+    return mark("{} asked {}.", request.requester.name, what)
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> Iterator[Block]:
+    drawn = [(label, mark("{}", text)) for label, text in facts]
+    for at in range(0, len(drawn), 10):
+        yield fields(drawn[at : at + 10])
+
+
+def _votes_so_far(request: Request) -> str:
+    votes = ", ".join(f"{each.person.name} {clock(each.at)}" for each in request.votes)
+    return f"{len(request.votes)} of {count(request.needed, 'approval')}: {votes} UTC."
+
+
+def _approvers(request: Request) -> str:
+    names = [vote.person.name for vote in request.votes]
+    return " and ".join(names) + (" alone" if request.alone else "")
+
+
+def _who(request: Request) -> Markup:
+    if not request.votes:
+        return mark("Asked by {} {} UTC.", request.requester.name, clock(request.asked))
+    return mark(
+        "Asked by {} {}, approved by {} {} UTC.",
+        request.requester.name,
+        clock(request.asked),
+        _approvers(request),
+        clock(request.votes[-1].at),
+    )
+
+
+def _took(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    return f"{seconds:.1f} s" if seconds < 10 else duration(span)  # noqa: PLR2004 -- where a tenth tells
+
+
+def _foot(request: Request, now: datetime) -> Block:
+    return context(
+        mark("asked by {} {} UTC · {}", request.requester.name, clock(request.asked), _updated(now))
+    )
+
+
+def _updated(now: datetime) -> Markup:
+    return mark("updated {} UTC", clock(now, seconds=True))

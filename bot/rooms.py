@@ -1,0 +1,143 @@
+"""Builds each environment's services from the configuration: the last place that reads it."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot import config
+from bot.clients.prompt_redis import PromptRedis
+from bot.clients.redis_changes import RedisChanges
+from bot.domain.approvals import Policy, Request
+from bot.domain.environments import Environment
+from bot.domain.night import Site
+from bot.domain.people import Access, People
+from bot.metrics import Metrics
+from bot.services.approvals import Approvals, Approved
+from bot.services.changes import Changes
+from bot.services.ledger import Ledger
+from bot.services.people import Roster
+from bot.services.positions import LastSeen
+from bot.services.rooms import Room
+from bot.services.streams import Streams
+from bot.slack.people import Directory
+from bot.storage.approvals import Requests
+from bot.storage.audit import Audit
+from bot.storage.database import Database
+from bot.storage.positions import Positions
+
+
+def environments(settings: config.Settings) -> list[Environment]:
+    """Take over from the configuration what the domain needs to know."""
+    observing = settings.observing
+    site = Site(observing.latitude, observing.longitude, observing.elevation, observing.twilight)
+    built = []
+    for name, one in settings.environments.items():
+        alarms = settings.alarms_for(name)
+        approval = one.approval
+        built.append(
+            Environment(
+                name=name,
+                instruments=tuple(one.instruments),
+                site=site,
+                stream_template=settings.streams.stream,
+                group_template=settings.streams.group,
+                expiration=one.expiration,
+                stalled_after=alarms.rules.stalled.warning,
+                consumer_idle=settings.prune.idle,
+                links={key: url for key, url in alarms.links if url is not None},
+                access=_access(one.access),
+                policy=Policy(
+                    approval.approvals,
+                    approval.self_approval,
+                    approval.expires,
+                    approval.break_glass,
+                ),
+                protect_observing=one.protect_observing,
+                read_only=one.read_only,
+                keep_cleared=settings.streams.keep_cleared,
+            )
+        )
+    return built
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the rooms of one process share.
+
+    Parameters
+    ----------
+    settings, secrets
+        The configuration.
+    database, seen
+        The durable state, and where groups were seen last.
+    directory
+        Knows who is in a group.
+    metrics
+        Counts.
+    holder
+        Name of this process.
+    carry_out
+        Starts what was approved.
+    changed
+        Is called after every step of a request.
+    clock
+        Gives the time in UTC.
+    """
+
+    settings: config.Settings
+    secrets: config.Secrets
+    database: Database
+    seen: LastSeen
+    directory: Directory
+    metrics: Metrics
+    holder: str
+    carry_out: Callable[[Approved], None]
+    changed: Callable[[], None]
+    clock: Callable[[], datetime]
+
+
+def room(environment: Environment, shared: Shared, stack: AsyncExitStack) -> Room:
+    """Build one environment's services; the stack closes its connections."""
+    url = shared.settings.environments[environment.name].redis.url
+    secret = shared.secrets.redis_passwords.get(environment.name)
+    password = secret.get_secret_value() if secret else None
+    reads, writes = PromptRedis(url, password), RedisChanges(url, password)
+    stack.push_async_callback(reads.aclose)
+    roster = Roster(environment, members=shared.directory.members, names=shared.directory.names)
+
+    def ended(request: Request) -> None:
+        shared.metrics.request(request.command, request.state.value)
+
+    return Room(
+        environment=environment,
+        streams=Streams(
+            environment,
+            reads,
+            clock=shared.clock,
+            looked=shared.metrics.looked,
+            seen=shared.seen.looked,
+        ),
+        changes=Changes(environment, reads, writes, Positions(shared.database)),
+        approvals=Approvals(
+            environment,
+            Requests(shared.database),
+            roster,
+            executor=shared.holder,
+            carry_out=shared.carry_out,
+            changed=shared.changed,
+            ended=ended,
+        ),
+        ledger=Ledger(environment, Audit(shared.database)),
+        roster=roster,
+    )
+
+
+def _access(access: config.settings.Access | None) -> Access:
+    if access is None:
+        return Access()
+    return Access(_people(access.operators), _people(access.approvers))
+
+
+def _people(people: config.settings.People | None) -> People | None:
+    return None if people is None else People(tuple(people.usergroups), tuple(people.users))

@@ -1,0 +1,139 @@
+"""Says once what must be said once: mentions in a card's thread, and new messages in a channel.
+
+The process that wrote a notice sends it, and failing that the leader. Whoever sends it claims it
+first; one that may have been sent already is looked for in the channel before it is sent again.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.domain.errors import StateError
+from bot.domain.notices import Queued, Said
+from bot.render.approvals import notice
+from bot.render.blocks import message
+from bot.services.rooms import Room
+from bot.slack.channels import Channels
+from bot.slack.patience import SlackRefused
+from bot.slack.web import Web
+from bot.storage.approvals import Requests
+from bot.storage.outbox import Outbox
+from bot.storage.posts import Posts
+from bot.tasks import Tasks
+
+_log = structlog.get_logger()
+
+CLAIMED_FOR = timedelta(seconds=60)
+LONGEST_PAUSE = 300
+"""Seconds between two tries, at most."""
+
+_GIVEN = 50.0
+_LOOK_BACK = timedelta(minutes=1)
+_IN_THREAD = (Said.OUTCOME, Said.RESOLVED)
+
+
+class Notices:
+    """Sends notices.
+
+    Parameters
+    ----------
+    web
+        Calls to Slack.
+    channels
+        Knows the channel of each environment.
+    outbox, posts, requests
+        What to say, below which card, about what.
+    rooms
+        Every environment's services, by name.
+    holder
+        Name of this process.
+    leads
+        Tells whether this process sends for the others, too.
+
+    Attributes
+    ----------
+    wake
+        Set it to have what waits sent at once.
+    """
+
+    def __init__(
+        self,
+        web: Web,
+        channels: Channels,
+        *,
+        outbox: Outbox,
+        posts: Posts,
+        requests: Requests,
+        rooms: Mapping[str, Room],
+        holder: str,
+        leads: Callable[[], bool],
+    ) -> None:
+        self._web = web
+        self._channels = channels
+        self._outbox = outbox
+        self._posts = posts
+        self._requests = requests
+        self._rooms = rooms
+        self._holder = holder
+        self._leads = leads
+        self._tasks = Tasks(at_once=5)
+        self._sending: set[int] = set()
+        self.wake = asyncio.Event()
+
+    async def tick(self, now: datetime) -> None:
+        """Begin to send what waits."""
+        writer = None if self._leads() else self._holder
+        for queued in await self._outbox.waiting(now, writer=writer, limit=50):
+            if queued.id not in self._sending and not self._tasks.full:
+                self._sending.add(queued.id)
+                self._tasks.start(self._send(queued, now), name=f"notice {queued.id}")
+
+    async def aclose(self, seconds: float) -> None:
+        """Let what is being sent come to its end."""
+        await self._tasks.drain(seconds)
+
+    async def _send(self, queued: Queued, now: datetime) -> None:
+        try:
+            claimed = await self._outbox.claim(queued, self._holder, now, now + CLAIMED_FOR)
+            if claimed is not None:
+                await self._try(claimed, now)
+        finally:
+            self._sending.discard(queued.id)
+
+    async def _try(self, queued: Queued, now: datetime) -> None:
+        try:
+            async with asyncio.timeout(_GIVEN):
+                await self._post(queued)
+            await self._outbox.sent(queued, now)
+        except (SlackRefused, TimeoutError) as error:
+            pause = min(2**queued.attempts, LONGEST_PAUSE) * (1 + secrets.randbelow(50) / 100)
+            _log.warning("a notice could not be sent", notice=queued.id, reason=str(error))
+            await self._outbox.failed(queued, not_before=now + timedelta(seconds=pause))
+        except StateError:
+            # The claim runs out by itself, and the message is found by its key.
+            _log.exception("a notice may have been sent", notice=queued.id)
+
+    async def _post(self, queued: Queued) -> None:
+        said = queued.notice
+        channel = self._channels.id_of(said.environment)
+        if channel is None or said.environment not in self._rooms:
+            raise SlackRefused("no channel for it")
+        request = await self._requests.find(said.request) if said.request is not None else None
+        thread = None
+        if said.said in _IN_THREAD and said.request is not None:
+            card = await self._posts.find(said.request)
+            if card is None or card.ts is None:
+                raise SlackRefused("its card is not there yet")
+            thread, channel = card.ts, card.channel or channel
+        text, blocks, buttons = notice(said, request)
+        since = (queued.written - _LOOK_BACK).timestamp() if queued.attempts else None
+        await self._web.post(
+            channel,
+            message(text, blocks, buttons=buttons),
+            thread=thread,
+            key=queued.key,
+            perhaps_since=since,
+        )

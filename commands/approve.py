@@ -1,0 +1,76 @@
+"""`approve`: an approver's yes to a request; the last one that is needed carries it out."""
+
+from collections.abc import AsyncIterator
+
+from bot.command import Act, Call, Purpose, Reply, Right
+from bot.domain.approvals import State
+from bot.domain.night import is_night
+from bot.render.blocks import mark, section
+from bot.render.forms import Form, Text
+from bot.render.words import count
+
+
+def form(call: Call) -> Form | None:
+    """Ask for the reason where a click lacks one that it needs."""
+    if not call.clicked or call.arguments.rest or not call.arguments.words:
+        return None
+    alone = "alone" in call.arguments.options
+    environment = call.environment
+    night = environment.protect_observing and is_night(environment.site, call.now)
+    if not alone and not night:
+        return None
+    explained = []
+    if alone:
+        explained.append(
+            "You decide alone. The channel and the person on call are told, with your reason."
+        )
+    if night:
+        explained.append("It is night at the telescope. Say why this cannot wait for the day.")
+    return Form(
+        command="approve",
+        title="Go on alone" if alone else "Approve at night",
+        submit="Approve",
+        fields=[Text("reason", "Why?")],
+        explained=mark("{}", " ".join(explained)),
+        typed=call.arguments.typed,
+    )
+
+
+async def run(call: Call) -> AsyncIterator[Reply]:
+    """Count the vote."""
+    request = await call.approvals.approve(
+        call.number,
+        call.person,
+        call.now,
+        alone="alone" in call.arguments.options,
+        reason=call.arguments.rest,
+    )
+    if request.state is State.OPEN:
+        missing = request.needed - len(request.votes)
+        text = mark(
+            "Your approval of request {} counts. It needs {} more.",
+            request.id,
+            count(max(missing, 1), "approval"),
+        )
+    else:
+        text = mark("Request {} is approved and running. Its card shows the rest.", request.id)
+    yield Reply([section(text)], text, private=True)
+
+
+COMMANDS = (
+    Act(
+        name="approve",
+        usage="ID [--alone] [REASON]",
+        summary="say yes to a request; also the card's button",
+        purpose=Purpose.CHANGE,
+        # The service looks up who may, at each click and with all who voted before.
+        right=Right.ANYBODY,
+        run=run,
+        form=form,
+        details=(
+            "The plan on the card is what you approve: what nobody saw is never destroyed. At "
+            "night a reason is needed. `--alone` is for the case that nobody answers: one approver "
+            "decides, with a reason, and the channel and the person on call are told."
+        ),
+    ),
+)

@@ -1,0 +1,25 @@
+"""`withdraw`: the requester takes a request back."""
+
+from collections.abc import AsyncIterator
+
+from bot.command import Act, Call, Purpose, Reply, Right
+from bot.render.blocks import mark, section
+
+
+async def run(call: Call) -> AsyncIterator[Reply]:
+    """Close the request."""
+    request = await call.approvals.withdraw(call.number, call.person, call.now)
+    text = mark("Request {} is withdrawn. Nothing was changed.", request.id)
+    yield Reply([section(text)], text, private=True)
+
+
+COMMANDS = (
+    Act(
+        name="withdraw",
+        usage="ID",
+        summary="take your own request back; also the card's button",
+        purpose=Purpose.CHANGE,
+        right=Right.ANYBODY,
+        run=run,
+    ),
+)
