@@ -1,4 +1,7 @@
-"""A Bolt app that only acknowledges and echoes, over two sockets: the floor to compare with."""
+"""A Bolt app that acknowledges, echoes, posts a card and changes it: the floor to compare with.
+
+Over two sockets, like the bot.
+"""
 
 import asyncio
 import os
@@ -8,6 +11,18 @@ from typing import Any
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
+
+CARD = {"type": "section", "text": {"type": "mrkdwn", "text": "a card"}}
+BUTTONS = {
+    "type": "actions",
+    "elements": [
+        {
+            "type": "button",
+            "action_id": "approve",
+            "text": {"type": "plain_text", "text": "Approve"},
+        }
+    ],
+}
 
 
 async def main() -> None:
@@ -21,9 +36,21 @@ async def main() -> None:
         body: dict[str, Any],
     ) -> None:
         await ack()
-        await respond(f"echo {body.get('text')}")
+        if body.get("text") == "card":
+            await client.chat_postMessage(
+                channel=body["channel_id"], text="a card", blocks=[CARD, BUTTONS]
+            )
+        else:
+            await respond(f"echo {body.get('text')}")
+
+    async def change(ack: Callable[[], Awaitable[Any]], body: dict[str, Any]) -> None:
+        await ack()
+        await client.chat_update(
+            channel=body["channel"]["id"], ts=body["message"]["ts"], text="done", blocks=[CARD]
+        )
 
     app.command("/prompt-redis")(echo)
+    app.action("approve")(change)
     for _ in range(2):
         handler = AsyncSocketModeHandler(app, os.environ["SLACK_APP_TOKEN"])
         await handler.connect_async()  # type: ignore[no-untyped-call]
