@@ -288,6 +288,8 @@ class Dispatcher:
         drawn = errors.draw(error, environment, self._deployment.slash, reference)
         if drawn is not None:
             text, blocks, buttons, outcome = drawn
+            if isinstance(error, StateError | CannotLookUp):
+                _log.error("what the bot itself relies on failed", exc_info=error)
         elif isinstance(error, TimeoutError):
             _log.error("command given up", limit=self._limit, exc_info=error)
             (text, blocks), buttons = errors.too_slow(self._limit, reference), ()

@@ -17,7 +17,6 @@ from bot.domain.errors import (
     RedisError,
     RedisForbidden,
     RedisUnreachable,
-    StateError,
 )
 from bot.render.errors import remedy
 from bot.slack.network import Proxy
@@ -164,18 +163,11 @@ async def _channels(slack: Web, settings: config.Settings) -> AsyncIterator[Line
 
 
 async def _state(secrets: config.Secrets) -> Line:
-    url = secrets.state_url.get_secret_value()
     try:
-        database = await Database.open(url)
+        found = await Database.examine(secrets.state_url.get_secret_value())
     except FatalError as error:
         return _failed("state database", error)
-    try:
-        await database.ping()
-    except StateError as error:
-        return Line(Outcome.FAILED, "state database", str(error), "see its server or its disk")
-    finally:
-        await database.aclose()
-    return Line(Outcome.OK, "state database", f"{url.partition(':')[0]} opens, tables are current")
+    return Line(Outcome.OK, "state database", found)
 
 
 async def _redis(

@@ -68,7 +68,7 @@ async def test_all_is_well(world: World, run: Run) -> None:
         ),
         (
             lambda world: setattr(world.slack.workspace, "scopes", "commands,chat:write"),
-            "FAILED  Slack scopes: channels:history, channels:read, groups:read missing",
+            "FAILED  Slack scopes: channels:history, channels:read, groups:read, usergroups:read,",
             "install the app again",
         ),
         (
@@ -141,7 +141,8 @@ async def test_a_wrong_password(world: World, run: Run, guarded: Redis) -> None:
             "user bot may not EVAL_RO, EVALSHA_RO, TYPE, XINFO STREAM, XINFO GROUPS, ",
         ),
         ("~instrument:* +@all -acl", "unknown Redis of prod, rights: the bot's user may not ask"),
-        ("~instrument:* +@all", "ok      Redis of prod, rights: user bot has all it needs"),
+        ("~instrument:* +@all", "user bot may not "),
+        ("~* +@all", "ok      Redis of prod, rights: user bot has all it needs"),
         ("~* +@all -info", "FAILED  Redis of prod: "),
     ],
 )
@@ -159,3 +160,18 @@ async def test_an_invalid_configuration(world: World, run: Run) -> None:
     code, out = await run()
     assert code == 2
     assert "bot.yaml:" in out
+
+
+async def test_the_state_database_is_looked_at_and_left_alone(world: World, run: Run) -> None:
+    _, out = await run()
+    assert "ok      state database: " in out
+    assert "state.db will be created" in out
+    assert not (world.folder / "state.db").exists()
+    async with world.bot():
+        _, out = await run()
+        assert "ok      state database: opens, and its tables are current" in out
+    world.settings = {"state": {"url": "sqlite+aiosqlite:////nowhere/at/all.db"}}
+    code, out = await run()
+    assert code == 1
+    assert "FAILED  state database: " in out
+    assert "-> Create it, or name another file in state.url." in out

@@ -4,8 +4,8 @@ Everything that is wrong with it leaves here as a `StateError`, at start as a `F
 the remedy; neither holds the URL, which may hold a password.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Self
 
@@ -75,15 +75,37 @@ class Database:
             If it cannot be used; the text says why and what to do.
         """
         place = _place(url, patience)
-        try:
-            with translated():
-                place.acquire()
+        with _fatal(place), translated():
+            place.acquire()
             return await cls._open(place, patience)
-        except StateError as error:
-            raise FatalError(
-                f"The bot's database {place.where} {error.kind.value}. "
-                f"{_REMEDIES[error.kind]}, then start the bot again."
-            ) from error
+
+    @classmethod
+    async def examine(cls, url: str, *, patience: timedelta = PATIENCE) -> str:
+        """Say how a start would find the database, and change nothing.
+
+        A bot that runs meanwhile is not disturbed.
+
+        Parameters
+        ----------
+        url, patience
+            As in `open`.
+
+        Raises
+        ------
+        FatalError
+            If it cannot be used; the text says why and what to do.
+        """
+        place = _place(url, patience)
+        with _fatal(place):
+            if place.missing:
+                return f"{place.where} will be created"
+            database = cls(place, place.engine(STATEMENT, patience))
+            try:
+                async with database.statement() as connection:
+                    current = await connection.run_sync(is_current)
+            finally:
+                await database._engine.dispose()
+        return "opens, and its tables are current" if current else "opens; a start will upgrade it"
 
     @classmethod
     async def _open(cls, place: SqliteFile | PostgresqlServer, patience: timedelta) -> Self:
@@ -163,6 +185,18 @@ class Database:
                 claimed = table.c.claimed_by.is_not(None)
                 await connection.execute(update(table).where(claimed).values(nobody))
             await connection.execute(update(leadership).values(holder=None, until=None))
+
+
+@contextmanager
+def _fatal(place: SqliteFile | PostgresqlServer) -> Iterator[None]:
+    """Give the remedy for a database that a start cannot do without."""
+    try:
+        yield
+    except StateError as error:
+        raise FatalError(
+            f"The bot's database {place.where} {error.kind.value}. "
+            f"{_REMEDIES[error.kind]}, then start the bot again."
+        ) from error
 
 
 def _place(text: str, patience: timedelta) -> SqliteFile | PostgresqlServer:

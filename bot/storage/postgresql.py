@@ -53,6 +53,8 @@ class PostgresqlServer:
         self.where = f"{url.database} at {host}:{url.port or 5432}"
         self._patience = patience
 
+    missing = False
+
     def acquire(self) -> None:
         """Do nothing: the server is everybody's."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Table, event
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bot.domain.errors import FatalError
+from bot.domain.errors import FatalError, StateError, StateTrouble
 
 
 class SqliteFile:
@@ -47,6 +47,21 @@ class SqliteFile:
                 f"The bot's database is to be {self.where}, but there is no folder "
                 f"{self._path.parent}. Create it, or name another file in state.url."
             )
+
+    @property
+    def missing(self) -> bool:
+        """Whether a start would create it.
+
+        Raises
+        ------
+        StateError
+            If it would have to, and may not.
+        """
+        if self._path.exists():
+            return False
+        if not os.access(self._path.parent, os.W_OK):
+            raise StateError(StateTrouble.READ_ONLY)
+        return True
 
     def acquire(self) -> None:
         """Take the file for this process: SQLite's own locks end with each transaction.
