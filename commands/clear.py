@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Plan
+from bot.domain.bounds import Clearing
 from bot.domain.changes import Facts
 from bot.domain.errors import RedisError, UserError
 from bot.render import clears
@@ -12,7 +13,6 @@ from bot.render.blocks import Markup
 from bot.render.changes import visits_of
 from bot.render.forms import Choice, Form, Text, Tick
 from bot.services.approvals import Approved
-from bot.services.changes import Clearing
 
 
 def form(call: Call) -> Form | None:

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply, Right
+from bot.domain.bounds import LEAST_IDLE
 from bot.domain.durations import parse_duration
 from bot.domain.errors import UserError
 from bot.domain.streams import NoStream, Stream
 from bot.render import groups
 from bot.render.blocks import Button
-from bot.services.changes import LEAST_IDLE
 
 _SHOWN_EVERY = timedelta(seconds=2)
 """Slack takes about one edit a second; names go some hundreds at a time, and far quicker."""

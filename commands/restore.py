@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Happened, Plan, Request
+from bot.domain.bounds import Clearing, Restoring
 from bot.domain.changes import RESULT, Facts
 from bot.domain.errors import UserError
 from bot.domain.streams import EntryId
@@ -12,7 +13,6 @@ from bot.render import restores
 from bot.render.changes import visits_of
 from bot.render.words import clock
 from bot.services.approvals import Approved
-from bot.services.changes import Clearing, Restoring
 
 
 async def plan(call: Call) -> Plan:

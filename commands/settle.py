@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Plan
+from bot.domain.bounds import Settling
 from bot.domain.changes import Facts
 from bot.domain.durations import parse_duration
 from bot.domain.errors import UserError
@@ -12,7 +13,6 @@ from bot.render import settles
 from bot.render.groups import JUST_READ
 from bot.render.words import duration
 from bot.services.approvals import Approved
-from bot.services.changes import Settling
 
 _DEFAULT = timedelta(hours=1)
 

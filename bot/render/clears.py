@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.domain.approvals import NUMBER, Confirmation, Happened, Outcome, Plan, Request
+from bot.domain.bounds import Clearing
 from bot.domain.changes import Facts, Survey
 from bot.domain.environments import Environment
 from bot.render.changes import (
@@ -21,7 +22,6 @@ from bot.render.changes import (
     visit_lines,
 )
 from bot.render.words import clock, count, duration
-from bot.services.changes import Clearing
 
 _HEADLINE = 64
 """Characters that leave room for names in the first line."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.domain.approvals import Happened, Outcome, Plan, Request
+from bot.domain.bounds import Restoring
 from bot.domain.changes import FENCED, RESULT, STALE, Archive, Facts, Survey
 from bot.domain.environments import Environment
 from bot.render.changes import (
@@ -20,7 +21,6 @@ from bot.render.changes import (
     visit_lines,
 )
 from bot.render.words import clock, count, duration
-from bot.services.changes import Restoring
 
 _REASONS: Mapping[str, str] = {
     "no_archive": "The entries were no longer kept by the time {who} approved, or were back "

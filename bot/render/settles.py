@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.domain.approvals import Happened, Outcome, Plan, Request
+from bot.domain.bounds import MOST_SETTLED, Settling
 from bot.domain.changes import Facts
 from bot.domain.environments import Environment
 from bot.domain.streams import PendingEntry
 from bot.render.changes import amount, audit, few, figure, named, not_made, number, visit
 from bot.render.words import clock, count, duration
-from bot.services.changes import MOST_SETTLED, Settling
 
 _REASONS: Mapping[str, str] = {
     "none_left": "None of them was still unconfirmed and idle by the time {who} approved.",

@@ -9,6 +9,7 @@ from importlib.resources import files
 import pytest
 
 from bot.domain.approvals import Happened, Outcome, Plan, Request, State, Vote
+from bot.domain.bounds import Clearing, Repairing, Restoring, Settling
 from bot.domain.changes import Archive, Facts, Pruned, Survey, VisitCount
 from bot.domain.environments import Environment
 from bot.domain.people import Person
@@ -17,7 +18,6 @@ from bot.render import approvals, bootstraps, clears, groups, repairs, restores,
 from bot.render.blocks import FIRST_LINE
 from bot.render.bootstraps import Start
 from bot.render.changes import amount, named
-from bot.services.changes import Clearing, Repairing, Restoring, Settling
 
 NOON = datetime(2026, 11, 24, 15, 41, 45, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 24, 5, 31, 7, tzinfo=UTC)

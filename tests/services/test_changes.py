@@ -18,19 +18,13 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.command import Call, Change, Deployment, Person, Registry
 from bot.domain.approvals import Happened, Outcome, Plan, Request, Vote
+from bot.domain.bounds import Clearing, Repairing, Restoring, Settling, Starting
 from bot.domain.changes import RESULT
 from bot.domain.environments import Environment
 from bot.domain.errors import Refused, UserError
 from bot.domain.streams import EntryId
 from bot.services.approvals import _SEAL, Approvals, Approved
-from bot.services.changes import (
-    Changes,
-    Clearing,
-    Repairing,
-    Restoring,
-    Settling,
-    Starting,
-)
+from bot.services.changes import Changes
 from bot.services.ledger import Ledger
 from bot.services.streams import Streams
 from bot.storage.database import Database
