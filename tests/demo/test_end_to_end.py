@@ -209,6 +209,27 @@ async def test_trouble_is_seen_and_recovered_from(demo: Demo) -> None:
     await demo.enter("quit")
 
 
+async def test_two_people_clear_a_stream(demo: Demo) -> None:
+    await demo.verdict("healthy")
+    await demo.type("clear lsstcam")
+    card = await demo.until(
+        PROD, lambda found: next((m for m in found if "ana asks to" in m["text"]), None)
+    )
+    await demo.click(PROD, card, "Approve")
+    await demo.until(
+        PROD,
+        lambda found: [m for m in found if m["ts"] == card["ts"] and m["text"].startswith("🟢")],
+    )
+    await demo.until(
+        PROD, lambda found: [m for m in found if f"<@{ANA}> request 1 is done" in m["text"]]
+    )
+    await demo.type("audit")
+    audit = await demo.until(
+        PROD, lambda found: next((m for m in found if "the last" in m["text"]), None)
+    )
+    assert "*done*" in json.dumps(audit["blocks"], ensure_ascii=False)
+
+
 async def test_stall_by_the_clock(tmp_path: Path) -> None:
     process = await start(tmp_path, "--script", "stall@0.5,recover@2")
     assert process.stdin is not None
