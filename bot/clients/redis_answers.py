@@ -97,10 +97,10 @@ def facts(answer: list[Any]) -> Facts:
         return NoStream()
     if kind != "stream":
         return OtherKey(kind)
-    length, last_added, newest = rest[:3]
+    length, last_added, newest, added = rest[:4]
     group = None
-    if len(rest) > 3:  # noqa: PLR2004 -- the group and what waits for it
-        (last_delivered, pending, consumers, lag), (entries, visits, oldest) = rest[3:]
+    if len(rest) > 4:  # noqa: PLR2004 -- the group and what waits for it
+        (last_delivered, pending, consumers, lag), (entries, visits, oldest) = rest[4:]
         group = Group(
             waiting=Waiting(entries, visits, entries >= COUNT_CAP, _entry(oldest)),
             pending=pending,
@@ -108,7 +108,7 @@ def facts(answer: list[Any]) -> Facts:
             last_delivered=EntryId.parse(last_delivered),
             lag=lag,
         )
-    return Stream(length, EntryId.parse(last_added), _entry(newest), group)
+    return Stream(length, EntryId.parse(last_added), _entry(newest), group, added)
 
 
 def pending(summary: list[Any], listed: list[list[Any]]) -> Pending:

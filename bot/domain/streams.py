@@ -127,13 +127,15 @@ class Group:
 class Stream:
     """A stream that is there; ``group`` is None where nobody created it, or somebody deleted it.
 
-    ``newest`` is the last entry still in the stream, ``last_added`` the ID of the last one ever.
+    ``newest`` is the last entry still in the stream, ``last_added`` the ID of the last one ever,
+    ``added`` how many there ever were.
     """
 
     length: int
     last_added: EntryId
     newest: Entry | None
     group: Group | None
+    added: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,13 @@ class Look:
     at: datetime
     facts: Facts
     unmoved_since: datetime | None = None
+
+    @property
+    def missing(self) -> bool:
+        """True if the stream or its group is known not to be there."""
+        return isinstance(self.facts, NoStream) or (
+            isinstance(self.facts, Stream) and self.facts.group is None
+        )
 
     @property
     def group(self) -> Group | None:

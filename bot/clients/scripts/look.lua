@@ -1,13 +1,15 @@
 -- One look at one stream, read-only. Parts: stream.
 -- KEYS[1] stream   ARGV[1] group   ARGV[2] most entries to count
 -- Answers {type} for anything that is no stream, else
--- {type, length, last ID ever, newest entry, group, waiting}; a nil in Redis' answer stays nil.
+-- {type, length, last ID ever, newest entry, entries ever added, group, waiting}; a nil in Redis'
+-- answer stays nil.
 
 local kind = redis.call('TYPE', KEYS[1])['ok']
 if kind ~= 'stream' then return {kind} end
 
 local stream = about_stream(KEYS[1])
-local answer = {kind, stream['length'], stream['last-generated-id'], entry(stream['last-entry'])}
+local answer = {kind, stream['length'], stream['last-generated-id'], entry(stream['last-entry']),
+                stream['entries-added']}
 
 local group = find_group(KEYS[1], ARGV[1])
 if not group then return answer end
@@ -29,6 +31,6 @@ for _, raw in ipairs(after) do
   end
 end
 
-answer[5] = {group['last-delivered-id'], group['pending'], group['consumers'], group['lag'] or false}
-answer[6] = {#after, visits, entry(after[1])}
+answer[6] = {group['last-delivered-id'], group['pending'], group['consumers'], group['lag'] or false}
+answer[7] = {#after, visits, entry(after[1])}
 return answer
