@@ -39,7 +39,9 @@ class Severity(Enum):
     CRITICAL = "critical"
 
 
-FAMILY: Mapping[Rule, Rule] = dict.fromkeys((Rule.BACKLOG, Rule.EXPIRING, Rule.STALLED, Rule.UNKNOWN_LAG, Rule.LAG), Rule.BACKLOG)
+FAMILY: Mapping[Rule, Rule] = dict.fromkeys(
+    (Rule.BACKLOG, Rule.EXPIRING, Rule.STALLED, Rule.UNKNOWN_LAG, Rule.LAG), Rule.BACKLOG
+)
 """Rules that are one incident of a stream, and the rule that names it; others name themselves."""
 
 WHOLE = (Rule.UNREACHABLE, Rule.MEMORY)
