@@ -5,9 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from bot.domain.oncall import Page
+
+
+class Subject(Enum):
+    """What a message in a channel is about; the numbers are of one sequence."""
+
+    REQUEST = "request"
+    ALARM = "alarm"
+    WINDOW = "window"
+
 
 class Said(Enum):
-    """What a notice says, and where: the card's thread, or a new message in the channel."""
+    """What a notice says, and where: its subject's thread, or a new message in the channel."""
 
     OUTCOME = "outcome"
     """In the thread: a request has come to its end; mentions the requester."""
@@ -17,6 +27,18 @@ class Said(Enum):
     """In the channel: one approver has decided alone."""
     DROPPED = "dropped"
     """In the channel: the daily prune removed names that held unconfirmed entries."""
+    TRANSITION = "transition"
+    """In the thread: an incident has changed its state."""
+    ASKED = "asked"
+    """In the thread: asks the owner of an incident, by a mention, whether they are still on it."""
+    PAGED = "paged"
+    """In the thread: who was told of an incident."""
+    TARGET_FAILED = "target failed"
+    """In the channel: somebody who is to be told of alarms could not be."""
+    SUMMARY = "summary"
+    """In the channel: how the night was."""
+    CHECK = "check"
+    """In the channel: what is wrong before the night begins."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +51,15 @@ class Notice:
         What, and where.
     environment
         Whose channel.
-    request
-        ID of the request that it is about; None where there is none.
+    subject
+        ID of the request or incident that it is about; None where there is none.
     values
-        What is not in the request.
+        What is not in the subject.
     """
 
     said: Said
     environment: str
-    request: int | None = None
+    subject: int | None = None
     values: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -49,8 +71,8 @@ class Post:
     ----------
     id
         Of the row.
-    subject
-        ID of the request that it draws.
+    subject, kind
+        ID of what it draws, and what that is.
     environment
         Whose channel.
     channel, ts
@@ -65,6 +87,7 @@ class Post:
 
     id: int
     subject: int
+    kind: Subject
     environment: str
     channel: str | None
     ts: str | None
@@ -94,6 +117,31 @@ class Queued:
 
     id: int
     notice: Notice
+    written: datetime
+    key: str
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class QueuedPage:
+    """A page that waits to be sent.
+
+    Parameters
+    ----------
+    id
+        Of the row.
+    page
+        What to tell whom.
+    written
+        When it was written.
+    key
+        Random; by it a message whose answer was lost is found again.
+    attempts
+        How often it was tried; above 0 it may have been sent.
+    """
+
+    id: int
+    page: Page
     written: datetime
     key: str
     attempts: int = 0

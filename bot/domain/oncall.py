@@ -1,10 +1,20 @@
-"""Who is told of alarms that nobody looks after, and what they are told."""
+"""Who is told of alarms that nobody looks after, what they are told, and how often it is tried."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from bot.domain.alarms import Rule, Severity
+from bot.domain.alarms import AT_ONCE, Incident, Rule, Severity
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=4)
+"""Between the first two tries, and at most; up to a quarter is added to either."""
+
+GIVEN_UP_AFTER = timedelta(hours=24)
+"""What could not be told by then is not told any more."""
+
+SAID_AFTER = 3
+"""Failed tries after which people are told that a target cannot be reached."""
 
 
 class Kind(Enum):
@@ -63,9 +73,13 @@ class Target:
     on: On = On.ESCALATE
     usergroup: str = ""
 
+    def is_for(self, environment: str) -> bool:
+        """Tell whether it is told of an environment's alarms, at whatever hour."""
+        return "all" in self.environments or environment in self.environments
+
     def hears(self, environment: str, *, night: bool) -> bool:
         """Tell whether it is told of an environment's alarms at this hour."""
-        if "all" not in self.environments and environment not in self.environments:
+        if not self.is_for(environment):
             return False
         return self.when is When.ALWAYS or (self.when is When.OBSERVING) is night
 
@@ -111,3 +125,102 @@ class Page:
     link: str
     at: datetime
     incident: int = 0
+
+
+class PageFailed(Exception):
+    """A target was not told.
+
+    Parameters
+    ----------
+    reason
+        Which target and why, without any address or key: everybody may read it.
+    permanent
+        True if another try would end the same way.
+    retry_after
+        How long the target asks to be left alone; None where it does not.
+    """
+
+    def __init__(
+        self, reason: str, *, permanent: bool, retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class Told(Enum):
+    """What came of a try to tell a target, by the words that metrics use."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The last that is known of telling a target: when, what came of it, and why it failed."""
+
+    at: datetime
+    outcome: Told
+    reason: str = ""
+
+
+def targets_for(
+    targets: Iterable[Target],
+    environment: str,
+    rules: Collection[Rule],
+    *,
+    night: bool,
+    escalated: bool,
+    told: Collection[str] = (),
+) -> list[Target]:
+    """Choose who is told of an alarm that fires.
+
+    Parameters
+    ----------
+    targets
+        All there are.
+    environment
+        Where it fires.
+    rules
+        Those that hold; at night some of them are told to everybody at once.
+    night
+        Whether the telescope observes.
+    escalated
+        Whether nobody came in time, or somebody asked for the on-call.
+    told
+        Names of targets that are left out, because they know already.
+    """
+    at_once = escalated or (night and any(rule in AT_ONCE for rule in rules))
+    return [
+        target
+        for target in targets
+        if target.name not in told
+        and target.hears(environment, night=night)
+        and (at_once or target.on is On.FIRE)
+    ]
+
+
+def key_of(incident: Incident) -> str:
+    """Give the key of all pages about an incident.
+
+    It is told apart by when it opened, too: a new database counts from 1 again.
+    """
+    opened = incident.opened.astimezone(UTC)
+    return f"prompt-redis-bot:{incident.environment}:{incident.id}:{opened:%Y%m%dT%H%M%SZ}"
+
+
+def pause_after(attempts: int, jitter: float) -> timedelta:
+    """Give the time before the next try.
+
+    Parameters
+    ----------
+    attempts
+        Tries before the one that has just failed.
+    jitter
+        From 0 to 1, at random: targets are not all called at the same moment.
+    """
+    # No further doubling than the longest pause needs: a day of tries would overflow.
+    doubled = FIRST_PAUSE * (1 << min(attempts, 10))
+    return min(doubled, LONGEST_PAUSE) * (1 + jitter / 4)

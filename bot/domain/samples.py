@@ -3,7 +3,7 @@
 Rates are differences between samples: of entries ever added, and of those that no longer wait.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,6 +11,12 @@ from bot.domain.streams import Entry, EntryId, Look, NoAnswer, Stream
 
 RATES_OVER = timedelta(minutes=5)
 """Rates are told over this time: a visit comes as a burst every 37 s or so."""
+
+_BARS = "▁▂▃▄▅▆▇█"
+_BAR = timedelta(minutes=5)
+_HOUR = timedelta(hours=1)
+# A single visit of 172 entries, read within seconds, must not look like trouble.
+_FULL_BAR = 1000
 
 
 @dataclass(frozen=True)
@@ -202,3 +208,54 @@ def rates(samples: Sequence[Sample]) -> Rates:
     visits = sum(each.announced for each in known[1:])
     between = timedelta(seconds=seconds / visits) if visits else None
     return Rates(added / seconds, read, between)
+
+
+def arriving(minutes: Sequence[Minute]) -> float | None:
+    """Tell how many entries per second were added, from minutes in the order of time.
+
+    None where fewer than two minutes tell, or the stream was created anew in between.
+    """
+    known = [each for each in minutes if each.reached]
+    if len(known) < 2:  # noqa: PLR2004 -- a difference takes two
+        return None
+    seconds = (known[-1].at - known[0].at).total_seconds()
+    added = known[-1].added - known[0].added
+    return added / seconds if seconds > 0 and added >= 0 else None
+
+
+def highest(minutes: Iterable[Minute], now: datetime) -> int | None:
+    """Tell how many entries waited at most in the last hour; None where nothing tells."""
+    return max((each for each in _bars(minutes, now) if each is not None), default=None)
+
+
+def sparkline(minutes: Iterable[Minute], now: datetime) -> str:
+    """Draw how many entries waited in the last hour.
+
+    Parameters
+    ----------
+    minutes
+        Those of the hour, in any order; others are left out.
+    now
+        The end of the hour.
+
+    Returns
+    -------
+    str
+        Twelve characters, one for each five minutes and the most that waited in them; a space
+        where nothing tells.
+    """
+    bars = _bars(minutes, now)
+    full = max(_FULL_BAR, *(each or 0 for each in bars))
+    top = len(_BARS) - 1
+    return "".join(" " if each is None else _BARS[each * top // full] for each in bars)
+
+
+def _bars(minutes: Iterable[Minute], now: datetime) -> list[int | None]:
+    bars: list[int | None] = [None] * (_HOUR // _BAR)
+    # The minute that is not over yet belongs to the last bar.
+    end = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    for each in minutes:
+        back = (end - each.at - timedelta(microseconds=1)) // _BAR
+        if each.reached and 0 <= back < len(bars):
+            bars[-1 - back] = max(bars[-1 - back] or 0, each.waiting)
+    return bars

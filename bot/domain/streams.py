@@ -314,6 +314,13 @@ class Consumers:
     longest_idle: timedelta | None = None
 
 
+class Memory(NamedTuple):
+    """Resident memory of a Redis and its ``maxmemory``, in bytes; None where no limit is set."""
+
+    used: int
+    limit: int | None
+
+
 class Loading(NamedTuple):
     """Progress of a Redis that reads its data from disk."""
 

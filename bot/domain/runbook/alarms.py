@@ -22,6 +22,7 @@ ALARMS = (
         typed=(
             Typed("stats", "since when nothing is read; what Redis itself reports"),
             Typed("ping", "Redis answers"),
+            Typed("alarms", "since when it is known, and who is on it"),
             Typed("repair", "where Redis reports no lag (nil): step 3, with an approval"),
         ),
         steps=(
@@ -65,6 +66,7 @@ ALARMS = (
         f"so one detector of a visit is skipped. {SAFE}",
         typed=(
             Typed("pending", "which visits and detectors, and since when"),
+            Typed("alarms", "whether many came within an hour, and who is on it"),
             Typed("settle", "confirms the old ones, by visit and detector; by day"),
         ),
         steps=(
@@ -90,7 +92,11 @@ ALARMS = (
         chapter=Chapter.ALARMS,
         summary="Redis does not answer. At night, at once.",
         when="While it is away no visit is read, and none is added.",
-        typed=(Typed("ping", "in which way: refused, no answer, loading, disk full"),),
+        typed=(
+            Typed("ping", "in which way: refused, no answer, loading, disk full"),
+            Typed("alarms", "since when it is known, and who is on it"),
+            Typed("oncall", "who else can be called at this hour"),
+        ),
         steps=(
             Step(
                 "*By hand:* the pod, how it last ended, and what it says.",
@@ -162,6 +168,7 @@ ALARMS = (
         typed=(
             Typed("stats", "when the last visit was announced, and whether it is night"),
             Typed("ping", "Redis answers"),
+            Typed("silence", "hold it, with a reason, when the telescope is known to pause"),
         ),
         steps=(
             Step("*By hand:* the newest entry.", redis=("XREVRANGE {stream} + - COUNT 1",)),
@@ -186,6 +193,7 @@ ALARMS = (
         typed=(
             Typed("requests", "what is open, and until when"),
             Typed("audit", "who asked, who approved, and what it did"),
+            Typed("oncall", "who is told when an approver goes on alone"),
         ),
         steps=(
             Step(

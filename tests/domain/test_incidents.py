@@ -1,0 +1,352 @@
+"""Incidents in any order of findings, people, silences, windows, failures, deaths and leaders."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bot.domain.alarms import Figures, Finding, Holding, Hours, Incident, Rule, Severity, Silence
+from bot.domain.errors import StateError, UserError
+from bot.domain.incidents import advanced, escalates, holding, opened, owner_is_due, resolved
+from bot.domain.night import is_night
+from bot.domain.people import Person
+from bot.domain.turns import Turn
+from bot.services.incidents import Holds, Keeper, Subject
+from bot.storage.database import Database
+from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, TARGETS, Leaders
+
+DAY = datetime(2026, 11, 24, 15, tzinfo=UTC)
+WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
+BACKLOG = (Rule.BACKLOG, "a")
+KINDS: dict[Subject, tuple[Rule, ...]] = {
+    BACKLOG: (Rule.BACKLOG, Rule.STALLED, Rule.UNKNOWN_LAG, Rule.EXPIRING),
+    (Rule.MISSING, "a"): (Rule.MISSING,),
+    (Rule.UNREACHABLE, ""): (Rule.UNREACHABLE,),
+    (Rule.PENDING, "a"): (Rule.PENDING,),
+}
+PIERCING = {Rule.MISSING, Rule.UNREACHABLE, Rule.EXPIRING}
+EITHER = (Rule.BACKLOG, Rule.STALLED)
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def firing(*rules: Rule, severity: Severity = WARNING, now: datetime = NIGHT) -> Incident:
+    findings = {each: Finding(each, severity, now - MINUTE) for each in rules}
+    name = next(subject[0] for subject, kinds in KINDS.items() if rules[0] in kinds)
+    instrument = "" if name is Rule.UNREACHABLE else "a"
+    return replace(opened("prod", name, instrument, findings, Figures(now)), id=7)
+
+
+def silence(**what: Any) -> Silence:
+    return Silence(9, "prod", ANA, "known", NIGHT - MINUTE, NIGHT + 60 * MINUTE, **what)
+
+
+WINDOW = Hours(NIGHT - MINUTE, NIGHT + MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("rules", "silences", "windows", "held"),
+    [
+        ((Rule.BACKLOG,), [], [], None),
+        ((Rule.BACKLOG,), [silence(instrument="a")], [], Holding.SILENCE),
+        ((Rule.BACKLOG,), [silence(instrument="b")], [], None),
+        ((Rule.BACKLOG,), [silence(rule=Rule.STALLED)], [], Holding.SILENCE),
+        ((Rule.BACKLOG,), [silence(rule=Rule.PENDING)], [], None),
+        ((Rule.BACKLOG,), [silence(incident=7)], [], Holding.SILENCE),
+        ((Rule.BACKLOG,), [silence(incident=8)], [], None),
+        ((Rule.BACKLOG,), [silence(instrument="a", lifted=NIGHT)], [], None),
+        ((Rule.BACKLOG, Rule.EXPIRING), [silence(instrument="a")], [], None),
+        ((Rule.MISSING,), [silence(rule=Rule.MISSING)], [], None),
+        ((Rule.UNREACHABLE,), [silence(incident=7)], [], None),
+        ((Rule.BACKLOG,), [], [WINDOW], Holding.WINDOW),
+        ((Rule.MISSING,), [], [WINDOW], Holding.WINDOW),
+        ((Rule.UNREACHABLE,), [], [WINDOW], Holding.WINDOW),
+        ((Rule.BACKLOG, Rule.EXPIRING), [], [WINDOW], None),
+        ((Rule.BACKLOG,), [silence(rule=Rule.BACKLOG)], [WINDOW], Holding.WINDOW),
+        ((Rule.BACKLOG,), [], [Hours(NIGHT - MINUTE, NIGHT)], None),
+        ((Rule.BACKLOG,), [], [Hours(NIGHT, NIGHT + MINUTE)], Holding.WINDOW),
+    ],
+)
+def test_what_holds_it(
+    rules: tuple[Rule, ...], silences: list[Silence], windows: list[Hours], held: Holding | None
+) -> None:
+    assert holding(firing(*rules), silences, windows, NIGHT) is held
+
+
+@pytest.mark.parametrize(
+    ("before", "found", "turns"),
+    [
+        ({Rule.BACKLOG: WARNING}, {Rule.BACKLOG: WARNING}, ()),
+        ({Rule.BACKLOG: WARNING}, {Rule.BACKLOG: CRITICAL}, (Turn.SEVERITY,)),
+        ({Rule.BACKLOG: CRITICAL}, {Rule.BACKLOG: WARNING}, (Turn.SEVERITY,)),
+        ({Rule.BACKLOG: WARNING}, dict.fromkeys(EITHER, WARNING), (Turn.LEADING,)),
+        (dict.fromkeys(EITHER, WARNING), {Rule.STALLED: WARNING}, ()),
+        ({Rule.BACKLOG: WARNING}, {Rule.EXPIRING: CRITICAL}, (Turn.SEVERITY,)),
+    ],
+)
+def test_what_its_thread_is_told(
+    before: dict[Rule, Severity], found: dict[Rule, Severity], turns: tuple[Turn, ...]
+) -> None:
+    was = {each: Finding(each, bad, NIGHT) for each, bad in before.items()}
+    incident = replace(firing(Rule.BACKLOG), findings=was)
+    findings = {each: Finding(each, bad, NIGHT) for each, bad in found.items()}
+    step = advanced(incident, findings, None)
+    changed = set(before) != set(found) or bool(turns)
+    assert step.turns == turns
+    assert step.redraw is changed
+    assert step.incident.version == incident.version + changed
+
+
+def test_figures_alone_are_drawn_every_15_seconds() -> None:
+    incident = firing(Rule.BACKLOG)
+    for seconds, drawn in ((5, False), (14, False), (15, True)):
+        later = replace(incident, figures=Figures(NIGHT + timedelta(seconds=seconds)))
+        assert advanced(later, later.findings, None).redraw is drawn
+
+
+def test_a_hold_begins_and_ends_at_once() -> None:
+    incident = firing(Rule.BACKLOG)
+    held = advanced(incident, incident.findings, Holding.SILENCE)
+    assert (held.turns, held.redraw) == ((Turn.HELD,), True)
+    worse = {Rule.BACKLOG: Finding(Rule.BACKLOG, CRITICAL, NIGHT)}
+    quiet = advanced(held.incident, worse, Holding.SILENCE)
+    assert (quiet.turns, quiet.redraw) == ((), False)
+    shown = advanced(quiet.incident, worse, None)
+    assert (shown.turns, shown.redraw) == ((Turn.SHOWN,), True)
+    assert resolved(shown.incident, NIGHT).turns == (Turn.RESOLVED,)
+    assert resolved(quiet.incident, NIGHT).turns == ()
+
+
+def test_the_two_clocks() -> None:
+    critical = firing(Rule.MISSING, severity=CRITICAL)
+    ten, thirty = 10 * MINUTE, 30 * MINUTE
+    assert not escalates(critical, ten, NIGHT + ten - MINUTE)
+    assert escalates(critical, ten, NIGHT + ten)
+    owned = critical.owned_by(ANA, NIGHT + MINUTE)
+    assert not escalates(owned, ten, NIGHT + 60 * MINUTE)
+    assert not owner_is_due(owned, thirty, NIGHT + thirty)
+    assert owner_is_due(owned, thirty, NIGHT + thirty + MINUTE)
+    asked = owned.asked_again(NIGHT + thirty + MINUTE)
+    assert not owner_is_due(asked, thirty, NIGHT + 60 * MINUTE)
+    assert not escalates(firing(Rule.BACKLOG), ten, NIGHT + 60 * MINUTE)
+
+
+# --- any order -------------------------------------------------------------------------------
+
+subjects = st.sampled_from([BACKLOG, BACKLOG, *KINDS])
+picks = st.integers(0, 7)
+leaders = st.sampled_from([0, 1])
+rarely = st.sampled_from([False, False, True])
+
+
+class AnyOrder(Leaders):
+    """Everything that can happen to incidents."""
+
+    def __init__(self, template: Path, file: Path, met: Counter[str]) -> None:
+        super().__init__(template, file, met)
+        self.found: dict[Subject, dict[Rule, Severity]] = {each: {} for each in KINDS}
+        self.windows: list[Hours] = []
+        self.critical: dict[int, datetime] = {}
+
+    @initialize(night=st.booleans())
+    def begin(self, night: bool) -> None:
+        self.now = NIGHT if night else DAY
+
+    # --- what is found, and what people do ---------------------------------------------------
+
+    @rule(subject=subjects, pick=picks, bad=st.sampled_from([WARNING, CRITICAL]))
+    def appears_or_changes(self, subject: Subject, pick: int, bad: Severity) -> None:
+        which = KINDS[subject][pick % len(KINDS[subject])]
+        severity = CRITICAL if which in PIERCING else bad if which in EITHER else WARNING
+        self.found[subject][which] = severity
+
+    @rule(subject=subjects, pick=picks, all_of_it=rarely)
+    def vanishes(self, subject: Subject, pick: int, all_of_it: bool) -> None:
+        self.found[subject].pop(KINDS[subject][pick % len(KINDS[subject])], None)
+        if all_of_it:
+            self.found[subject].clear()
+
+    @rule(seconds=st.sampled_from([1, 16, 61, 301, 601, 1801]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @precondition(lambda self: self.firing())
+    @rule(seconds=st.sampled_from([601, 1801]), leader=leaders)
+    def it_goes_on(self, seconds: int, leader: int) -> None:
+        self.looks(leader, both=False)
+        self.time_passes(seconds)
+        self.looks(leader, both=False)
+
+    @precondition(lambda self: self.firing())
+    @rule(pick=picks, who=st.sampled_from([ANA, BEN]), hand=rarely)
+    def own_or_escalate(self, pick: int, who: Person, hand: bool) -> None:
+        incident = self.firing()[pick % len(self.firing())]
+        if not hand:
+            assert self.run(self.people.own(incident.id, who, self.now)).owner == who
+            return
+        with suppress(UserError):
+            self.run(self.people.escalate(incident.id, who, self.now))
+            self.by_hand[incident.id] += 1
+
+    @rule(pick=picks, minutes=st.sampled_from([1, 8, 40]))
+    def silence(self, pick: int, minutes: int) -> None:
+        what: list[dict[str, Any]] = [{"instrument": "a"}, *({"rule": name} for name, _ in KINDS)]
+        what += [{"incident": each.id} for each in self.firing()]
+        ends = self.now + minutes * MINUTE
+        draft = Silence(0, "prod", ANA, "known", self.now, ends, **what[pick % len(what)])
+        self.run(self.people.silence(draft))
+
+    @rule(minutes=st.sampled_from([1, 8, 40]))
+    def window(self, minutes: int) -> None:
+        self.windows = [Hours(self.now, self.now + minutes * MINUTE)]
+
+    @rule()
+    def holds_end(self) -> None:
+        self.windows = []
+        for each in self.run(self.silences.active("prod", self.now)):
+            self.run(self.people.unsilence(each.id, ANA, self.now))
+
+    # --- who looks ---------------------------------------------------------------------------
+
+    async def look(
+        self, keeper: Keeper, known: dict[Subject, Incident], found: dict[Subject, Any]
+    ) -> None:
+        holds = Holds(await self.silences.active("prod", self.now), self.windows)
+        for subject, kinds in found.items():
+            since = self.now - MINUTE
+            findings = {each: Finding(each, bad, since) for each, bad in kinds.items()}
+            figures = Figures(self.now, waiting=len(kinds))
+            await keeper.look(subject, known.get(subject), findings, figures, holds)
+
+    async def look_now(self, *leading: int) -> None:
+        known = [await self.keepers[each].firing() for each in leading]
+        await asyncio.gather(
+            *(
+                self.look(self.keepers[each], firing, self.found)
+                for each, firing in zip(leading, known, strict=True)
+            )
+        )
+
+    @rule(leader=leaders, both=st.booleans())
+    def looks(self, leader: int, both: bool) -> None:
+        before = {each.id: each for each in self.firing()}
+        asked = self.asked()
+        self.run(self.look_now(*((0, 1) if both else (leader,))))
+        for incident in self.firing():
+            self.is_as_found(incident, before.get(incident.id))
+            due = before.get(incident.id)
+            wanted = due is not None and self.owner_was_due(due) and incident.held is None
+            assert self.asked()[incident.id] - asked[incident.id] == wanted, incident
+            self.met["asked"] += wanted
+        assert {(each.name, each.instrument) for each in self.firing()} == {
+            subject for subject, kinds in self.found.items() if kinds
+        }, "nothing is lost, and nothing fires for longer"
+
+    @rule(leader=leaders, trouble=st.sampled_from(["before", "after"]))
+    def looks_in_vain(self, leader: int, trouble: str) -> None:
+        """Look while the database fails, or its answer is lost."""
+        self.incidents.trouble = trouble
+        try:
+            self.run(self.look_now(leader))
+        except StateError:
+            self.met[trouble] += 1
+        self.incidents.trouble = ""
+
+    @rule(leader=leaders)
+    def an_old_leader_looks_late(self, leader: int) -> None:
+        """Look at what was found before the other one looked."""
+        known = self.run(self.keepers[leader].firing())
+        self.run(self.look_now(1 - leader))
+        self.run(self.look(self.keepers[leader], known, self.found))
+
+    @rule(leader=leaders)
+    def dies_and_starts_again(self, leader: int) -> None:
+        self.keepers[leader] = self.keeper(leader)
+
+    # --- what must be true after a look ------------------------------------------------------
+
+    def owner_was_due(self, before: Incident) -> bool:
+        if before.owner is None or before.owned is None:
+            return False
+        return self.now - (before.asked or before.owned) >= 30 * MINUTE
+
+    def is_as_found(self, incident: Incident, before: Incident | None) -> None:
+        kinds = self.found[incident.name, incident.instrument]
+        assert set(incident.findings) == set(kinds)
+        critical = CRITICAL in kinds.values()
+        assert incident.severity is (CRITICAL if critical else WARNING)
+        silences = self.run(self.silences.active("prod", self.now))
+        expected = None
+        if any(each.starts <= self.now < each.ends for each in self.windows):
+            expected = None if Rule.EXPIRING in kinds else Holding.WINDOW
+        elif not set(kinds) & PIERCING and any(each.matches(incident) for each in silences):
+            expected = Holding.SILENCE
+        assert incident.held is expected
+        self.met["held"] += expected is not None
+        assert expected or self.posts()[incident.id] == 1, "what is not held is shown"
+
+        since = self.critical.setdefault(incident.id, self.now)
+        if not critical:
+            del self.critical[incident.id]
+        assert (incident.critical_since is not None) == critical
+        assert incident.critical_since is None or incident.critical_since <= since
+        self.is_told(incident, before)
+
+    def is_told(self, incident: Incident, before: Incident | None) -> None:
+        night = is_night(ONE.site, self.now)
+        at_once = night and set(incident.findings) & PIERCING
+        since = incident.critical_since
+        overdue = incident.owner is None and since and self.now - since >= 10 * MINUTE
+        known = set(before.told) if before else set()
+        hearing = {each.name for each in TARGETS if each.name != "nightly" or night}
+        wanted = hearing if at_once or overdue else {"duty"}
+        told = known | (wanted if incident.held is None else set())
+        assert set(incident.told) == told
+        self.met["escalated"] += bool(overdue) and bool(told - known)
+        self.met["at once"] += bool(at_once) and bool(told - known)
+
+    def last_of_all(self) -> None:
+        self.found = {each: {} for each in KINDS}
+        self.run(self.look_now(0))
+
+
+async def _migrate(url: str) -> None:
+    await (await Database.open(url)).aclose()
+
+
+def test_any_order(tmp_path: Path) -> None:
+    template = tmp_path / "template.db"
+    asyncio.run(_migrate(f"sqlite+aiosqlite:///{template}"))
+    numbers = count(1)
+    met: Counter[str] = Counter()
+
+    def machine() -> AnyOrder:
+        return AnyOrder(template, tmp_path / f"{next(numbers)}.db", met)
+
+    run_state_machine_as_test(
+        cast("type[AnyOrder]", machine),
+        settings=settings(
+            max_examples=50,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            report_multiple_bugs=False,
+        ),
+    )
+    wanted = ("before", "after", "held", "asked", "escalated", "at once", "ended")
+    assert all(met[word] for word in wanted), met
