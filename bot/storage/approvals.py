@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.approvals import EVERYTHING, LIVE, Entry, Happened, Request, State, Vote
-from bot.domain.notices import Notice
+from bot.domain.notices import Notice, Subject
 from bot.domain.people import Person
 from bot.storage.audit import add_entry
 from bot.storage.database import Database
@@ -112,7 +112,7 @@ class Requests:
                 )
             )
             await self._vote(connection, replace(draft, votes=()), request)
-            await add_post(connection, number, request.environment)
+            await add_post(connection, number, request.environment, Subject.REQUEST)
             await add_entry(connection, entry(request))
         return request
 
@@ -150,9 +150,8 @@ class Requests:
                 return False
             await self._vote(connection, old, new)
             await want(connection, new.id)
-            if notices:
-                now = entry.at if entry else _latest(new)
-                await add_notices(connection, notices, writer=writer, now=now)
+            now = entry.at if entry else _latest(new)
+            await add_notices(connection, notices, writer=writer, now=now)
             if entry:
                 await add_entry(connection, entry)
         return True

@@ -12,7 +12,7 @@ from bot.domain.approvals import Confirmation, Happened, Outcome, Plan
 
 def write_names(names: Sequence[str]) -> str:
     """Write a list of words or lines."""
-    return _write(list(names))
+    return write_document(list(names))
 
 
 def read_names(text: str) -> tuple[str, ...]:
@@ -22,7 +22,7 @@ def read_names(text: str) -> tuple[str, ...]:
 
 def write_values(values: Mapping[str, str]) -> str:
     """Write figures by name."""
-    return _write(dict(values))
+    return write_document(dict(values))
 
 
 def read_values(text: str) -> dict[str, str]:
@@ -34,7 +34,7 @@ def read_values(text: str) -> dict[str, str]:
 def write_plan(plan: Plan) -> str:
     """Write what the approver reads."""
     asked = plan.confirmation
-    return _write(
+    return write_document(
         {
             "subject": plan.subject,
             "headline": plan.headline,
@@ -70,7 +70,7 @@ def read_plan(text: str) -> Plan:
 
 def write_outcome(outcome: Outcome) -> str:
     """Write what came of a request."""
-    return _write(
+    return write_document(
         {
             "happened": outcome.happened.value,
             "headline": outcome.headline,
@@ -99,8 +99,8 @@ def read_outcome(text: str) -> Outcome:
     )
 
 
-def _write(document: Any) -> str:
-    # Escaped, so that neither a NUL nor half a character reaches the database as such.
+def write_document(document: Any) -> str:
+    """Write JSON, escaped: neither a NUL nor half a character reaches the database as such."""
     return json.dumps(document, separators=(",", ":"))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, case, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.notices import Post
+from bot.domain.notices import Post, Subject
 from bot.storage.database import Database
 from bot.storage.schema import posts
 
@@ -28,7 +28,7 @@ class Posts:
         self._database = database
 
     async def find(self, subject: int) -> Post | None:
-        """Give the post of a request."""
+        """Give the post of a request, an incident or a window."""
         async with self._database.statement() as connection:
             found = await connection.execute(select(*COLUMNS).where(posts.c.subject == subject))
             row = found.one_or_none()
@@ -135,11 +135,14 @@ class Posts:
             return (await connection.execute(statement)).rowcount == 1
 
 
-async def add_post(connection: AsyncConnection, subject: int, environment: str) -> None:
+async def add_post(
+    connection: AsyncConnection, subject: int, environment: str, kind: Subject
+) -> None:
     """Want a message for something new, in a transaction that is under way."""
     await connection.execute(
         insert(posts).values(
             subject=subject,
+            kind=kind.value,
             environment=environment,
             wanted=1,
             shown=0,
@@ -149,11 +152,18 @@ async def add_post(connection: AsyncConnection, subject: int, environment: str) 
     )
 
 
-async def want(connection: AsyncConnection, subject: int) -> None:
-    """Ask for a message to be drawn anew, in a transaction that is under way."""
-    await connection.execute(
+async def want(connection: AsyncConnection, subject: int) -> bool:
+    """Ask for a message to be drawn anew, in a transaction that is under way.
+
+    Returns
+    -------
+    bool
+        False if there is none to draw.
+    """
+    wanted = await connection.execute(
         update(posts).where(posts.c.subject == subject).values(wanted=posts.c.wanted + 1)
     )
+    return wanted.rowcount == 1
 
 
 def new_key() -> str:
@@ -166,6 +176,7 @@ def read_post(row: Row[Any], *, claims: int = 0) -> Post:
     return Post(
         id=row.post_id,
         subject=row.post_subject,
+        kind=Subject(row.post_kind),
         environment=row.post_environment,
         channel=row.post_channel,
         ts=row.post_ts,

@@ -4,10 +4,11 @@ Times are UTC. Columns that hold JSON are text: `bot.storage.documents` writes a
 change here needs a migration beside it; a test compares the two.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Date,
@@ -24,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Time(TypeDecorator[datetime]):
@@ -45,6 +48,21 @@ class Time(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Span(TypeDecorator[timedelta]):
+    """A duration, in whole microseconds: what a `timedelta` holds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, _: Dialect) -> int | None:
+        """Give the database a number."""
+        return None if value is None else value // MICROSECOND
+
+    def process_result_value(self, value: int | None, _: Dialect) -> timedelta | None:
+        """Make a duration of it."""
+        return None if value is None else value * MICROSECOND
 
 
 class Words(TypeDecorator[str]):
@@ -151,8 +169,9 @@ posts = Table(
     "posts",
     metadata,
     Column("id", Integer, primary_key=True),
-    # No foreign key: alarms and windows have their numbers from the same sequence.
+    # No foreign key: requests, alarms and windows have their numbers from one sequence.
     Column("subject", Integer, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
     Column("environment", Text, nullable=False),
     Column("channel", Text),
     Column("ts", Text),
@@ -175,9 +194,11 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Integer, primary_key=True),
+    Column("lane", Text, nullable=False),
     Column("said", Text, nullable=False),
     Column("environment", Text, nullable=False),
-    Column("request", Integer),
+    # No foreign key, for the same reason.
+    Column("subject", Integer),
     Column("values", Text, nullable=False),
     Column("written", Time, nullable=False),
     Column("writer", Text, nullable=False),
@@ -191,11 +212,112 @@ outbox = Table(
     Column("why", Words, nullable=False),
     Index(
         "outbox_waiting",
+        "lane",
         "id",
         sqlite_where=text("closed IS NULL"),
         postgresql_where=text("closed IS NULL"),
     ),
     Index("outbox_by_closed", "closed"),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("environment", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("instrument", Text, nullable=False),
+    Column("began", Time, nullable=False),
+    Column("opened", Time, nullable=False),
+    Column("findings", Text, nullable=False),
+    Column("figures", Text, nullable=False),
+    Column("worst", Text, nullable=False),
+    Column("highest_waiting", Integer, nullable=False),
+    Column("highest_visits", Integer, nullable=False),
+    Column("highest_capped", Boolean, nullable=False),
+    Column("highest_wait", Span),
+    Column("skipped", Text, nullable=False),
+    Column("held", Text),
+    Column("was_held", Boolean, nullable=False),
+    Column("owner", Text),
+    Column("owner_name", Words),
+    Column("owned", Time),
+    Column("asked", Time),
+    Column("critical_since", Time),
+    Column("told", Text, nullable=False),
+    Column("resolved", Time),
+    Column("drawn", Time),
+    Column("version", Integer, nullable=False),
+    Index("alarms_by_environment", "environment", "id"),
+    # One at a time about one thing, whatever two processes find at once.
+    Index(
+        "alarms_firing",
+        "environment",
+        "name",
+        "instrument",
+        unique=True,
+        sqlite_where=text("resolved IS NULL"),
+        postgresql_where=text("resolved IS NULL"),
+    ),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("environment", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("person_name", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("starts", Time, nullable=False),
+    Column("ends", Time),
+    Column("instrument", Text, nullable=False),
+    Column("rule", Text),
+    Column("incident", Integer),
+    Column("lifted", Time),
+    Index("silences_by_environment", "environment", "id"),
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("environment", Text, primary_key=True),
+    Column("instrument", Text, primary_key=True),
+    Column("at", Time, primary_key=True),
+    Column("reached", Boolean, nullable=False),
+    Column("there", Boolean),
+    Column("waiting", Integer, nullable=False),
+    Column("visits", Integer, nullable=False),
+    Column("capped", Boolean, nullable=False),
+    Column("wait", Span),
+    Column("unconfirmed", Integer, nullable=False),
+    Column("consumers", Integer, nullable=False),
+    # What Redis counts for ever, or is told to have counted, is not bounded by 32 bits.
+    Column("length", BigInteger, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("last_delivered", Text, nullable=False),
+    Column("lag", BigInteger),
+    Column("announced", Integer, nullable=False),
+    Index("samples_by_environment", "environment", "at"),
+    # The key is most of the row: SQLite need not keep it twice.
+    sqlite_with_rowid=False,
+)
+
+minutes = Table(
+    "minutes",
+    metadata,
+    Column("environment", Text, primary_key=True),
+    Column("instrument", Text, primary_key=True),
+    Column("at", Time, primary_key=True),
+    Column("samples", Integer, nullable=False),
+    Column("reached", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("wait", Span),
+    Column("unconfirmed", Integer, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("announced", Integer, nullable=False),
+    Index("minutes_by_environment", "environment", "at"),
+    sqlite_with_rowid=False,
 )
 
 audit = Table(

@@ -18,7 +18,9 @@ from bot.domain.errors import FatalError, StateError, StateTrouble
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
 from bot.storage.deliveries import Deliveries
+from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
+from tests.storage.alarm_drafts import notice, page
 from tests.storage.drafts import NOW, create, draft
 
 SHORT = timedelta(milliseconds=50)
@@ -207,8 +209,19 @@ async def test_claims_of_a_dead_process_end_when_a_sqlite_file_is_opened(sqlite_
         [post] = await Posts(database).behind(NOW)
         assert await Posts(database).claim(post, "dead", NOW, NOW + timedelta(seconds=30))
         assert await Posts(database).behind(NOW) == []
+        outbox = Outbox(database)
+        await outbox.add(notice(1), writer="dead", now=NOW)
+        await outbox.add_page(page(1), writer="dead", now=NOW)
+        for queued in await outbox.waiting(NOW):
+            assert await outbox.claim(queued, "dead", NOW, NOW + timedelta(seconds=30))
+        for waiting in await outbox.pages(NOW):
+            assert await outbox.claim(waiting, "dead", NOW, NOW + timedelta(seconds=30))
+        assert await outbox.waiting(NOW) == []
+        assert await outbox.pages(NOW) == []
     async with opened(sqlite_url) as database:
         assert len(await Posts(database).behind(NOW)) == 1
+        assert len(await Outbox(database).waiting(NOW)) == 1
+        assert len(await Outbox(database).pages(NOW)) == 1
 
 
 # What is wrong with PostgreSQL.

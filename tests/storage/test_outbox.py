@@ -1,13 +1,15 @@
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from bot.domain.notices import Notice, Queued, Said
+from bot.domain.notices import Notice, Queued, QueuedPage, Said
 from bot.storage.database import Database
-from bot.storage.outbox import TOO_OLD, Outbox, add_notices
+from bot.storage.outbox import TOO_OLD, Outbox, add_notices, add_pages
 from bot.storage.schema import outbox as table
+from tests.storage.alarm_drafts import page
 from tests.storage.drafts import NOW
 
 UNTIL = NOW + timedelta(seconds=30)
@@ -92,3 +94,88 @@ async def test_what_is_given_up_is_not_sent(outbox: Outbox, database: Database) 
     async with database.statement() as connection:
         row = (await connection.execute(select(table.c.closed, table.c.why))).one()
     assert row == (NOW, "no such channel")
+
+
+# Pages go the same way, in a lane of their own.
+
+
+@pytest.fixture
+async def pages(database: Database) -> Outbox:
+    async with database.transaction() as connection:
+        await add_pages(connection, [page(17)], writer="one", now=NOW)
+    return Outbox(database)
+
+
+async def claimed_page(outbox: Outbox) -> QueuedPage:
+    [queued] = await outbox.pages(NOW)
+    taken = await outbox.claim(queued, "one", NOW, UNTIL)
+    assert taken is not None
+    return taken
+
+
+async def test_a_page_waits_until_it_is_sent(pages: Outbox) -> None:
+    [queued] = await pages.pages(NOW, writer="one")
+    assert (queued.page, queued.written, queued.attempts) == (page(17), NOW, 0)
+    assert len(queued.key) == 32
+    taken = await claimed_page(pages)
+    assert taken == queued
+    await pages.sent(taken, NOW)
+    assert await pages.pages(UNTIL) == []
+    assert await pages.claim(queued, "two", UNTIL, UNTIL) is None
+
+
+async def test_a_page_does_not_wait_behind_notices(outbox: Outbox, database: Database) -> None:
+    async with database.transaction() as connection:
+        await add_notices(connection, [NOTICE] * 100, writer="one", now=NOW)
+        await add_pages(connection, [page(17)], writer="one", now=NOW)
+        await add_notices(connection, [NOTICE], writer="one", now=NOW)
+    assert [each.page for each in await outbox.pages(NOW, limit=1)] == [page(17)]
+    waiting = await outbox.waiting(NOW, limit=1000)
+    assert [each.notice for each in waiting] == [NOTICE] * 102
+
+
+async def test_each_process_has_its_own_pages_and_the_leader_everybodys(pages: Outbox) -> None:
+    await pages.add_page(page(0, "all"), writer="two", now=NOW)
+    assert [each.page.target for each in await pages.pages(NOW)] == ["prompt", "all"]
+    assert [each.page for each in await pages.pages(NOW, writer="two")] == [page(0, "all")]
+    assert [each.id for each in await pages.pages(NOW, limit=1)] == [1]
+
+
+async def test_one_process_at_a_time_sends_a_page(pages: Outbox) -> None:
+    [queued] = await pages.pages(NOW)
+    claims = await asyncio.gather(*(pages.claim(queued, f"{n}", NOW, UNTIL) for n in range(10)))
+    assert [claim for claim in claims if claim is not None] == [queued]
+    assert await pages.pages(NOW) == []
+    assert await pages.pages(UNTIL) == [replace(queued, attempts=1)], "it may have been sent"
+
+
+async def test_a_claim_tells_of_attempts_that_its_holder_did_not_see(pages: Outbox) -> None:
+    [stale] = await pages.pages(NOW)
+    await pages.failed(await claimed_page(pages), not_before=NOW)
+    assert await pages.claim(stale, "two", NOW, UNTIL) == replace(stale, attempts=1)
+
+
+async def test_a_failed_page_waits_for_its_time_and_keeps_its_attempts(pages: Outbox) -> None:
+    for attempts in range(3):
+        taken = await claimed_page(pages)
+        assert taken.attempts == attempts
+        await pages.failed(taken, not_before=NOW)
+    await pages.failed(await claimed_page(pages), not_before=UNTIL)
+    assert await pages.pages(UNTIL - timedelta(microseconds=1)) == []
+    assert [each.attempts for each in await pages.pages(UNTIL)] == [4]
+
+
+async def test_a_page_is_given_up_after_a_day_or_when_it_is_no_use(
+    pages: Outbox, database: Database
+) -> None:
+    await pages.add_page(page(), writer="one", now=NOW + TOO_OLD)
+    [late] = await pages.pages(NOW + TOO_OLD)
+    assert late.page == page(), "of no alarm: by hand, or a test"
+    await pages.give_up(late, NOW + TOO_OLD, "no such key")
+    async with database.statement() as connection:
+        rows = await connection.execute(select(table.c.subject, table.c.closed, table.c.why))
+    assert {tuple(row) for row in rows} == {
+        (17, NOW + TOO_OLD, "not said within a day"),
+        (None, NOW + TOO_OLD, "no such key"),
+    }
+    assert await pages.pages(NOW) == []

@@ -3,10 +3,10 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.notices import Post
+from bot.domain.notices import Post, Subject
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
-from bot.storage.posts import Posts
+from bot.storage.posts import Posts, add_post
 from tests.storage.drafts import NOW, create, draft
 
 UNTIL = NOW + timedelta(seconds=30)
@@ -33,6 +33,7 @@ async def claimed(posts: Posts, holder: str = "one") -> Post:
 async def test_a_new_post_is_behind_until_it_is_shown(posts: Posts) -> None:
     [post] = await posts.behind(NOW)
     assert post == await only(posts)
+    assert post.kind is Subject.REQUEST
     assert (post.channel, post.ts, post.tried) == (None, None, False)
     assert len(post.key) == 32
     post = await claimed(posts)
@@ -109,3 +110,11 @@ async def test_the_oldest_are_drawn_first(posts: Posts, database: Database) -> N
     for name in ("a", "b", "c"):
         await create(Requests(database), draft(name))
     assert [post.subject for post in await posts.behind(NOW, limit=3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", Subject)
+async def test_a_post_knows_what_it_is_about(database: Database, kind: Subject) -> None:
+    async with database.transaction() as connection:
+        await add_post(connection, 7, "prod", kind)
+    [post] = await Posts(database).behind(NOW)
+    assert (post.subject, post.kind) == (7, kind)

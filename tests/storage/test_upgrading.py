@@ -5,21 +5,25 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, bindparam, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 import bot.storage
 from bot.domain.errors import FatalError
+from bot.domain.notices import Notice, Said, Subject
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
-from bot.storage.schema import metadata
+from bot.storage.outbox import Outbox
+from bot.storage.posts import Posts
+from bot.storage.schema import Time, metadata
 from bot.storage.upgrading import HEAD, LOCK
 from tests.conftest import Postgresql
-from tests.storage.drafts import create
+from tests.storage.drafts import NOW, create
 
 SHORT = timedelta(milliseconds=50)
 
@@ -76,6 +80,36 @@ async def test_a_database_of_a_newer_release_is_refused(state_url: str) -> None:
         f"release knows {HEAD}). Run that release, or restore a backup of the database from "
         "before it."
     )
+
+
+def _at_first(connection: Connection) -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(bot.storage.__file__).parent / "migrations"))
+    command.upgrade(config, "0001")
+
+
+async def test_what_the_first_release_wrote_is_about_requests(fresh_url: str) -> None:
+    async with raw(fresh_url) as other:
+        await other.run_sync(_at_first)
+        post = "INSERT INTO posts (subject, environment, wanted, shown, key, attempts) VALUES "
+        await other.execute(text(post + "(7, 'prod', 1, 0, 'k', 0)"))
+        notice = (
+            'INSERT INTO outbox (said, environment, request, "values", written, writer, key, '
+            "attempts, why) VALUES ('outcome', 'prod', 7, '{}', :now, 'one', 'k', 0, '')"
+        )
+        written = bindparam("now", NOW, type_=Time())
+        await other.execute(text(notice).bindparams(written))
+        await other.commit()
+    database = await Database.open(fresh_url)
+    [queued] = await Outbox(database).waiting(NOW)
+    [shown] = await Posts(database).behind(NOW)
+    assert await Outbox(database).pages(NOW) == []
+    async with database.transaction() as connection:
+        assert await connection.run_sync(_differences) == []
+    await database.aclose()
+    assert queued.notice == Notice(Said.OUTCOME, "prod", 7)
+    assert queued.written == NOW
+    assert (shown.subject, shown.kind, shown.key) == (7, Subject.REQUEST, "k")
 
 
 async def test_several_processes_may_open_a_fresh_database_at_once(fresh_postgresql: str) -> None:

@@ -1,0 +1,127 @@
+"""Silences: made, lifted once, and found while they are active."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, or_, select, update
+
+from bot.domain.alarms import Rule, Silence
+from bot.domain.approvals import Entry
+from bot.domain.people import Person
+from bot.storage.audit import add_entry
+from bot.storage.database import Database
+from bot.storage.numbers import next_number
+from bot.storage.schema import silences
+
+
+class Silences:
+    """Keeps silences.
+
+    Parameters
+    ----------
+    database
+        Where they are kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, draft: Silence, entry: Callable[[Silence], Entry]) -> Silence:
+        """Keep a new silence, and give it with its number.
+
+        Parameters
+        ----------
+        draft
+            The silence, without its number.
+        entry
+            Makes the audit's line, once the number is known.
+        """
+        async with self._database.transaction() as connection:
+            silence = replace(draft, id=await next_number(connection))
+            await connection.execute(
+                insert(silences).values(
+                    id=silence.id,
+                    environment=silence.environment,
+                    person=silence.by.id,
+                    person_name=silence.by.name,
+                    reason=silence.reason,
+                    starts=silence.starts,
+                    ends=silence.ends,
+                    instrument=silence.instrument,
+                    rule=silence.rule and silence.rule.value,
+                    incident=silence.incident,
+                    lifted=silence.lifted,
+                )
+            )
+            await add_entry(connection, entry(silence))
+        return silence
+
+    async def lift(self, number: int, now: datetime, entry: Entry) -> Silence | None:
+        """End a silence early.
+
+        Parameters
+        ----------
+        number
+            Which.
+        now
+            When.
+        entry
+            The audit's line.
+
+        Returns
+        -------
+        Silence or None
+            As it is now; None if there is none, or somebody was first.
+        """
+        lifting = (
+            update(silences)
+            .where(silences.c.id == number, silences.c.lifted.is_(None))
+            .values(lifted=now)
+            .returning(silences)
+        )
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(lifting)).one_or_none()
+            if row is None:
+                return None
+            await add_entry(connection, entry)
+        return _silence(row)
+
+    async def find(self, number: int) -> Silence | None:
+        """Give one silence."""
+        query = select(silences).where(silences.c.id == number)
+        async with self._database.statement() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _silence(row)
+
+    async def active(self, environment: str, now: datetime) -> list[Silence]:
+        """Give those of an environment that hold something at this moment, oldest first."""
+        query = (
+            select(silences)
+            .where(
+                silences.c.environment == environment,
+                silences.c.lifted.is_(None),
+                silences.c.starts <= now,
+                or_(silences.c.ends.is_(None), silences.c.ends > now),
+            )
+            .order_by(silences.c.id)
+        )
+        async with self._database.statement() as connection:
+            rows = (await connection.execute(query)).all()
+        return [_silence(row) for row in rows]
+
+
+def _silence(row: Row[Any]) -> Silence:
+    return Silence(
+        id=row.id,
+        environment=row.environment,
+        by=Person(row.person, row.person_name),
+        reason=row.reason,
+        starts=row.starts,
+        ends=row.ends,
+        instrument=row.instrument,
+        rule=None if row.rule is None else Rule(row.rule),
+        incident=row.incident,
+        lifted=row.lifted,
+    )
