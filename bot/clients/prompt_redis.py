@@ -6,11 +6,12 @@ bot. Errors leave here as `bot.domain.errors`, answers as `bot.domain.streams`.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import BusyLoadingError, NoScriptError, ResponseError
+from redis.exceptions import BusyLoadingError, NoScriptError
 from redis.exceptions import RedisError as RedisLibraryError
 
 from bot.clients import redis_answers
@@ -22,6 +23,7 @@ from bot.domain.streams import (
     Consumers,
     EntryId,
     Facts,
+    Memory,
     NotAllowed,
     Pending,
     PendingEntry,
@@ -91,6 +93,32 @@ class PromptRedis:
             redis_answers.facts(answer) if isinstance(answer, list) else NotAllowed()
             for answer in answers
         ]
+
+    async def watch(self, streams: Sequence[tuple[str, str]]) -> tuple[list[Facts], Memory | None]:
+        """Look at streams and at the server's memory, all in one round trip.
+
+        Parameters
+        ----------
+        streams
+            Key and group of each.
+
+        Returns
+        -------
+        tuple
+            What was found, as in `look`, and the memory; None where that may not be asked.
+
+        Raises
+        ------
+        RedisUnreachable
+            If Redis does not answer.
+        """
+        calls = [(key, group, str(COUNT_CAP)) for key, group in streams]
+        *answers, info = await self._run(self._look, calls, and_memory=True)
+        facts = [
+            redis_answers.facts(answer) if isinstance(answer, list) else NotAllowed()
+            for answer in answers
+        ]
+        return facts, redis_answers.memory(info) if isinstance(info, dict) else None
 
     async def pending(self, key: str, group: str) -> Pending | None:
         """List what was read and never confirmed; None where stream or group is missing.
@@ -318,19 +346,21 @@ class PromptRedis:
         return redis_answers.pending(*answer[1:])
 
     async def _run_one(self, script: Script, *arguments: str) -> list[Any]:
+        answer: list[Any] | Exception
         (answer,) = await self._run(script, [arguments])
         if isinstance(answer, Exception):
             raise RedisForbidden(self.address) from answer
         return answer
 
     async def _run(
-        self, script: Script, calls: Sequence[Sequence[str]]
-    ) -> list[list[Any] | ResponseError]:
+        self, script: Script, calls: Sequence[Sequence[str]], *, and_memory: bool = False
+    ) -> list[Any]:
         """Run a script once for each call, in one round trip; a refusal is a value."""
+        send = partial(self._send, script, calls, and_memory=and_memory)
         with translated(self.address):
-            answers = await self._send(script, calls, whole=script.sha not in self._known)
+            answers = await send(whole=script.sha not in self._known)
             if any(isinstance(answer, NoScriptError) for answer in answers):
-                answers = await self._send(script, calls, whole=True)
+                answers = await send(whole=True)
             self._known.add(script.sha)
             for answer in answers:
                 if isinstance(answer, Exception) and not is_refusal(answer):
@@ -338,12 +368,15 @@ class PromptRedis:
             return answers
 
     async def _send(
-        self, script: Script, calls: Sequence[Sequence[str]], *, whole: bool
+        self, script: Script, calls: Sequence[Sequence[str]], *, whole: bool, and_memory: bool
     ) -> list[Any]:
-        """Send a script whole, or by its hash once it is known."""
+        """Send a script whole, or by its hash once it is known; last comes INFO's memory."""
         name = ("EVAL" if whole else "EVALSHA") + ("" if script.writes else "_RO")
         pipeline = self._redis.pipeline(transaction=False)
         for arguments in calls:
             text = script.text if whole else script.sha
             pipeline.execute_command(name, text, script.keys, *arguments)
-        return await pipeline.execute(raise_on_error=False)
+        if and_memory:
+            pipeline.info("memory")
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        return answers

@@ -12,6 +12,7 @@ from bot.domain.streams import (
     Facts,
     Group,
     Loading,
+    Memory,
     NoStream,
     OtherKey,
     Pending,
@@ -200,6 +201,11 @@ def _entry(answer: list[Any] | None) -> Entry | None:
         return None
     entry_id, visit, survey, detector, stamp = answer
     return Entry(EntryId.parse(entry_id), visit, survey, detector, sent_in_utc(stamp))
+
+
+def memory(info: Mapping[str, Any]) -> Memory:
+    """Read what INFO answers about memory."""
+    return Memory(info.get("used_memory_rss", 0), info.get("maxmemory") or None)
 
 
 def server(info: Mapping[str, Any], answered_in: timedelta) -> Server:

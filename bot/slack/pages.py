@@ -1,0 +1,300 @@
+"""Sends pages, and tells the on-call in Slack itself: by a new message, since edits wake nobody.
+
+A page is sent by the process that wrote it, and failing that by the leader. Whoever sends it
+claims it first. Every target has a lane of its own, so none waits for another that is slow.
+"""
+
+import asyncio
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from time import monotonic
+
+import structlog
+
+from bot.clients.pagers import Notifier
+from bot.domain.errors import StateError
+from bot.domain.notices import QueuedPage
+from bot.domain.oncall import (
+    GIVEN_UP_AFTER,
+    SAID_AFTER,
+    Page,
+    PageFailed,
+    Receipt,
+    Step,
+    Told,
+    pause_after,
+)
+from bot.render.blocks import message
+from bot.render.pages import page as drawn
+from bot.slack.channels import Channels
+from bot.slack.patience import SlackRefused
+from bot.slack.web import Web
+from bot.storage.outbox import Outbox
+from bot.tasks import Tasks
+
+_log = structlog.get_logger()
+
+CLAIMED_FOR = timedelta(seconds=60)
+"""How long a process has for one page; then another one may take it for dead."""
+
+AT_ONCE = 4
+"""Calls to one target at the same time."""
+
+_GIVEN = 50.0
+"""Seconds after which a try is given up; less than `CLAIMED_FOR`."""
+
+_MOST = 500
+"""Pages looked at in one turn: as many as may wait for a target that hangs."""
+
+_LOOK_BACK = timedelta(minutes=1)
+
+_PERMANENT = frozenset(
+    {
+        "account_inactive",
+        "invalid_auth",
+        "is_archived",
+        "missing_scope",
+        "no_permission",
+        "not_authed",
+        "restricted_action",
+        "token_expired",
+        "token_revoked",
+    }
+)
+"""What Slack does not come back on by itself; an invitation to the channel may yet come."""
+
+
+class Mention:
+    """Mentions a user group in the environment's channel; a `Notifier`.
+
+    Parameters
+    ----------
+    name
+        Of the target.
+    usergroup
+        ID of the group.
+    web
+        Calls to Slack.
+    channels
+        Knows the channel of each environment.
+    """
+
+    def __init__(self, name: str, usergroup: str, web: Web, channels: Channels) -> None:
+        self.name = name
+        self._usergroup = usergroup
+        self._web = web
+        self._channels = channels
+
+    async def notify(
+        self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
+    ) -> None:
+        """Post the page; the end of an alarm is no reason for a mention.
+
+        Raises
+        ------
+        PageFailed
+            If Slack does not take it.
+        """
+        if page.step is Step.RESOLVE:
+            return
+        channel = self._channels.alarms_of(page.environment)
+        if channel is None:
+            reason = f"{self.name} has no channel in Slack that the bot is in"
+            raise PageFailed(reason, permanent=False)
+        text, blocks, buttons = drawn(page, self._usergroup)
+        since = (perhaps_since - _LOOK_BACK).timestamp() if perhaps_since else None
+        try:
+            await self._web.post(
+                channel,
+                message(text, blocks, buttons=buttons),
+                key=key or None,
+                perhaps_since=since,
+            )
+        except SlackRefused as error:
+            raise PageFailed(
+                f"Slack does not take the mention of {self.name} ({error.code})",
+                permanent=error.code in _PERMANENT,
+            ) from error
+
+
+class Pager:
+    """Sends pages.
+
+    Parameters
+    ----------
+    outbox
+        The pages that wait.
+    notifiers
+        How each target is told, by its name.
+    holder
+        Name of this process.
+    leads
+        Tells whether this process sends for the others, too.
+    on_failed
+        Is called once for a page: after several tries in vain, or at once where no other try
+        can help. The receipt has the reason, and whether it is given up.
+    counted
+        Counts tries by target and outcome.
+    receipts
+        Where the last outcome for each target is noted.
+    address
+        Gives the address of the message of a page's alarm; empty where there is none yet.
+
+    Attributes
+    ----------
+    wake
+        Set it to have what waits sent at once.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        notifiers: Mapping[str, Notifier],
+        *,
+        holder: str,
+        leads: Callable[[], bool],
+        on_failed: Callable[[Page, Receipt], Awaitable[None]],
+        counted: Callable[[str, str], None],
+        receipts: MutableMapping[str, Receipt],
+        address: Callable[[Page], Awaitable[str]] | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._notifiers = notifiers
+        self._holder = holder
+        self._leads = leads
+        self._on_failed = on_failed
+        self._counted = counted
+        self._receipts = receipts
+        self._address = address
+        self._lanes: dict[str, Tasks] = {}
+        self._sending: dict[int, QueuedPage] = {}
+        self._ends: dict[tuple[str, str], QueuedPage] = {}
+        self.wake = asyncio.Event()
+
+    async def tick(self, now: datetime) -> None:
+        """Begin to send what waits."""
+        writer = None if self._leads() else self._holder
+        waiting = await self._outbox.pages(now, writer=writer, limit=_MOST)
+        self._note_ends(waiting, now)
+        for queued in waiting:
+            lane = self._lane(queued.page.target)
+            if queued.id in self._sending or lane.full:
+                continue
+            if self._is_over(queued):
+                _log.info("a page is not sent: its alarm is over", page=queued.id)
+                await self._outbox.give_up(queued, now, "the alarm is over")
+                continue
+            # The end of an alarm never overtakes its beginning.
+            if _alarm(queued) not in map(_alarm, self._sending.values()):
+                self._sending[queued.id] = queued
+                lane.start(self._send(queued, now), name=f"page {queued.id}")
+
+    async def aclose(self, seconds: float) -> None:
+        """Let what is being sent come to its end."""
+        await asyncio.gather(*(lane.drain(seconds) for lane in self._lanes.values()))
+
+    def _lane(self, target: str) -> Tasks:
+        if target not in self._lanes:
+            # Nothing waits in it: what does, waits where every process finds it.
+            self._lanes[target] = Tasks(at_once=AT_ONCE, waiting=0)
+        return self._lanes[target]
+
+    def _note_ends(self, waiting: list[QueuedPage], now: datetime) -> None:
+        """Remember which alarms are over: nobody is woken for one, and none is opened again."""
+        self._ends = {
+            alarm: end for alarm, end in self._ends.items() if now - end.written < GIVEN_UP_AFTER
+        }
+        for queued in waiting:
+            if queued.page.step is Step.RESOLVE:
+                self._ends[_alarm(queued)] = queued
+
+    def _is_over(self, queued: QueuedPage) -> bool:
+        end = self._ends.get(_alarm(queued))
+        return queued.page.step is Step.TRIGGER and end is not None and queued.id < end.id
+
+    async def _send(self, queued: QueuedPage, now: datetime) -> None:
+        try:
+            claimed = await self._outbox.claim(queued, self._holder, now, now + CLAIMED_FOR)
+            if claimed is not None:
+                await self._try(claimed, now)
+        except StateError:
+            # The claim runs out by itself, and every target knows a page that it has.
+            _log.exception("a page may have been sent", page=queued.id)
+        finally:
+            del self._sending[queued.id]
+
+    async def _try(self, queued: QueuedPage, now: datetime) -> None:
+        target = queued.page.target
+        begun = monotonic()
+        failure = await self._notify(queued)
+        # What a target asks for counts from its answer, and that may have taken a while.
+        now += timedelta(seconds=monotonic() - begun)
+        if failure is None:
+            self._note(target, Receipt(now, Told.SENT))
+            await self._outbox.sent(queued, now)
+            return
+        tries = queued.attempts + 1
+        pause = max(
+            pause_after(queued.attempts, secrets.randbelow(101) / 100),
+            failure.retry_after or timedelta(0),
+        )
+        last = failure.permanent or now + pause - queued.written >= GIVEN_UP_AFTER
+        receipt = Receipt(now, Told.GIVEN_UP if last else Told.FAILED, failure.reason)
+        self._note(target, receipt)
+        _log.warning(
+            "a page is given up" if last else "a page could not be sent",
+            page=queued.id,
+            target=target,
+            reason=failure.reason,
+            tries=tries,
+        )
+        if tries == SAID_AFTER or (last and tries < SAID_AFTER):
+            await self._on_failed(queued.page, receipt)
+        if last:
+            await self._outbox.give_up(queued, now, failure.reason)
+        else:
+            await self._outbox.failed(queued, not_before=now + pause)
+
+    async def _notify(self, queued: QueuedPage) -> PageFailed | None:
+        target = queued.page.target
+        notifier = self._notifiers.get(target)
+        if notifier is None:
+            return PageFailed(f"there is no target {target} any more", permanent=True)
+        try:
+            async with asyncio.timeout(_GIVEN):
+                await notifier.notify(
+                    await self._with_link(queued.page),
+                    key=queued.key,
+                    perhaps_since=queued.written if queued.attempts else None,
+                )
+        except PageFailed as failure:
+            return failure
+        except TimeoutError:
+            return PageFailed(f"{target} has not answered within {_GIVEN:g} s", permanent=False)
+        except Exception as error:  # noqa: BLE001 -- a fault of ours must not cost a page
+            # Without its text, which may hold an address and so a key.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("a page failed", target=target, error=type(error).__name__, where=where)
+            reason = f"{target} could not be told, by a fault of the bot"
+            return PageFailed(reason, permanent=False)
+        return None
+
+    async def _with_link(self, page: Page) -> Page:
+        if page.link or not page.incident or self._address is None:
+            return page
+        try:
+            return replace(page, link=await self._address(page))
+        except StateError:
+            _log.exception("a page goes without its link", target=page.target)
+            return page
+
+    def _note(self, target: str, receipt: Receipt) -> None:
+        self._receipts[target] = receipt
+        self._counted(target, receipt.outcome.value)
+
+
+def _alarm(queued: QueuedPage) -> tuple[str, str]:
+    return queued.page.target, queued.page.key

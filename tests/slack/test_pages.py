@@ -1,0 +1,589 @@
+"""Pages on their way: claimed, tried again, given up; and the mention in Slack."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copy
+
+import pytest
+from sqlalchemy import select
+
+from bot.clients.pager_calls import Calls
+from bot.clients.pagers import Notifier, PagerDuty, Squadcast, Webhook
+from bot.domain.alarms import Rule, Severity
+from bot.domain.errors import StateError, StateTrouble
+from bot.domain.oncall import GIVEN_UP_AFTER, Page, PageFailed, Receipt, Step, Told
+from bot.preflight import check
+from bot.slack.channels import Channels
+from bot.slack.network import Proxy
+from bot.slack.pages import AT_ONCE, CLAIMED_FOR, Mention, Pager
+from bot.slack.web import Web
+from bot.storage.database import Database
+from bot.storage.outbox import Outbox
+from bot.storage.schema import outbox as table
+from tests.support.pager_servers import (
+    ROUTING_KEY,
+    SQUADCAST_KEY,
+    WEBHOOK_KEY,
+    PagerServers,
+)
+from tests.support.slack_faults import Fault, rate_limited
+from tests.support.slack_server import SlackServer
+from tests.support.world import PROD, World
+
+NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+PAGE = Page(
+    target="duty",
+    step=Step.TRIGGER,
+    key="prompt-redis-bot:prod:31:20261124T052958Z",
+    environment="prod",
+    label="PROD",
+    instrument="lsstcam",
+    rule=Rule.EXPIRING,
+    severity=Severity.CRITICAL,
+    summary="PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC",
+    details=(("Waiting", "8,428 entries = 49 visits"),),
+    link="",
+    at=NOW,
+    incident=31,
+)
+END = replace(PAGE, step=Step.RESOLVE)
+BUSY = PageFailed("duty cannot take it now (HTTP 503)", permanent=False)
+REFUSED = PageFailed("duty refuses our key (HTTP 403)", permanent=True)
+
+
+@dataclass
+class Scripted:
+    """A target that answers as scripted, and then well; while `held` is set it does not answer."""
+
+    name: str
+    answers: list[Exception | None] = field(default_factory=list)
+    held: asyncio.Event | None = None
+    told: list[tuple[Page, str, datetime | None]] = field(default_factory=list)
+
+    async def notify(
+        self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
+    ) -> None:
+        self.told.append((page, key, perhaps_since))
+        if self.held is not None:
+            await self.held.wait()
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is not None:
+            raise answer
+
+    @property
+    def steps(self) -> list[Step]:
+        return [page.step for page, _, _ in self.told]
+
+
+@dataclass
+class Desk:
+    """An outbox, and what the pager says of it."""
+
+    database: Database
+    outbox: Outbox
+    counted: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[Page, Receipt]] = field(default_factory=list)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    leading: bool = True
+
+    def pager(self, *notifiers: Notifier, holder: str = "one") -> Pager:
+        async def on_failed(page: Page, receipt: Receipt) -> None:
+            self.failed.append((page, receipt))
+
+        async def address(page: Page) -> str:
+            if page.incident == 13:
+                raise StateError(StateTrouble.UNREACHABLE)
+            return f"https://example.slack.com/archives/{page.incident}"
+
+        return Pager(
+            self.outbox,
+            {each.name: each for each in notifiers},
+            holder=holder,
+            leads=lambda: self.leading,
+            on_failed=on_failed,
+            counted=lambda target, outcome: self.counted.append((target, outcome)),
+            receipts=self.receipts,
+            address=address,
+        )
+
+    async def write(self, *pages: Page, writer: str = "one", now: datetime = NOW) -> None:
+        for page in pages:
+            await self.outbox.add_page(page, writer=writer, now=now)
+
+    async def rows(self) -> list[tuple[bool, str]]:
+        """Whether each page is at its end, and why it was not sent."""
+        async with self.database.statement() as connection:
+            query = select(table.c.closed, table.c.why).order_by(table.c.id)
+            return [(row.closed is not None, row.why) for row in await connection.execute(query)]
+
+    async def waits(self, now: datetime) -> float | None:
+        """Seconds until the first page is due again."""
+        async with self.database.statement() as connection:
+            row = (await connection.execute(select(table.c.not_before))).first()
+        return None if row is None else float((row.not_before - now).total_seconds())
+
+
+async def turn(pager: Pager, now: datetime = NOW) -> None:
+    """Let the pager do what is due, and come to an end of it."""
+    await pager.tick(now)
+    await settled(pager)
+
+
+async def settled(pager: Pager) -> None:
+    for lane in pager._lanes.values():
+        await asyncio.gather(*lane._tasks)
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables, to copy: making them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("pages") / "state.db"
+
+    async def migrate() -> None:
+        await (await Database.open(f"sqlite+aiosqlite:///{path}")).aclose()
+
+    asyncio.run(migrate())
+    return path
+
+
+@pytest.fixture
+async def desk(migrated: Path, tmp_path: Path) -> AsyncIterator[Desk]:
+    path = copy(migrated, tmp_path / "state.db")
+    database = await Database.open(f"sqlite+aiosqlite:///{path}")
+    yield Desk(database, Outbox(database))
+    await database.aclose()
+
+
+# --- sending ---------------------------------------------------------------------------------
+
+
+async def test_a_page_is_sent_once(desk: Desk) -> None:
+    duty = Scripted("duty")
+    await desk.write(PAGE)
+    pager = desk.pager(duty)
+    await turn(pager)
+    await turn(pager, NOW + SECOND)
+    [(page, key, since)] = duty.told
+    assert page == replace(PAGE, link="https://example.slack.com/archives/31")
+    assert key
+    assert since is None
+    assert desk.counted == [("duty", "sent")]
+    assert desk.receipts["duty"].outcome is Told.SENT
+    assert desk.failed == []
+    assert await desk.rows() == [(True, "")]
+
+
+async def test_each_process_sends_its_own_and_the_leader_everybodys(desk: Desk) -> None:
+    duty = Scripted("duty")
+    desk.leading = False
+    await desk.write(PAGE, writer="another")
+    pager = desk.pager(duty)
+    await turn(pager)
+    assert duty.told == []
+    desk.leading = True
+    await turn(pager)
+    assert len(duty.told) == 1
+
+
+async def test_two_processes_send_a_page_once(desk: Desk) -> None:
+    duty = Scripted("duty")
+    await desk.write(*(replace(PAGE, key=f"{n}") for n in range(AT_ONCE)))
+    pagers = [desk.pager(duty, holder=f"{n}") for n in range(3)]
+    await asyncio.gather(*(each.tick(NOW) for each in pagers))
+    await asyncio.gather(*(settled(each) for each in pagers))
+    assert sorted(page.key for page, _, _ in duty.told) == ["0", "1", "2", "3"]
+
+
+async def test_a_page_of_a_dead_process_is_sent_by_the_next(desk: Desk) -> None:
+    await desk.write(PAGE)
+    [queued] = await desk.outbox.pages(NOW)
+    await desk.outbox.claim(queued, "dead", NOW, NOW + CLAIMED_FOR)
+    duty = Scripted("duty")
+    pager = desk.pager(duty)
+    await turn(pager, NOW + CLAIMED_FOR - SECOND)
+    assert duty.told == []
+    await turn(pager, NOW + CLAIMED_FOR)
+    [(_, key, since)] = duty.told
+    assert (key, since) == (queued.key, NOW), "it may have been sent"
+
+
+async def test_a_page_never_waits_for_another_target(desk: Desk) -> None:
+    slow, quick = Scripted("slow", held=asyncio.Event()), Scripted("quick")
+    await desk.write(*(replace(PAGE, target="slow", key=f"{n}") for n in range(20)))
+    await desk.write(replace(PAGE, target="quick"))
+    pager = desk.pager(slow, quick)
+    await pager.tick(NOW)
+    await asyncio.gather(*pager._lanes["quick"]._tasks)
+    assert len(quick.told) == 1
+    assert slow.held is not None
+    slow.held.set()
+    await settled(pager)
+    assert len(slow.told) == AT_ONCE, "the others wait where every process finds them"
+    for _ in range(5):
+        await turn(pager)
+    assert len(slow.told) == 20
+
+
+async def test_a_hanging_target_does_not_hold_the_loop(desk: Desk) -> None:
+    slow = Scripted("duty", held=asyncio.Event())
+    await desk.write(PAGE)
+    pager = desk.pager(slow)
+    async with asyncio.timeout(1):
+        await pager.tick(NOW)
+        await pager.tick(NOW)
+        await pager.aclose(0.01)
+    assert len(slow.told) <= 1
+    [queued] = await desk.outbox.pages(NOW + CLAIMED_FOR)
+    assert queued.attempts == 1, "it may have been sent; the next process sees to it"
+
+
+# --- failures --------------------------------------------------------------------------------
+
+
+async def test_it_is_tried_again_ever_more_rarely(desk: Desk) -> None:
+    duty = Scripted("duty", [BUSY] * 12)
+    await desk.write(PAGE)
+    pager = desk.pager(duty)
+    now, pauses = NOW, []
+    for _ in range(12):
+        await turn(pager, now)
+        pause = await desk.waits(now)
+        assert pause is not None
+        await turn(pager, now + timedelta(seconds=pause - 0.001))
+        pauses.append(pause)
+        now += timedelta(seconds=pause)
+    expected = [2, 4, 8, 16, 32, 64, 128, 240, 240, 240, 240, 240]
+    for pause, least in zip(pauses, expected, strict=True):
+        assert least <= pause <= 1.25 * least + 0.5
+    assert len(duty.told) == 12
+    await turn(pager, now)
+    assert desk.counted == [("duty", "failed")] * 12 + [("duty", "sent")]
+    assert {(key, since) for _, key, since in duty.told[1:]} == {(duty.told[0][1], NOW)}
+
+
+async def test_people_are_told_once_after_three_tries(desk: Desk) -> None:
+    duty = Scripted("duty", [BUSY] * 5)
+    await desk.write(PAGE)
+    pager, now = desk.pager(duty), NOW
+    for tries in range(1, 7):
+        await turn(pager, now)
+        assert len(desk.failed) == (tries >= 3)
+        now += timedelta(minutes=5)
+    [(page, receipt)] = desk.failed
+    assert page == PAGE
+    assert (receipt.outcome, receipt.reason) == (Told.FAILED, BUSY.reason)
+    assert desk.receipts["duty"].outcome is Told.SENT
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 3])
+async def test_a_permanent_failure_gives_up_at_once(desk: Desk, before: int) -> None:
+    duty = Scripted("duty", [*[BUSY] * before, REFUSED])
+    await desk.write(PAGE)
+    pager, now = desk.pager(duty), NOW
+    for _ in range(before + 3):
+        await turn(pager, now)
+        now += timedelta(minutes=5)
+    assert len(duty.told) == before + 1
+    assert len(desk.failed) == 1
+    assert desk.counted[-1] == ("duty", "given_up")
+    assert await desk.rows() == [(True, REFUSED.reason)]
+    assert desk.receipts["duty"].reason == REFUSED.reason
+    if before < 2:
+        assert desk.failed[0][1].outcome is Told.GIVEN_UP
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"), [(600, 600, 601), (1, 2, 3), (0, 2, 3), (7200, 7200, 7201)]
+)
+async def test_retry_after_is_honoured(desk: Desk, asked: int, least: int, most: int) -> None:
+    limited = PageFailed("…", permanent=False, retry_after=timedelta(seconds=asked))
+    await desk.write(PAGE)
+    await turn(desk.pager(Scripted("duty", [limited])))
+    pause = await desk.waits(NOW)
+    assert pause is not None
+    assert least <= pause < most
+
+
+async def test_after_a_day_it_is_given_up(desk: Desk) -> None:
+    duty = Scripted("duty", [BUSY] * 2000)
+    await desk.write(PAGE)
+    pager, now = desk.pager(duty), NOW
+    for hours in (0, 1, 2, 12, 23, 23.8):
+        now = NOW + timedelta(hours=hours)
+        await turn(pager, now)
+    assert await desk.rows() == [(False, "")]
+    while not (await desk.rows())[0][0]:
+        now += timedelta(minutes=1)
+        await turn(pager, now)
+    assert timedelta(0) < NOW + GIVEN_UP_AFTER - now <= timedelta(minutes=5)
+    assert desk.counted[-1] == ("duty", "given_up")
+    assert desk.receipts["duty"].outcome is Told.GIVEN_UP
+    assert len(desk.failed) == 1
+    assert await desk.rows() == [(True, BUSY.reason)]
+
+
+async def test_who_asks_for_more_than_a_day_is_given_up(desk: Desk) -> None:
+    limited = PageFailed("…", permanent=False, retry_after=timedelta(hours=24))
+    await desk.write(PAGE)
+    await turn(desk.pager(Scripted("duty", [limited])))
+    assert desk.counted == [("duty", "given_up")]
+    assert len(desk.failed) == 1
+
+
+async def test_a_target_that_is_no_more(desk: Desk) -> None:
+    await desk.write(PAGE)
+    await turn(desk.pager(Scripted("another")))
+    assert [receipt.reason for _, receipt in desk.failed] == ["there is no target duty any more"]
+    assert desk.counted == [("duty", "given_up")]
+
+
+async def test_a_fault_of_ours_costs_no_page_and_no_key(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    duty = Scripted("duty", [ValueError("https://example.com/s3cr3t"), TimeoutError()])
+    await desk.write(PAGE)
+    pager = desk.pager(duty)
+    await turn(pager)
+    assert desk.receipts["duty"].reason == "duty could not be told, by a fault of the bot"
+    await turn(pager, NOW + timedelta(minutes=1))
+    assert desk.receipts["duty"].reason == "duty has not answered within 50 s"
+    await turn(pager, NOW + timedelta(minutes=2))
+    assert desk.receipts["duty"].outcome is Told.SENT
+    printed = "".join(capsys.readouterr())
+    assert "ValueError" in printed
+    assert "s3cr3t" not in printed
+
+
+async def test_a_page_goes_without_its_link_if_need_be(desk: Desk) -> None:
+    duty = Scripted("duty")
+    await desk.write(replace(PAGE, incident=13), replace(PAGE, incident=0, key="by hand"))
+    await turn(desk.pager(duty))
+    assert [page.link for page, _, _ in duty.told] == ["", ""]
+
+
+# --- beginning and end -----------------------------------------------------------------------
+
+
+async def test_an_end_follows_its_beginning(desk: Desk) -> None:
+    duty = Scripted("duty", held=asyncio.Event())
+    await desk.write(PAGE)
+    pager = desk.pager(duty)
+    await pager.tick(NOW)
+    await desk.write(END)
+    await pager.tick(NOW)
+    await pager.tick(NOW)
+    assert duty.held is not None
+    duty.held.set()
+    await settled(pager)
+    assert duty.steps == [Step.TRIGGER]
+    await turn(pager)
+    assert duty.steps == [Step.TRIGGER, Step.RESOLVE]
+
+
+async def test_nobody_is_woken_for_what_is_over(desk: Desk) -> None:
+    duty = Scripted("duty", [BUSY])
+    await desk.write(PAGE)
+    pager = desk.pager(duty)
+    await turn(pager)
+    await desk.write(END, replace(PAGE, key="another alarm"))
+    later = NOW + timedelta(minutes=1)
+    await turn(pager, later)
+    assert [(page.step, page.key) for page, _, _ in duty.told[1:]] == [
+        (Step.RESOLVE, PAGE.key),
+        (Step.TRIGGER, "another alarm"),
+    ]
+    assert await desk.rows() == [(True, "the alarm is over"), (True, ""), (True, "")]
+    assert desk.failed == []
+
+
+async def test_what_is_over_is_not_opened_again_by_an_old_try(desk: Desk) -> None:
+    duty = Scripted("duty", [BUSY])
+    await desk.write(PAGE)
+    await turn(desk.pager(duty))
+    # Another process knows nothing of the try, which is not due yet.
+    await desk.write(END)
+    pager = desk.pager(duty, holder="two")
+    await turn(pager, NOW + SECOND)
+    await turn(pager, NOW + timedelta(minutes=1))
+    assert duty.steps == [Step.TRIGGER, Step.RESOLVE]
+    assert await desk.rows() == [(True, "the alarm is over"), (True, "")]
+
+
+async def test_what_is_paged_after_the_end_is_sent(desk: Desk) -> None:
+    duty = Scripted("duty")
+    await desk.write(END)
+    pager = desk.pager(duty)
+    await turn(pager)
+    await desk.write(PAGE)
+    await turn(pager)
+    assert duty.steps == [Step.RESOLVE, Step.TRIGGER]
+
+
+# --- over the wire ---------------------------------------------------------------------------
+
+
+Make = Callable[[PagerServers, Calls], Notifier]
+MAKES: Sequence[Make] = (
+    lambda servers, calls: PagerDuty("pagerduty", servers.pagerduty, ROUTING_KEY, calls),
+    lambda servers, calls: Squadcast("squadcast", servers.squadcast, SQUADCAST_KEY, calls),
+    lambda servers, calls: Webhook("webhook", servers.webhook, WEBHOOK_KEY, calls),
+)
+
+
+@pytest.mark.parametrize("make", MAKES, ids=["pagerduty", "squadcast", "webhook"])
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(lost=True), Fault(dropped=True), Fault(hang=9), Fault(status=500), rate_limited("3")],
+    ids=["lost", "dropped", "hanging", "in trouble", "limited"],
+)
+async def test_a_page_arrives_in_the_end(desk: Desk, make: Make, fault: Fault) -> None:
+    async with (
+        PagerServers() as servers,
+        Calls(lambda _: None, clock=lambda: NOW, seconds=0.2) as calls,
+    ):
+        notifier = make(servers, calls)
+        servers.fail(notifier.name, fault)
+        await desk.write(replace(PAGE, target=notifier.name))
+        pager = desk.pager(notifier)
+        await turn(pager)
+        await turn(pager, NOW + timedelta(minutes=1))
+        first, second = (each.content for each in servers.received)
+        assert first == second
+        assert [outcome for _, outcome in desk.counted] == ["failed", "sent"]
+        if notifier.name == "pagerduty":
+            assert servers.alerts == {PAGE.key: "triggered"}
+        if notifier.name == "webhook":
+            assert first["delivery"] == second["delivery"] != ""
+
+
+# --- the mention -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def web(slack: SlackServer) -> AsyncIterator[Web]:
+    web = Web(slack.bot_token, slack.api_url, Proxy({}))
+    yield web
+    await web.aclose()
+
+
+@pytest.fixture
+async def mention(web: Web) -> Mention:
+    channels = Channels(web, {"prod": "lsstcam-prompt-processing"})
+    await channels.resolve()
+    return Mention("group", "S0ONCALL", web, channels)
+
+
+async def test_a_mention_is_a_new_message(slack: SlackServer, mention: Mention) -> None:
+    await mention.notify(replace(PAGE, link="https://example.slack.com/archives/C0/p1"), key="row")
+    [message] = slack.messages(PROD)
+    assert message.text == PAGE.summary, "a locked screen shows plain words"
+    assert f"<!subteam^S0ONCALL> {PAGE.summary}." in message.all_text
+    assert "<https://example.slack.com/archives/C0/p1|Alarm 31>" in message.all_text
+    assert message.buttons == ["I'm on it"]
+    [(_, button)] = message.elements()
+    assert (button["action_id"], button["value"]) == ("prompt-redis:own", "31")
+
+
+async def test_nothing_but_the_group_is_mentioned(slack: SlackServer, mention: Mention) -> None:
+    summary = "PROD: Ana calls for help: <!channel> <@U0BEN> <!subteam^S0OTHER> <https://x|y> &"
+    await mention.notify(replace(PAGE, summary=summary, incident=0))
+    [message] = slack.messages(PROD)
+    assert message.mentions() == ["<!subteam^S0ONCALL>"]
+    assert message.buttons == []
+
+
+async def test_an_end_mentions_nobody(slack: SlackServer, mention: Mention) -> None:
+    await mention.notify(END, key="row")
+    assert slack.messages(PROD) == []
+
+
+async def test_a_lost_post_is_looked_for(desk: Desk, slack: SlackServer, mention: Mention) -> None:
+    now = datetime.now(UTC)
+    await desk.write(replace(PAGE, target="group"), now=now)
+    slack.fail("chat.postMessage", Fault(lost=True))
+    slack.fail("conversations.history", Fault(error="internal_error", status=None))
+    pager = desk.pager(mention)
+    await turn(pager, now)
+    assert [outcome for _, outcome in desk.counted] == ["failed"]
+    await turn(pager, now + timedelta(minutes=1))
+    assert [outcome for _, outcome in desk.counted] == ["failed", "sent"]
+    assert len(slack.messages(PROD)) == 1
+    assert len(slack.calls_of("chat.postMessage")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "permanent"),
+    [
+        ("invalid_auth", True),
+        ("is_archived", True),
+        ("missing_scope", True),
+        ("not_in_channel", False),
+        ("internal_error", False),
+    ],
+)
+async def test_what_slack_refuses(
+    slack: SlackServer, mention: Mention, error: str, *, permanent: bool
+) -> None:
+    slack.fail("chat.postMessage", Fault(error=error))
+    with pytest.raises(PageFailed) as caught:
+        await mention.notify(PAGE, key="row")
+    assert str(caught.value) == f"Slack does not take the mention of group ({error})"
+    assert caught.value.permanent is permanent
+
+
+async def test_a_channel_that_is_not_known_yet(web: Web) -> None:
+    unknown = Mention("group", "S0ONCALL", web, Channels(web, {"prod": "no-such-channel"}))
+    with pytest.raises(PageFailed, match="no channel") as caught:
+        await unknown.notify(PAGE)
+    assert not caught.value.permanent
+
+
+# --- the preflight ---------------------------------------------------------------------------
+
+
+async def test_every_target_has_its_line_and_nobody_is_told(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with PagerServers() as servers:
+        world.slack.workspace.usergroups = {"S0ONCALL": ["U0ANA", "U0BEN"], "S0EMPTY": []}
+        world.settings["oncall"] = {
+            "targets": [
+                {"name": "group", "kind": "slack", "usergroup": "S0ONCALL"},
+                {"name": "empty", "kind": "slack", "usergroup": "S0EMPTY"},
+                {"name": "lost", "kind": "slack", "usergroup": "S0LOST"},
+                {"name": "duty", "kind": "pagerduty", "url": servers.pagerduty},
+                {"name": "cast", "kind": "squadcast", "url": servers.squadcast},
+                {"name": "hook", "kind": "webhook", "url": servers.webhook},
+                {"name": "away", "kind": "webhook", "url": "http://127.0.0.1:1/{key}"},
+                {"name": "proxied", "kind": "pagerduty"},
+            ]
+        }
+        for name in ("DUTY", "CAST", "AWAY", "PROXIED"):
+            world.environ[f"PROMPT_REDIS_ONCALL_{name}_KEY"] = "s3cr3t"
+        world.environ |= {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "127.0.0.1"}
+        code = await check(world.configuration(), world.secrets)
+        assert servers.received == []
+    out = capsys.readouterr().out
+    assert code == 1
+    assert "s3cr3t" not in out
+    assert world.slack.messages(PROD) == []
+    lines = [line for line in out.splitlines() if "on-call target" in line]
+    for line, expected in zip(
+        lines,
+        [
+            "ok      on-call target group: user group S0ONCALL has 2 people in it",
+            "FAILED  on-call target empty: nobody is in user group S0EMPTY -> add whoever",
+            "FAILED  on-call target lost: Slack does not tell who is in S0LOST (no_such_subteam)",
+            "ok      on-call target duty: 127.0.0.1 takes connections",
+            "ok      on-call target cast: 127.0.0.1 takes connections",
+            "info    on-call target hook: 127.0.0.1 takes connections; unsigned, PROMPT_REDIS_",
+            "FAILED  on-call target away: away takes no connection -> check that 127.0.0.1",
+            "unknown on-call target proxied: a proxy or a key is on the way there",
+        ],
+        strict=True,
+    ):
+        assert line.startswith(expected)
