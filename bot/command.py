@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from bot.deployment import Deployment, Place
 from bot.domain.approvals import Outcome, Plan, Request
 from bot.domain.changes import Facts
 from bot.domain.environments import Environment
@@ -19,8 +20,10 @@ from bot.domain.people import Person, Right
 from bot.grammar import Arguments, Grammar, did_you_mean, quoted, words_of
 from bot.render.blocks import Block, Button, Markup
 from bot.render.forms import Form
+from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals, Approved
 from bot.services.changes import Changes
+from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.streams import Streams
 
@@ -50,6 +53,7 @@ class Purpose(Enum):
     """Under which heading `help` lists a subcommand, in this order."""
 
     LOOK = "See how the streams are doing"
+    ALARMS = "Hear of trouble, and look after it"
     CHANGE = "Change them, two people together"
     LEARN = "Find your way"
 
@@ -68,48 +72,15 @@ class Reply:
         The likeliest first; a message that is shared goes without.
     private
         True where an `Act` has its effect elsewhere in the channel, and answers the person alone.
+    picture
+        A PNG. Slack has no private files, so a reply with one is shown in the channel.
     """
 
     blocks: Sequence[Block]
     text: Markup
     buttons: Sequence[Button] = ()
     private: bool = False
-
-
-@dataclass(frozen=True)
-class Place:
-    """An environment and the channel in which it is spoken to: a link, or a name."""
-
-    environment: Environment
-    channel: Markup
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What is the same for every call of one process.
-
-    Parameters
-    ----------
-    slash
-        The slash command, such as ``/prompt-redis``.
-    version
-        The bot's version.
-    started
-        When the process began.
-    places
-        Every environment it serves.
-    workspace
-        Address of the Slack workspace, for links to messages; empty where it is not known.
-    leader
-        Names the process that leads; None where there is none.
-    """
-
-    slash: str
-    version: str
-    started: datetime
-    places: tuple[Place, ...]
-    workspace: str = ""
-    leader: Callable[[], Awaitable[str | None]] | None = None
+    picture: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -124,8 +95,9 @@ class Call:
         Who typed or clicked.
     environment
         The one whose channel it came from.
-    streams, changes, approvals, ledger
-        That environment's services: looking, changing, deciding, and what was done before.
+    streams, changes, approvals, ledger, history, alarms
+        That environment's services: looking, changing, deciding, what was done and seen before,
+        and what is wrong now.
     deployment, registry
         What is the same for every call.
     now
@@ -142,6 +114,8 @@ class Call:
     changes: Changes
     approvals: Approvals
     ledger: Ledger
+    history: History
+    alarms: Alarms
     deployment: Deployment
     registry: "Registry"
     now: datetime
@@ -301,7 +275,8 @@ class Act(_Subcommand):
     Parameters
     ----------
     run
-        Does it; each reply replaces the one before, so a long one shows its progress.
+        Does it, and sees to its line in the audit; each reply replaces the one before, so a long
+        one shows its progress.
     """
 
     run: Callable[[Call], AsyncIterator[Reply]]

@@ -208,12 +208,8 @@ class Dispatcher:
             case Act():
                 await self._once(line, call.now)
                 await self._rooms[line.environment].roster.require(command.right, line.person)
-                reply = None
                 async for reply in command.run(call):
                     yield Answer(reply, command.name, public=not reply.private)
-                if reply is not None and not reply.private:
-                    action = f"{command.name} {call.arguments.typed}".strip()
-                    await call.ledger.note(action, call.person, "done", self._clock())
             case Change():
                 await self._once(line, call.now)
                 await self._rooms[line.environment].roster.require(command.right, line.person)
@@ -230,6 +226,8 @@ class Dispatcher:
             changes=room.changes,
             approvals=room.approvals,
             ledger=room.ledger,
+            history=room.history,
+            alarms=room.alarms,
             deployment=self._deployment,
             registry=self._registry,
             now=self._clock(),

@@ -166,6 +166,8 @@ class Execution:
             changes=room.changes,
             approvals=room.approvals,
             ledger=room.ledger,
+            history=room.history,
+            alarms=room.alarms,
             deployment=self._deployment,
             registry=self._registry,
             now=self._clock(),

@@ -3,11 +3,14 @@
 Names and labels are fixed: dashboards and alert rules elsewhere depend on them.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import Counter as Metric
 
+from bot.domain.alarms import Incident, Rule, Severity
 from bot.domain.streams import Look, NoAnswer, Stream
 
 
@@ -35,14 +38,22 @@ class Metrics:
         self._up = gauge("up", "1 if Redis answered the last look", "environment")
         self._poll = gauge("poll_seconds", "Duration of the last look at Redis", "environment")
         self._connections = gauge("bot_slack_connections", "Open Socket Mode connections")
+        self._alarms = gauge("bot_alarms_firing", "Alarms that fire", "rule", "severity")
+        self._firing: dict[str, Counter[tuple[str, str]]] = {}
+        self._notifications = Metric(
+            "prompt_redis_bot_notifications",
+            "Pages by target and how they ended",
+            ("target", "outcome"),
+            registry=self._registry,
+        )
         self._leader = gauge("bot_leader", "1 if this process leads")
-        self._requests = Counter(
+        self._requests = Metric(
             "prompt_redis_bot_requests",
             "Requests for changes by how they ended",
             ("command", "outcome"),
             registry=self._registry,
         )
-        self._commands = Counter(
+        self._commands = Metric(
             "prompt_redis_bot_commands",
             "Commands by how they ended",
             ("command", "outcome"),
@@ -89,6 +100,23 @@ class Metrics:
     def request(self, command: str, outcome: str) -> None:
         """Count a request that has come to its end."""
         self._requests.labels(command, outcome).inc()
+
+    def alarms(self, environment: str, incidents: Collection[Incident]) -> None:
+        """Note which alarms fire in an environment; those that ended go back to 0."""
+        self._firing[environment] = Counter(
+            (each.leading.value, each.severity.value) for each in incidents
+        )
+        total: Counter[tuple[str, str]] = Counter()
+        for each in self._firing.values():
+            total.update(each)
+        for rule in Rule:
+            for severity in Severity:
+                labels = (rule.value, severity.value)
+                self._alarms.labels(*labels).set(total[labels])
+
+    def notified(self, target: str, outcome: str) -> None:
+        """Count a page that was sent, failed, or was given up."""
+        self._notifications.labels(target, outcome).inc()
 
     def leads(self, leads: bool) -> None:
         """Note whether this process leads."""

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from bot import config
+from bot.clients.pager_calls import connect
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.errors import (
     FatalError,
@@ -18,6 +20,7 @@ from bot.domain.errors import (
     RedisForbidden,
     RedisUnreachable,
 )
+from bot.domain.oncall import PageFailed
 from bot.render.errors import remedy
 from bot.slack.network import Proxy
 from bot.slack.patience import SlackRefused
@@ -87,6 +90,8 @@ async def _lines(
     try:
         async for line in _slack(slack, settings, secrets):
             yield line
+        for target in settings.oncall.targets:
+            yield await _target(target, slack, secrets, proxy)
     finally:
         await slack.aclose()
     yield await _state(secrets)
@@ -160,6 +165,58 @@ async def _channels(slack: Web, settings: config.Settings) -> AsyncIterator[Line
                 f"type /invite and the bot's name there, or correct "
                 f"environments.{environment}.channel",
             )
+
+
+async def _target(
+    target: config.settings.Target, slack: Web, secrets: config.Secrets, proxy: Proxy
+) -> Line:
+    """Look at the way to an on-call target; whoever is behind it is told nothing."""
+    subject = f"on-call target {target.name}"
+    if target.usergroup is not None:
+        return await _usergroup(subject, target.usergroup, slack)
+    url = target.endpoint or ""
+    signed = target.kind != "webhook" or target.name in secrets.oncall_keys
+    unsigned = f"; unsigned, {config.credentials.oncall_variable(target.name)} is not set"
+    also = "" if signed else unsigned
+    host = urlsplit(url).hostname or ""
+    if proxy.for_url(url) is not None or "{key}" in host:
+        unknown = "a proxy or a key is on the way there, so only a page can prove it"
+        return Line(Outcome.UNKNOWN, subject, unknown + also, "`oncall test` sends one")
+    try:
+        await connect(target.name, url)
+    except PageFailed as error:
+        return Line(
+            Outcome.FAILED,
+            subject,
+            error.reason,
+            f"check that {host} is right and can be reached from here, or set HTTPS_PROXY",
+        )
+    return Line(
+        Outcome.OK if signed else Outcome.INFORMATION,
+        subject,
+        f"{host} takes connections{also}",
+        "" if signed else "set it, and check the signature where pages arrive",
+    )
+
+
+async def _usergroup(subject: str, usergroup: str, slack: Web) -> Line:
+    try:
+        members = await slack.members(usergroup)
+    except SlackRefused as error:
+        return Line(
+            Outcome.FAILED,
+            subject,
+            f"Slack does not tell who is in {usergroup} ({error.code})",
+            "give the ID (S…) of a user group that exists, and the token the scope usergroups:read",
+        )
+    if not members:
+        return Line(
+            Outcome.FAILED,
+            subject,
+            f"nobody is in user group {usergroup}",
+            "add whoever is on call to it",
+        )
+    return Line(Outcome.OK, subject, f"user group {usergroup} has {len(members)} people in it")
 
 
 async def _state(secrets: config.Secrets) -> Line:

@@ -15,16 +15,22 @@ from bot.domain.people import Access, People
 from bot.metrics import Metrics
 from bot.services.approvals import Approvals, Approved
 from bot.services.changes import Changes
+from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.people import Roster
 from bot.services.positions import LastSeen
 from bot.services.rooms import Room
 from bot.services.streams import Streams
+from bot.services.watch import Watch
 from bot.slack.people import Directory
+from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
 from bot.storage.audit import Audit
 from bot.storage.database import Database
 from bot.storage.positions import Positions
+from bot.storage.samples import Samples
+from bot.storage.silences import Silences
+from bot.watching import Surroundings, alarms, nights, oncall, watch
 
 
 def environments(settings: config.Settings) -> list[Environment]:
@@ -97,8 +103,10 @@ class Shared:
     clock: Callable[[], datetime]
 
 
-def room(environment: Environment, shared: Shared, stack: AsyncExitStack) -> Room:
-    """Build one environment's services; the stack closes its connections."""
+def room(
+    environment: Environment, shared: Shared, around: Surroundings, stack: AsyncExitStack
+) -> tuple[Room, Watch]:
+    """Build one environment's services and its watch; the stack closes its connections."""
     url = shared.settings.environments[environment.name].redis.url
     secret = shared.secrets.redis_passwords.get(environment.name)
     password = secret.get_secret_value() if secret else None
@@ -109,15 +117,17 @@ def room(environment: Environment, shared: Shared, stack: AsyncExitStack) -> Roo
     def ended(request: Request) -> None:
         shared.metrics.request(request.command, request.state.value)
 
-    return Room(
+    streams = Streams(
+        environment,
+        reads,
+        clock=shared.clock,
+        looked=shared.metrics.looked,
+        seen=shared.seen.looked,
+    )
+    who = oncall(environment, around)
+    built = Room(
         environment=environment,
-        streams=Streams(
-            environment,
-            reads,
-            clock=shared.clock,
-            looked=shared.metrics.looked,
-            seen=shared.seen.looked,
-        ),
+        streams=streams,
         changes=Changes(environment, reads, writes, Positions(shared.database)),
         approvals=Approvals(
             environment,
@@ -129,8 +139,18 @@ def room(environment: Environment, shared: Shared, stack: AsyncExitStack) -> Roo
             ended=ended,
         ),
         ledger=Ledger(environment, Audit(shared.database)),
+        history=History(
+            environment,
+            samples=Samples(shared.database),
+            incidents=Incidents(shared.database),
+            silences=Silences(shared.database),
+            clock=shared.clock,
+        ),
+        alarms=alarms(environment, who, around),
+        nights=nights(environment, streams, around),
         roster=roster,
     )
+    return built, watch(environment, streams, reads, who, around)
 
 
 def _access(access: config.settings.Access | None) -> Access:

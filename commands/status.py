@@ -6,25 +6,34 @@ from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.errors import RedisError, StateError
 from bot.domain.streams import Server
 from bot.render.approvals import summary
-from bot.render.blocks import Button
+from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
+from bot.render.incidents import summary_line
+from bot.render.incidents import worst as worst_of
 from bot.render.streams import status
 
 
 async def run(call: Call) -> Reply:
     """Look at every stream, at the server and at the requests, at the same time."""
-    looks, server, requests = await asyncio.gather(
-        call.streams.look(call.instruments()), _server(call), _requests(call)
+    looks, server, requests, (alarms, worst) = await asyncio.gather(
+        call.streams.look(call.instruments()), _server(call), _requests(call), _alarms(call)
     )
     text, blocks = status(
-        call.environment, looks, server, slash=call.deployment.slash, requests=requests
+        call.environment,
+        looks,
+        server,
+        slash=call.deployment.slash,
+        more=[("Alarms", alarms), ("Requests", requests)],
+        trouble=worst[0] if worst else None,
     )
-    buttons = (
+    buttons = [
         Button("Stats", "stats"),
         Button("Pending", "pending"),
+        Button("Alarms", "alarms"),
         Button("Runbook", "runbook"),
-        Button("Help", "help"),
-    )
-    return Reply(blocks, text, buttons)
+    ]
+    if worst is not None and worst[1] is not None:
+        buttons.insert(0, worst[1])
+    return Reply(blocks, text, buttons[:BUTTONS_IN_MESSAGE])
 
 
 async def _server(call: Call) -> Server | None:
@@ -33,6 +42,15 @@ async def _server(call: Call) -> Server | None:
     except RedisError:
         # The streams' verdict says it; the status is still worth showing.
         return None
+
+
+async def _alarms(call: Call) -> tuple[str, tuple[Markup, Button | None] | None]:
+    try:
+        firing = await call.alarms.firing()
+        silences = await call.alarms.silences(call.now)
+    except StateError as error:
+        return f"unknown: the database {error.kind.value}", None
+    return summary_line(firing, silences, call.now), worst_of(firing, call.now)
 
 
 async def _requests(call: Call) -> str:

@@ -68,7 +68,7 @@ async def test_all_is_well(world: World, run: Run) -> None:
         ),
         (
             lambda world: setattr(world.slack.workspace, "scopes", "commands,chat:write"),
-            "FAILED  Slack scopes: channels:history, channels:read, groups:read, usergroups:read,",
+            "FAILED  Slack scopes: channels:history, channels:read, files:write, groups:read, ",
             "install the app again",
         ),
         (

@@ -12,13 +12,22 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from bot.config.alarms import Alarms
 from bot.config.checks import did_you_mean, disagreements
 from bot.config.credentials import Secrets, load_secrets
 from bot.config.document import ConfigurationError, Document, Fault, Location, but_is, read_document
 from bot.config.settings import Settings
 from bot.config.values import WANTED
 
-__all__ = ["ConfigurationError", "Secrets", "Settings", "json_schema", "load", "load_secrets"]
+__all__ = [
+    "Alarms",
+    "ConfigurationError",
+    "Secrets",
+    "Settings",
+    "json_schema",
+    "load",
+    "load_secrets",
+]
 
 _STAND_INS: Mapping[str, object] = {
     "environments": {"stand-in": {}},

@@ -1,10 +1,11 @@
 """How streams are doing, drawn: verdict first, then figures, then what to do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from bot.domain import night
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.night import Site
 from bot.domain.streams import (
@@ -33,6 +34,7 @@ from bot.render.blocks import (
     section,
 )
 from bot.render.errors import remedy
+from bot.render.past import Past, last_hour, longest_wait, open_alarms, speeds, too_slow
 from bot.render.words import clock, count, duration, quick, rough
 
 EMOJI = {
@@ -47,18 +49,36 @@ QUIET = timedelta(minutes=10)
 """Visits come every 37 s or so; after this long without one it is worth saying."""
 
 
-def stats(environment: Environment, looks: Sequence[Look]) -> tuple[Markup, list[Block]]:
-    """Draw one stream in full, or several one below the other."""
+def stats(
+    environment: Environment,
+    looks: Sequence[Look],
+    pasts: Mapping[str, Past],
+    firing: Collection[Incident] = (),
+) -> tuple[Markup, list[Block]]:
+    """Draw one stream in full, or several one below the other.
+
+    Parameters
+    ----------
+    environment
+        Whose streams.
+    looks
+        What was found.
+    pasts
+        What is known of the last hour, by instrument.
+    firing
+        Alarms that are open.
+    """
+    footer = _footer(environment, looks, firing)
     if len(looks) == 1:
         look = looks[0]
         first, more = headline(environment, look)
-        return first, [*_stream(environment, look, first, more), _footer(environment, looks)]
+        return first, [*_stream(environment, look, pasts[look.instrument], first, more), footer]
     first = summary(environment, looks)
     blocks = [section(first)]
     for look in looks:
         line, more = headline(environment, look)
-        blocks += _stream(environment, look, line, more)
-    return first, [*blocks, _footer(environment, looks)]
+        blocks += _stream(environment, look, pasts[look.instrument], line, more)
+    return first, [*blocks, footer]
 
 
 def summary(environment: Environment, looks: Sequence[Look]) -> Markup:
@@ -147,25 +167,34 @@ def _meaning(environment: Environment, look: Look, verdict: Verdict) -> Markup:
             return Markup()
 
 
-def _stream(environment: Environment, look: Look, first: Markup, more: Markup) -> Iterator[Block]:
-    """Draw one stream: the verdict, the figures, and then what to do."""
+def _stream(
+    environment: Environment, look: Look, past: Past, first: Markup, more: Markup
+) -> Iterator[Block]:
+    """Draw one stream: the verdict, the figures, the last hour, and then what to do."""
     lines = [line for line in (first, more) if line]
-    yield section(join("\n", lines), _fields(environment, look))
-    advice = list(_advice(environment, look))
-    if advice:
-        yield section(join("\n", advice))
+    yield section(join("\n", lines), _fields(environment, look, past))
+    below = list(_advice(environment, look, past))
+    if look.group is not None or past.seen:
+        below.insert(0, last_hour(past, look.at))
+    if below:
+        yield section(join("\n", below))
 
 
-def _fields(environment: Environment, look: Look) -> Iterator[tuple[str, Markup]]:
+def _fields(environment: Environment, look: Look, past: Past) -> Iterator[tuple[str, Markup]]:
     if not isinstance(look.facts, Stream):
         return
     group = look.group
-    if group is not None:
-        yield "Waiting", mark("{}", _amount(group.waiting))
+    if group is None:
+        yield "Last visit", _last_visit(look)
+        return
+    yield "Waiting", mark("{}", _amount(group.waiting))
+    if look.verdict(environment.stalled_after) is Verdict.HEALTHY:
+        yield "Longest wait", mark("{}", longest_wait(past, look))
+        yield "Last visit", _last_visit(look)
+    else:
         yield from _wait_fields(environment, look, group)
-    yield "Last visit", _last_visit(look)
-    if group is not None:
-        yield "Unconfirmed", mark("{}", f"{group.pending:,}")
+    yield from speeds(past, look.at)
+    yield "Unconfirmed", mark("{}", f"{group.pending:,}")
 
 
 def _wait_fields(
@@ -181,7 +210,9 @@ def _wait_fields(
         else duration(look.longest_wait)
     )
     yield "Longest wait", mark("{}, visit {}", wait, oldest.visit or "unknown")
-    if environment.expiration is not None:
+    if environment.expiration is None:
+        yield "Last visit", _last_visit(look)
+    else:
         yield "First skipped", mark("{}", _first_skipped(oldest, environment.expiration, look.at))
 
 
@@ -207,7 +238,7 @@ def _last_announced(look: Look) -> datetime | None:
     return look.facts.last_added.added if isinstance(look.facts, Stream) else None
 
 
-def _advice(environment: Environment, look: Look) -> Iterator[Markup]:
+def _advice(environment: Environment, look: Look, past: Past) -> Iterator[Markup]:
     """Say what differs, what is likely, and what to do next."""
     group = look.group
     if group is not None:
@@ -226,7 +257,7 @@ def _advice(environment: Environment, look: Look) -> Iterator[Markup]:
             )
             yield _next(environment, look.instrument, "not reading")
         case Verdict.WAITING:
-            yield Markup("Look again in a minute, whether workers have begun to read.")
+            yield too_slow(past) or Markup("Look again in a minute, whether workers read.")
             yield _next(environment, look.instrument, "not reading")
         case Verdict.MISSING:
             yield Markup("*Next:* `runbook no group`")
@@ -265,9 +296,9 @@ def _next(environment: Environment, instrument: str, topic: str) -> Markup:
     return mark("*Next:* {}", join(", then ", [*steps[:1], code(f"runbook {topic}")]))
 
 
-def _footer(environment: Environment, looks: Sequence[Look]) -> Block:
+def _footer(environment: Environment, looks: Sequence[Look], firing: Collection[Incident]) -> Block:
     at = looks[0].at
-    parts = [f"{clock(at, seconds=True)} UTC", sky(environment, at)]
+    parts = [f"{clock(at, seconds=True)} UTC", *open_alarms(firing, at), sky(environment, at)]
     if len(looks) == 1 and isinstance(looks[0].facts, Stream):
         parts.append(f"{count(looks[0].facts.length, 'entry')} in the stream")
         if looks[0].group is not None:
@@ -305,10 +336,12 @@ def status(
     server: Server | None,
     *,
     slash: str,
-    requests: str,
+    more: Iterable[tuple[str, str]],
+    trouble: Markup | None = None,
 ) -> tuple[Markup, list[Block]]:
-    """Draw the whole environment in a few lines."""
+    """Draw the whole environment in a few lines; with trouble, the worst alarm comes first."""
     first = headline(environment, looks[0])[0] if len(looks) == 1 else summary(environment, looks)
+    first = trouble or first
     fields = [(look.instrument, mark("{}", _short(environment, look))) for look in looks]
     if server is not None:
         fields.append(
@@ -323,7 +356,7 @@ def status(
                 ),
             )
         )
-    fields.append(("Requests", mark("{}", requests)))
+    fields += [(label, mark("{}", text)) for label, text in more]
     at = looks[0].at
     return first, [
         section(first, fields),

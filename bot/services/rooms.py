@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from bot.domain.environments import Environment
+from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals
 from bot.services.changes import Changes
+from bot.services.history import History
 from bot.services.ledger import Ledger
+from bot.services.nights import Nights
 from bot.services.people import Roster
 from bot.services.streams import Streams
 
@@ -19,4 +22,7 @@ class Room:
     changes: Changes
     approvals: Approvals
     ledger: Ledger
+    history: History
+    alarms: Alarms
+    nights: Nights
     roster: Roster

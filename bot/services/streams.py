@@ -5,7 +5,8 @@ Redis no more than one person does, and nobody gets figures from before they ask
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
 
@@ -17,11 +18,23 @@ from bot.domain.streams import (
     EntryId,
     Facts,
     Look,
+    Memory,
     NoAnswer,
     Pending,
     Server,
     Stream,
 )
+
+Ask = Callable[[list[tuple[str, str]]], Awaitable[tuple[list[Facts], Memory | None]]]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One look at everything: by instrument, the memory where it may be asked, and how long."""
+
+    looks: Mapping[str, Look]
+    memory: Memory | None
+    took: timedelta
 
 
 class Streams:
@@ -56,7 +69,7 @@ class Streams:
         self._looked = looked
         self._seen = seen
         self._looking = asyncio.Lock()
-        self._next: asyncio.Task[dict[str, Look]] | None = None
+        self._next: asyncio.Task[Mapping[str, Look]] | None = None
         self._standing: dict[str, tuple[EntryId, datetime]] = {}
 
     async def look(self, instruments: Collection[str]) -> list[Look]:
@@ -70,17 +83,27 @@ class Streams:
         looks = await asyncio.shield(self._next)
         return [looks[instrument] for instrument in instruments]
 
-    async def _take_turn(self) -> dict[str, Look]:
+    async def _take_turn(self) -> Mapping[str, Look]:
         async with self._looking:
             self._next = None
-            return await self._look()
+            return (await self._look(self._look_at_streams)).looks
 
-    async def _look(self) -> dict[str, Look]:
+    async def watch(self) -> Watched:
+        """Look at every stream and at the server's memory, in one round trip, sharing nothing."""
+        return await self._look(self._redis.watch)
+
+    async def _look_at_streams(
+        self, streams: list[tuple[str, str]]
+    ) -> tuple[list[Facts], Memory | None]:
+        return await self._redis.look(streams), None
+
+    async def _look(self, ask: Ask) -> Watched:
         environment = self._environment
         started = perf_counter()
         facts: list[Facts]
+        memory = None
         try:
-            facts = await self._redis.look(
+            facts, memory = await ask(
                 [
                     (environment.stream(one), environment.group(one))
                     for one in environment.instruments
@@ -96,7 +119,7 @@ class Streams:
         took = timedelta(seconds=perf_counter() - started)
         self._looked(environment.name, looks.values(), took)
         self._seen(environment.name, looks.values())
-        return looks
+        return Watched(looks, memory, took)
 
     def _unmoved_since(self, instrument: str, found: Facts, now: datetime) -> datetime | None:
         """Remember where the last delivered ID stands, and since which look."""

@@ -29,11 +29,21 @@ class Channels:
         Lists the channels that the bot is in.
     wanted
         Channel name or ID by environment.
+    alarms
+        The same, for environments whose alarms have a channel of their own.
     """
 
-    def __init__(self, web: Web, wanted: Mapping[str, str]) -> None:
+    def __init__(
+        self, web: Web, wanted: Mapping[str, str], alarms: Mapping[str, str] | None = None
+    ) -> None:
         self._web = web
         self._wanted = dict(wanted)
+        self._wanted_alarms = dict(alarms or {})
+        self._alarms = {
+            environment: channel
+            for environment, channel in self._wanted_alarms.items()
+            if _ID.fullmatch(channel)
+        }
         self._environments = {
             channel: environment
             for environment, channel in wanted.items()
@@ -49,13 +59,23 @@ class Channels:
         FatalError
             If a name turns out to be the channel of another environment.
         """
-        if not self.unknown:
+        lost_alarms = {
+            environment: name
+            for environment, name in self._wanted_alarms.items()
+            if environment not in self._alarms
+        }
+        if not self.unknown and not lost_alarms:
             return
         try:
             ids = {name: id_ async for id_, name in self._web.channels()}
         except SlackRefused as error:
             _log.error("Slack does not tell which channels the bot is in", code=error.code)
             return
+        for environment, name in lost_alarms.items():
+            if name in ids:
+                self._alarms[environment] = ids[name]
+            else:
+                _log.error("no such channel for alarms, or the bot is not in it", channel=name)
         for environment, name in self.unknown.items():
             if name in ids:
                 other = self._environments.setdefault(ids[name], environment)
@@ -90,7 +110,15 @@ class Channels:
         if channel not in self._environments and now - self._looked >= RETRY_SECONDS:
             self._looked = now
             await self.resolve()
-        return self._environments.get(channel)
+        if channel in self._environments:
+            return self._environments[channel]
+        # Buttons of alarms are pressed where alarms are shown.
+        shown = [name for name, alarms in self._alarms.items() if alarms == channel]
+        return shown[0] if len(shown) == 1 else None
+
+    def alarms_of(self, environment: str) -> str | None:
+        """Give the ID of the channel of the environment's alarms; None where it is not known."""
+        return self._alarms.get(environment) or self.id_of(environment)
 
     def id_of(self, environment: str) -> str | None:
         """Give the ID of the environment's channel; None where it is not known."""

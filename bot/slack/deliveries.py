@@ -11,6 +11,9 @@ from bot.command import SHARE, Person, Registry
 from bot.grammar import Grammar
 from bot.render.blocks import ACTION_PREFIX
 
+FIGURES = "figures"
+"""Word of a button whose answer goes below its message, where commands cannot be typed."""
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -32,6 +35,8 @@ class Delivery:
         True if the answer takes the place of the message that was clicked.
     clicked
         True for a button.
+    thread
+        Timestamp of the message below which the answer is shown to all; None for the usual place.
     """
 
     line: str
@@ -42,6 +47,7 @@ class Delivery:
     trigger: str | None = None
     replaces: bool = False
     clicked: bool = False
+    thread: str | None = None
 
 
 def trigger(body: Mapping[str, Any]) -> str | None:
@@ -67,7 +73,7 @@ def from_button(body: Mapping[str, Any], registry: Registry) -> Delivery:
     action = body["actions"][0]
     name, _, word = action["action_id"].removeprefix(ACTION_PREFIX).partition(":")
     words = [_spaced(name, registry), str(action.get("value") or "")]
-    if word == SHARE:
+    if word in (SHARE, FIGURES):
         words.append(SHARE)
     made_by = str(action.get("block_id") or "")
     return Delivery(
@@ -78,6 +84,7 @@ def from_button(body: Mapping[str, Any], registry: Registry) -> Delivery:
         team=_team(body),
         trigger=trigger(body),
         clicked=True,
+        thread=_message(body) if word == FIGURES else None,
         replaces=word != SHARE and made_by == f"{ACTION_PREFIX}{name}",
     )
 
@@ -111,6 +118,13 @@ def _spaced(name: str, registry: Registry) -> str:
     """Give a two-word name its space back."""
     spaced = name.replace("-", " ")
     return spaced if any(spaced == command.name for command in registry) else name
+
+
+def _message(body: Mapping[str, Any]) -> str | None:
+    """Give the timestamp of the clicked message, or of the one that its thread is below."""
+    message = body.get("message") or {}
+    found = message.get("thread_ts") or (body.get("container") or {}).get("message_ts")
+    return str(found) if found else None
 
 
 def _team(body: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Says once what must be said once: mentions in a card's thread, and new messages in a channel.
+"""Says once what must be said once: what belongs into a thread, and new messages in a channel.
 
 The process that wrote a notice sends it, and failing that the leader. Whoever sends it claims it
 first; one that may have been sent already is looked for in the channel before it is sent again.
@@ -6,20 +6,18 @@ first; one that may have been sent already is looked for in the channel before i
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
 from bot.domain.errors import StateError
 from bot.domain.notices import Queued, Said
-from bot.render.approvals import notice
 from bot.render.blocks import message
-from bot.services.rooms import Room
 from bot.slack.channels import Channels
 from bot.slack.patience import SlackRefused
+from bot.slack.telling import Telling
 from bot.slack.web import Web
-from bot.storage.approvals import Requests
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.tasks import Tasks
@@ -32,7 +30,8 @@ LONGEST_PAUSE = 300
 
 _GIVEN = 50.0
 _LOOK_BACK = timedelta(minutes=1)
-_IN_THREAD = (Said.OUTCOME, Said.RESOLVED)
+_OF_REQUESTS = (Said.OUTCOME, Said.RESOLVED, Said.ALONE, Said.DROPPED)
+_IN_THREAD = (Said.OUTCOME, Said.RESOLVED, Said.TRANSITION, Said.ASKED, Said.PAGED)
 
 
 class Notices:
@@ -44,10 +43,10 @@ class Notices:
         Calls to Slack.
     channels
         Knows the channel of each environment.
-    outbox, posts, requests
-        What to say, below which card, about what.
-    rooms
-        Every environment's services, by name.
+    outbox, posts
+        What to say, and below which message.
+    telling
+        Draws it.
     holder
         Name of this process.
     leads
@@ -66,8 +65,7 @@ class Notices:
         *,
         outbox: Outbox,
         posts: Posts,
-        requests: Requests,
-        rooms: Mapping[str, Room],
+        telling: Telling,
         holder: str,
         leads: Callable[[], bool],
     ) -> None:
@@ -75,8 +73,7 @@ class Notices:
         self._channels = channels
         self._outbox = outbox
         self._posts = posts
-        self._requests = requests
-        self._rooms = rooms
+        self._telling = telling
         self._holder = holder
         self._leads = leads
         self._tasks = Tasks(at_once=5)
@@ -106,7 +103,7 @@ class Notices:
     async def _try(self, queued: Queued, now: datetime) -> None:
         try:
             async with asyncio.timeout(_GIVEN):
-                await self._post(queued)
+                await self._post(queued, now)
             await self._outbox.sent(queued, now)
         except (SlackRefused, TimeoutError) as error:
             pause = min(2**queued.attempts, LONGEST_PAUSE) * (1 + secrets.randbelow(50) / 100)
@@ -116,19 +113,23 @@ class Notices:
             # The claim runs out by itself, and the message is found by its key.
             _log.exception("a notice may have been sent", notice=queued.id)
 
-    async def _post(self, queued: Queued) -> None:
+    async def _post(self, queued: Queued, now: datetime) -> None:
         said = queued.notice
-        channel = self._channels.id_of(said.environment)
-        if channel is None or said.environment not in self._rooms:
+        about_alarms = said.said not in _OF_REQUESTS
+        named = self._channels.alarms_of if about_alarms else self._channels.id_of
+        channel = named(said.environment)
+        if channel is None:
             raise SlackRefused("no channel for it")
-        request = await self._requests.find(said.request) if said.request is not None else None
         thread = None
-        if said.said in _IN_THREAD and said.request is not None:
-            card = await self._posts.find(said.request)
-            if card is None or card.ts is None:
-                raise SlackRefused("its card is not there yet")
-            thread, channel = card.ts, card.channel or channel
-        text, blocks, buttons = notice(said, request)
+        if said.said in _IN_THREAD and said.subject is not None:
+            post = await self._posts.find(said.subject)
+            if post is None or post.ts is None:
+                raise SlackRefused("its message is not there yet")
+            thread, channel = post.ts, post.channel or channel
+        drawn = await self._telling.draw(said, now)
+        if drawn is None:
+            return
+        text, blocks, buttons = drawn
         since = (queued.written - _LOOK_BACK).timestamp() if queued.attempts else None
         await self._web.post(
             channel,

@@ -1,7 +1,8 @@
-"""Brings what a channel shows to what the database wants shown: cards, each in its current state.
+"""Brings what a channel shows to what the database wants shown, each message as its subject is now.
 
-A card is drawn from its request whenever the request has changed, so a crash, a lost answer or an
-hour without Slack costs nothing: the next look finds the card behind, and draws it as it is then.
+A card is drawn from its request, an alarm from its incident, whenever that has changed. So a crash,
+a lost answer or an hour without Slack costs nothing: the next look finds the message behind, and
+draws it as it is then.
 """
 
 import asyncio
@@ -11,15 +12,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.domain.errors import StateError
-from bot.domain.notices import Post
-from bot.domain.people import Right
-from bot.render.approvals import card
-from bot.render.blocks import message
-from bot.services.rooms import Room
-from bot.slack.channels import Channels
+from bot.domain.notices import Post, Subject
+from bot.slack.drawers import Drawer
 from bot.slack.patience import SlackRefused
 from bot.slack.web import Web
-from bot.storage.approvals import Requests
 from bot.storage.posts import Posts
 from bot.tasks import Tasks
 
@@ -34,22 +30,19 @@ _GIVEN = 50.0
 """Seconds after which a card is given up for now; less than `CLAIMED_FOR`."""
 
 _DELETED = ("message_not_found", "cant_update_message")
-_LOOK_BACK = timedelta(minutes=1)
 
 
 class Cards:
-    """Posts and updates the cards of requests.
+    """Posts and updates messages that stand for something: cards, alarms.
 
     Parameters
     ----------
     web
         Calls to Slack.
-    channels
-        Knows the channel of each environment.
-    posts, requests
-        What is wanted, and of what.
-    rooms
-        Every environment's services, by name.
+    posts
+        What is wanted.
+    drawers
+        Draw each kind of it.
     holder
         Name of this process.
 
@@ -62,18 +55,14 @@ class Cards:
     def __init__(
         self,
         web: Web,
-        channels: Channels,
-        *,
         posts: Posts,
-        requests: Requests,
-        rooms: Mapping[str, Room],
+        drawers: Mapping[Subject, Drawer],
+        *,
         holder: str,
     ) -> None:
         self._web = web
-        self._channels = channels
         self._posts = posts
-        self._requests = requests
-        self._rooms = rooms
+        self._drawers = drawers
         self._holder = holder
         self._tasks = Tasks(at_once=5)
         self._drawing: set[int] = set()
@@ -111,29 +100,26 @@ class Cards:
                 await self._show(post, now)
         except (SlackRefused, TimeoutError) as error:
             if isinstance(error, SlackRefused) and error.code in _DELETED and post.ts is not None:
-                _log.warning("a card was deleted; it is posted anew", request=post.subject)
+                _log.warning("a card was deleted; it is posted anew", subject=post.subject)
                 await self._posts.forget(post)
                 await self._posts.release(post, self._holder, not_before=now)
                 return
-            _log.warning("a card could not be shown", request=post.subject, reason=str(error))
+            _log.warning("a card could not be shown", subject=post.subject, reason=str(error))
             await self._posts.release(post, self._holder, not_before=now + AGAIN_AFTER)
         except StateError:
             # The claim runs out by itself.
-            _log.exception("a card could not be drawn", request=post.subject)
+            _log.exception("a card could not be drawn", subject=post.subject)
 
     async def _show(self, post: Post, now: datetime) -> None:
-        request = await self._requests.find(post.subject)
-        room = self._rooms.get(post.environment)
-        channel = post.channel or self._channels.id_of(post.environment)
-        if request is None or room is None or channel is None:
-            raise SlackRefused("no channel for it")
-        approvers = await room.roster.named(Right.APPROVER)
-        text, blocks, buttons = card(request, room.environment, approvers, now)
-        shown = message(text, blocks, buttons=buttons)
+        drawing = await self._drawers[post.kind].draw(post, now)
         ts = post.ts
         if ts is None:
-            since = (request.asked - _LOOK_BACK).timestamp() if post.tried else None
-            ts = await self._web.post(channel, shown, key=post.key, perhaps_since=since)
+            since = drawing.since.timestamp() if post.tried else None
+            ts = await self._web.post(
+                drawing.channel, drawing.shown, key=post.key, perhaps_since=since
+            )
         else:
-            await self._web.update(channel, ts, shown)
-        await self._posts.shown(post, self._holder, channel=channel, ts=ts, version=post.wanted)
+            await self._web.update(drawing.channel, ts, drawing.shown)
+        await self._posts.shown(
+            post, self._holder, channel=drawing.channel, ts=ts, version=post.wanted
+        )

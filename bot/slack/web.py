@@ -32,6 +32,7 @@ from bot.slack.patience import (
     wait_for,
     waited,
 )
+from bot.slack.uploads import Uploads
 
 _log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ SCOPES = frozenset(
         "channels:read",
         "groups:read",
         "channels:history",
+        "files:write",
         "users:read",
         "usergroups:read",
     }
@@ -80,6 +82,7 @@ class Web:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self._proxy = proxy
         self._client = self.client(api_url, token)
+        self.uploads = Uploads(self._client, self._session, proxy)
         # Bolt takes a client for itself; ours alone carries the token.
         self.anonymous = self.client(api_url, None)
 

@@ -109,7 +109,7 @@ async def test_the_command_alone_is_the_short_status(bot: World) -> None:
     assert answer.text.startswith("🟢 *PROD lsstcam: healthy, 0 entries waiting.*")
     assert "valkey 9." in shown(answer)
     assert "`/prompt-redis help start`" in shown(answer)
-    assert answer.buttons == ["Stats", "Pending", "Runbook", "Help"]
+    assert answer.buttons == ["Stats", "Pending", "Alarms", "Runbook"]
     stats = await bot.click(answer, "Stats")
     assert "PROD lsstcam: healthy" in stats.text
     assert stats is not answer

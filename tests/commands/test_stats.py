@@ -1,24 +1,58 @@
 """`stats` through the front door, on real streams."""
 
 import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from bot.domain.samples import Minute, Sample
+from bot.storage.database import Database
+from bot.storage.samples import Samples
+from tests.support.slack_server import Message
 from tests.support.world import DEV, PROD, World, shown
 
+MINUTE = timedelta(minutes=1)
 
-async def test_a_stream_that_is_read_is_healthy(bot: World) -> None:
-    await bot.group()
-    await bot.announce(visits=2)
-    await bot.read(6)
-    answer = await bot.type("stats")
+
+def minute(at: datetime) -> Minute:
+    return Minute("lsstcam", at, 12, 12, 172, timedelta(seconds=24), 0, 0, 1)
+
+
+def look(at: datetime, added: int) -> Sample:
+    return Sample("lsstcam", at, reached=True, there=True, added=added, announced=3)
+
+
+@asynccontextmanager
+async def state(world: World) -> AsyncIterator[Database]:
+    """Open the bot's database before the bot does."""
+    database = await Database.open(f"sqlite+aiosqlite:///{world.folder / 'state.db'}")
+    yield database
+    await database.aclose()
+
+
+def labels(answer: Message) -> list[str]:
+    """Give the labels of the figures, in their order."""
+    fields = [each for block in answer.blocks for each in block.get("fields", ())]
+    return [each["text"].split("\n")[0].strip("*") for each in fields]
+
+
+async def test_a_stream_that_is_read_is_healthy(world: World) -> None:
+    await world.group()
+    await world.announce(visits=2)
+    await world.read(6)
+    async with world.bot():
+        answer = await world.type("stats")
     assert answer.text.startswith("🟢 *PROD lsstcam: healthy, 0 entries waiting.*")
     assert answer.ephemeral_to == "U0ANA"
     assert "BLOCK-430" in shown(answer)
     assert "6 entries in the stream" in shown(answer)
-    assert answer.buttons == ["Refresh", "Share in channel", "What do these mean?"]
+    assert answer.buttons == ["Refresh", "Share in channel", "Chart", "What do these mean?"]
 
 
 async def test_the_first_line_of_the_message_is_its_notification(bot: World) -> None:
@@ -129,6 +163,95 @@ async def test_more_than_the_cap_is_at_least(bot: World) -> None:
     answer = await bot.type("stats")
     assert "at least 5,000 entries = at least 30 visits waiting" in answer.text
     assert "Redis itself" not in shown(answer)
+
+
+# --- what the watch has kept of the last hour -----------------------------------------------------
+
+
+async def test_figures_are_in_their_order(world: World) -> None:
+    await world.group()
+    await world.announce(visits=2)
+    await world.read(6)
+    now = datetime.now(UTC)
+    async with state(world) as database:
+        samples = Samples(database)
+        await samples.add_minutes("prod", [minute(now - MINUTE * n) for n in range(59, 4, -1)])
+        looks = [look(now - MINUTE * 4, added=6 - 1104), look(now - MINUTE, added=6 - 276)]
+        await samples.add("prod", looks)
+    async with world.bot():
+        answer = await world.type("stats")
+    assert labels(answer) == [
+        "Waiting",
+        "Longest wait",
+        "Last visit",
+        "Arriving",
+        "Read",
+        "Unconfirmed",
+    ]
+    assert "24 s in the last hour" in shown(answer)
+    assert re.search(r"\*Arriving\*\n4\.\d entries/s \(a visit every 1 min\b", shown(answer))
+    assert re.search(r"\*Read\*\n4\.\d entries/s", shown(answer))
+    assert re.search(r"Waiting, last hour  [▁▂]{12}  highest 172 entries", shown(answer))
+
+
+async def test_a_backlog_says_when_the_first_visit_is_skipped(world: World) -> None:
+    await world.group()
+    await world.announce(visits=4, ago=100)
+    async with world.bot():
+        answer = await world.type("stats")
+    assert labels(answer) == [
+        "Waiting",
+        "Longest wait",
+        "First skipped",
+        "Arriving",
+        "Read",
+        "Unconfirmed",
+    ]
+
+
+async def test_where_nothing_is_skipped_the_last_visit_is_said(world: World) -> None:
+    await world.group(DEV, "hsc")
+    await world.announce(ago=300, channel=DEV, instrument="hsc")
+    async with world.bot():
+        answer = await world.type("stats hsc", DEV)
+    assert labels(answer)[:4] == ["Waiting", "Longest wait", "Last visit", "Arriving"]
+
+
+async def test_a_bot_that_has_just_started_says_so(world: World) -> None:
+    await world.group()
+    async with world.bot():
+        answer = await world.type("stats")
+    assert re.search(r"\*Read\*\nunknown: the bot watches since \d\d:\d\d UTC", shown(answer)), (
+        shown(answer)
+    )
+
+
+async def test_the_bots_own_database_may_be_away(world: World) -> None:
+    await world.group()
+    await world.announce()
+    async with world.bot():
+        await world.type("stats")
+        other = sqlite3.connect(world.folder / "state.db", isolation_level=None)
+        other.execute("ALTER TABLE samples RENAME TO gone")
+        other.execute("ALTER TABLE alarms RENAME TO gone_too")
+        other.close()
+        answer = await world.type("stats")
+    assert "healthy, 3 entries = 1 visit waiting" in answer.text
+    assert "before unknown: the bot's database does not answer" in shown(answer)
+    assert "Waiting, last hour: unknown, the bot's database does not answer" in shown(answer)
+
+
+async def test_an_open_alarm_is_named_and_can_be_owned(world: World) -> None:
+    world.settings = {"alarms": {"poll": "1s"}}
+    for instrument in ("hsc", "latiss", "lsstcam"):
+        await world.group(DEV, instrument)
+    async with world.bot():
+        await world.slack.until(
+            lambda: any("Alarm 1" in shown(each) for each in world.slack.messages(PROD)), 10
+        )
+        answer = await world.type("stats")
+    assert "alarm 1 is open, nobody owns it" in shown(answer)
+    assert answer.buttons == ["Refresh", "Share in channel", "I'm on it", "Chart"]
 
 
 # --- what is missing, or something else, is a verdict ---------------------------------------------

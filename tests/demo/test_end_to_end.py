@@ -153,7 +153,7 @@ async def test_a_person_reads_how_the_streams_are_doing(demo: Demo) -> None:
     for typed, words in (
         ("", "PROD lsstcam: "),
         ("ping", "PONG"),
-        ("pending", "nothing unconfirmed"),
+        ("pending", "confirmed"),
         ("consumers", "consumer names"),
         ("about", "prompt-redis-bot 0."),
         ("help", "What you can type here"),

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bot import config
+from bot.building import find_commands
 from bot.command import Purpose
-from bot.process import find_commands
 
 ROOT = Path(__file__).parent.parent.parent
 INTRODUCTION = """# Configuration

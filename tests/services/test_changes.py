@@ -23,8 +23,10 @@ from bot.domain.changes import RESULT
 from bot.domain.environments import Environment
 from bot.domain.errors import Refused, UserError
 from bot.domain.streams import EntryId
+from bot.services.alarms import Alarms
 from bot.services.approvals import _SEAL, Approvals, Approved
 from bot.services.changes import Changes
+from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.streams import Streams
 from bot.storage.database import Database
@@ -91,6 +93,8 @@ class Room:
             changes=self.changes,
             approvals=cast("Approvals", self),
             ledger=cast("Ledger", None),
+            history=cast("History", None),
+            alarms=cast("Alarms", None),
             deployment=Deployment("/prompt-redis", "0", datetime.now(UTC), ()),
             registry=_REGISTRY,
             now=datetime.now(UTC),

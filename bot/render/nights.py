@@ -1,0 +1,154 @@
+"""How the night was, and what is wrong before the next one."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from bot.domain.environments import Environment
+from bot.domain.reports import DuskReport, NightReport
+from bot.render.blocks import Block, Button, Markup, code, context, join, mark, section, truncate
+from bot.render.figures import SAFE, minutes
+from bot.render.findings import name
+from bot.render.silences import line
+from bot.render.words import clock, count, duration
+
+Drawn = tuple[Markup, list[Block], list[Button]]
+
+_LISTED = 10
+_LONGEST_COMMAND = 60
+
+
+def summary(environment: Environment, report: NightReport, now: datetime) -> Drawn:
+    """Draw how a night was."""
+    about = "" if report.watched else "about "
+    if report.skipped_visits:
+        skipped = f"{about}{report.skipped_visits:,} skipped"
+    else:
+        skipped = "none skipped" if report.watched else "none seen skipped"
+    first = mark(
+        "🌅 *{} {}, night of {}: {}{}, {}.*",
+        environment.label,
+        report.instrument,
+        report.evening.isoformat(),
+        about,
+        count(report.visits, "visit"),
+        skipped,
+    )
+    figures = [(label, mark("{}", text)) for label, text in _figures(report, about, now)]
+    blocks = [section(first, figures)]
+    lines = []
+    if report.skipped_visits:
+        lines.append(mark("{}; daytime catch-up can take what was skipped.", SAFE))
+    if not report.watched:
+        lines.append(Markup("The bot did not watch without a break, so figures say *about*."))
+    if report.firing:
+        lines.append(mark("*Next:* {} still fires: {}", _alarms(report.firing), code("alarms")))
+    if lines:
+        blocks.append(section(join("\n", lines)))
+    return first, blocks, [Button("Alarms", "alarms history"), Button("Stats", "stats")]
+
+
+def _figures(report: NightReport, about: str, now: datetime) -> Iterator[tuple[str, str]]:
+    unread = f"{count(report.unread, 'entry')} still waiting" if report.unread else "all read"
+    yield "Entries", f"{about}{report.entries:,}, {unread}"
+    if report.skipped_visits:
+        entries = count(report.skipped_entries, "entry")
+        yield "Skipped", f"{about}{entries} = {count(report.skipped_visits, 'visit')}"
+    if report.longest_wait is None:
+        yield "Longest wait", "unknown: not watched" if not report.watched else "nothing waited"
+    else:
+        at = f", at {clock(report.longest_at, now=now)} UTC" if report.longest_at else ""
+        yield "Longest wait", f"{duration(report.longest_wait)}{at}"
+    yield "Alarms", _fired(report)
+    removed = ""
+    if report.removed is not None:
+        removed = f" · {count(report.removed, 'consumer name')} removed"
+    yield "Unconfirmed", f"{count(report.unconfirmed, 'entry')}{removed}"
+
+
+def _fired(report: NightReport) -> str:
+    kinds = []
+    if report.criticals:
+        kinds.append(f"{report.criticals:,} critical")
+    if report.warnings:
+        kinds.append(count(report.warnings, "warning"))
+    if not kinds:
+        return "none"
+    said = ", ".join(kinds)
+    if report.firing:
+        return f"{said}; {report.firing:,} still firing"
+    if report.longest_alarm is None:
+        return f"{said}, resolved"
+    each = "resolved in" if report.criticals + report.warnings == 1 else "each resolved within"
+    return f"{said}, {each} {minutes(report.longest_alarm)}"
+
+
+def _alarms(number: int) -> str:
+    return count(number, "alarm")
+
+
+def dusk(environment: Environment, report: DuskReport, now: datetime) -> Drawn | None:
+    """Draw what is wrong before a night; None where nothing is."""
+    if report.well:
+        return None
+    wrong = list(_wrong(environment, report, now))
+    things = f"{count(len(wrong), 'thing')} to see to"
+    first = mark(
+        "🟡 *{}: {} before the night, which begins at {} UTC.*",
+        environment.label,
+        things,
+        clock(report.dusk, now=now),
+    )
+    if report.missing or report.unreachable:
+        first = Markup(first.replace("🟡", "🔴", 1))
+    shown = wrong[: 3 * _LISTED]
+    foot = f"in {duration(report.dusk - now)} · {clock(now, seconds=True)} UTC"
+    blocks = [section(first), section(join("\n", shown)), context(mark("{}", foot))]
+    return first, blocks, list(_buttons(report))
+
+
+def _wrong(environment: Environment, report: DuskReport, now: datetime) -> Iterator[Markup]:
+    """Give one line for each thing that is wrong, the worst first."""
+    if report.unreachable:
+        yield Markup("Redis does not answer: `ping`, then `runbook unreachable`")
+    for instrument in report.missing:
+        yield mark(
+            "{} has no stream or no group, so no worker can read: {}",
+            instrument,
+            code(f"bootstrap {instrument}"),
+        )
+    for each in report.silences[:_LISTED]:
+        yield mark(
+            "A silence reaches into the night: {}. {} ends it",
+            line(each, now),
+            code(f"unsilence {each.id}"),
+        )
+    for number, ends in report.windows[:_LISTED]:
+        yield mark(
+            "Maintenance window {} reaches into the night, until {} UTC: alarms are held in it",
+            number,
+            clock(ends, now=now),
+        )
+    if report.read_only:
+        yield mark(
+            "{} is read-only by the bot's configuration: at night no change can be asked for",
+            environment.label,
+        )
+    for request in report.requests[:_LISTED]:
+        yield mark(
+            "Request {} by {} has been {} for {}: {}",
+            request.id,
+            name(request.requester.name),
+            request.state.value,
+            duration(now - request.asked),
+            code(truncate(f"{request.command} {request.arguments}".strip(), _LONGEST_COMMAND)),
+        )
+
+
+def _buttons(report: DuskReport) -> Iterator[Button]:
+    if report.missing and not report.read_only:
+        yield Button("Ask to bootstrap", "bootstrap", report.missing[0])
+    if report.silences:
+        yield Button("End the silence", "unsilence", str(report.silences[0].id))
+    if report.requests:
+        yield Button("Requests", "requests")
+    yield Button("Stats", "stats")

@@ -1,0 +1,283 @@
+"""What people do about one environment's alarms: look, own, silence, call somebody."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from bot.domain.alarms import PIERCING, Incident, Severity, Silence, Thresholds
+from bot.domain.approvals import Entry
+from bot.domain.environments import Environment
+from bot.domain.errors import Refused, UserError
+from bot.domain.night import is_night
+from bot.domain.notices import Notice, Said
+from bot.domain.oncall import Receipt, Step, Target
+from bot.domain.people import Person
+from bot.domain.turns import Turn
+from bot.services.incidents import turn_values
+from bot.services.oncall import Oncall
+from bot.storage.alarms import Incidents
+from bot.storage.outbox import Outbox
+from bot.storage.posts import Posts
+from bot.storage.silences import Silences
+
+_TRIES = 5
+
+
+class Alarms:
+    """One environment's alarms, for people.
+
+    Parameters
+    ----------
+    environment
+        Whose.
+    incidents, silences, posts, outbox
+        Where they are kept, shown, and told.
+    oncall
+        Knows who is told.
+    thresholds
+        Limits of the rules, for messages.
+    escalate
+        How long a critical one goes without owner before on-call is told.
+    workspace
+        Address of the Slack workspace, for links to messages.
+    writer
+        Name of this process.
+    changed
+        Is called after every step, so that messages and notices follow at once.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        incidents: Incidents,
+        silences: Silences,
+        posts: Posts,
+        outbox: Outbox,
+        oncall: Oncall,
+        thresholds: Thresholds,
+        escalate: timedelta,
+        workspace: str,
+        writer: str,
+        changed: Callable[[], None],
+    ) -> None:
+        self._environment = environment
+        self._incidents = incidents
+        self._silences = silences
+        self._posts = posts
+        self._outbox = outbox
+        self._oncall = oncall
+        self.thresholds = thresholds
+        self.escalate_after = escalate
+        self._workspace = workspace
+        self._writer = writer
+        self._changed = changed
+
+    async def firing(self) -> list[Incident]:
+        """Give the alarms that are not resolved, worst and oldest first."""
+        found = await self._incidents.firing(self._environment.name)
+        return sorted(found, key=lambda each: (each.severity is not Severity.CRITICAL, each.opened))
+
+    async def history(self, limit: int) -> list[Incident]:
+        """Give the last alarms, newest first."""
+        return await self._incidents.history(self._environment.name, limit)
+
+    async def find(self, number: int) -> Incident:
+        """Give one alarm.
+
+        Raises
+        ------
+        UserError
+            If there is none of that number here.
+        """
+        found = await self._incidents.find(number)
+        if found is None or found.environment != self._environment.name:
+            raise UserError(
+                f"{self._environment.label} has no alarm {number}. `alarms` lists those that fire.",
+                suggestion="alarms",
+            )
+        return found
+
+    async def own(self, number: int, person: Person, now: datetime) -> Incident:
+        """Let somebody be on it.
+
+        Raises
+        ------
+        UserError
+            If it is resolved, or there is none.
+        """
+
+        def owned(incident: Incident) -> Incident:
+            return incident.owned_by(person, now)
+
+        return await self._step(number, owned, Turn.OWNED, person=person, now=now)
+
+    async def escalate(
+        self, number: int, person: Person, now: datetime
+    ) -> tuple[Incident, Sequence[Target]]:
+        """Tell everybody who hears this environment at this hour, now.
+
+        Raises
+        ------
+        UserError
+            If it is resolved, there is none, or nobody would be told.
+        """
+        targets = self._hearing(now)
+        names = [each.name for each in targets]
+
+        def told(incident: Incident) -> Incident:
+            return incident.told_to(names, now)
+
+        incident = await self._step(
+            number, told, Turn.ESCALATED, person=person, now=now, page=names
+        )
+        return incident, targets
+
+    async def silences(self, now: datetime) -> list[Silence]:
+        """Give the silences that hold something at this moment."""
+        return await self._silences.active(self._environment.name, now)
+
+    async def preview(self, silence: Silence) -> list[Incident]:
+        """Give the firing alarms that a silence would hold."""
+        return [
+            each
+            for each in await self.firing()
+            if silence.matches(each) and not set(each.findings) & set(PIERCING)
+        ]
+
+    async def silence(self, draft: Silence) -> Silence:
+        """Begin a silence; the watch holds what it matches at its next look."""
+        what = draft.instrument or (draft.rule.value if draft.rule else str(draft.incident))
+        made = await self._silences.create(
+            draft,
+            lambda silence: self._entry(f"silence {what}", silence.by, draft.starts, draft.reason),
+        )
+        self._changed()
+        return made
+
+    async def unsilence(self, number: int, person: Person, now: datetime) -> Silence:
+        """End a silence early.
+
+        Raises
+        ------
+        UserError
+            If there is none, or it has ended.
+        """
+        found = await self._silences.find(number)
+        if found is None or found.environment != self._environment.name:
+            raise UserError(f"{self._environment.label} has no silence {number}.")
+        lifted = None
+        if found.active(now):
+            entry = self._entry(f"unsilence {number}", person, now)
+            lifted = await self._silences.lift(number, now, entry)
+        if lifted is None:
+            raise UserError(f"Silence {number} has ended already.")
+        self._changed()
+        return lifted
+
+    async def page(self, text: str, person: Person, now: datetime) -> Sequence[Target]:
+        """Tell everybody who hears this environment at this hour what somebody typed.
+
+        Raises
+        ------
+        UserError
+            If nobody would be told.
+        """
+        targets = self._hearing(now)
+        for page in self._oncall.by_hand(targets, text, person, now):
+            await self._outbox.add_page(page, writer=self._writer, now=now)
+        self._changed()
+        return targets
+
+    async def test(self, person: Person, now: datetime) -> Sequence[Target]:
+        """Prove that the way to every target works; says that it is a test.
+
+        Raises
+        ------
+        UserError
+            If there is no target.
+        """
+        targets = self._oncall.targets
+        if not targets:
+            raise UserError(_NOBODY.format(self._environment.label))
+        for page in self._oncall.tests(targets, person, now):
+            await self._outbox.add_page(page, writer=self._writer, now=now)
+        self._changed()
+        return targets
+
+    async def targets(self, now: datetime) -> Sequence[tuple[Target, bool]]:
+        """Give every target of this environment, and whether it is told at this hour."""
+        night = is_night(self._environment.site, now)
+        name = self._environment.name
+        return [(each, each.hears(name, night=night)) for each in self._oncall.targets]
+
+    def told_now(self, now: datetime) -> str:
+        """Name who would be told at this hour; empty where nobody would."""
+        night = is_night(self._environment.site, now)
+        name = self._environment.name
+        return ", ".join(
+            each.name for each in self._oncall.targets if each.hears(name, night=night)
+        )
+
+    @property
+    def receipts(self) -> Mapping[str, Receipt]:
+        """The last that this process knows of telling each target, by its name."""
+        return self._oncall.receipts
+
+    async def links(self, incidents: Sequence[Incident]) -> Mapping[int, str]:
+        """Give the address of each alarm's message, where it has one."""
+        found = {}
+        for each in incidents:
+            post = await self._posts.find(each.id)
+            if post is not None and post.ts and post.channel and self._workspace:
+                where = f"archives/{post.channel}/p{post.ts.replace('.', '')}"
+                found[each.id] = f"{self._workspace}{where}"
+        return found
+
+    def _hearing(self, now: datetime) -> list[Target]:
+        night = is_night(self._environment.site, now)
+        name = self._environment.name
+        found = [each for each in self._oncall.targets if each.hears(name, night=night)]
+        if not found:
+            raise UserError(_NOBODY.format(self._environment.label))
+        return found
+
+    async def _step(
+        self,
+        number: int,
+        change: Callable[[Incident], Incident],
+        turn: Turn,
+        *,
+        person: Person,
+        now: datetime,
+        page: Sequence[str] = (),
+    ) -> Incident:
+        action = f"{'own' if turn is Turn.OWNED else 'escalate'} {number}"
+        for _ in range(_TRIES):
+            before = await self.find(number)
+            if before.resolved is not None:
+                raise UserError(f"Alarm {number} is resolved already; there is nothing to do.")
+            after = change(before)
+            pages = self._oncall.about(after, page, Step.TRIGGER, now) if page else []
+            values = {**turn_values(after, turn), "by": person.name, "at": now.isoformat()}
+            notice = Notice(Said.TRANSITION, after.environment, after.id, values)
+            if await self._incidents.replace(
+                before,
+                after,
+                notices=[notice] if before.held is None else (),
+                pages=pages,
+                entry=self._entry(action, person, now),
+                redraw=True,
+                writer=self._writer,
+            ):
+                self._changed()
+                return after
+        raise Refused("Others changed this alarm at the same time. Look once more, and try again.")
+
+    def _entry(self, action: str, person: Person, now: datetime, reason: str = "") -> Entry:
+        return Entry(now, self._environment.name, action, person, "done", reason=reason)
+
+
+_NOBODY = (
+    "Nobody would be told: {} has no on-call target for this hour. Whoever deploys the bot names "
+    "them in `oncall.targets`."
+)

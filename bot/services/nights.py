@@ -1,0 +1,227 @@
+"""Once a day: how the night was, half an hour after dawn; what is wrong, an hour before dusk.
+
+What is told is looked up when it is told, so a row of the outbox holds nothing but the day.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+
+import structlog
+
+from bot.domain.alarms import Incident, Severity
+from bot.domain.environments import Environment
+from bot.domain.night import Night, day_obs, is_night, next_dusk, next_night
+from bot.domain.notices import Notice, Said
+from bot.domain.reports import DuskReport, NightReport
+from bot.domain.samples import Minute
+from bot.domain.streams import NoAnswer
+from bot.services.streams import Streams
+from bot.storage.alarms import Incidents
+from bot.storage.approvals import Requests
+from bot.storage.chores import Chores
+from bot.storage.outbox import Outbox
+from bot.storage.samples import Samples
+from bot.storage.silences import Silences
+
+_log = structlog.get_logger()
+
+AFTER_DAWN = timedelta(minutes=30)
+BEFORE_DUSK = timedelta(hours=1)
+LATEST = timedelta(hours=4)
+"""A summary that is later than this is read by nobody."""
+
+OLD_REQUEST = timedelta(minutes=15)
+"""A request that has been open for so long before dusk is one that was forgotten."""
+
+_GAPS = 0.98
+"""Part of the minutes that must have been watched for figures to be exact."""
+
+_NOON = time(12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the reports are made from."""
+
+    samples: Samples
+    incidents: Incidents
+    silences: Silences
+    requests: Requests
+    chores: Chores
+    outbox: Outbox
+
+
+class Nights:
+    """Tells one environment's channel of its nights.
+
+    Parameters
+    ----------
+    environment
+        Which.
+    streams
+        Looks, for the check before dusk.
+    records
+        What was kept.
+    summary, check
+        Whether it tells of the night, and before the night.
+    holder
+        Name of this process.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        streams: Streams,
+        records: Records,
+        *,
+        summary: bool,
+        check: bool,
+        holder: str,
+    ) -> None:
+        self._environment = environment
+        self._streams = streams
+        self._records = records
+        self._summary = summary
+        self._check = check
+        self._holder = holder
+        self._checked: date | None = None
+
+    async def tick(self, now: datetime) -> None:
+        """Tell what is due and was not told yet."""
+        if self._summary:
+            await self._tell_of_the_night(now)
+        if self._check:
+            await self._tell_before_dusk(now)
+
+    async def night(self, instrument: str, evening: date) -> NightReport:
+        """Report how one night of one stream was.
+
+        Parameters
+        ----------
+        instrument
+            Whose stream.
+        evening
+            The observing day.
+
+        Raises
+        ------
+        StateError
+            If the database does not answer.
+        """
+        name = self._environment.name
+        night = self._night_of(evening)
+        if night is None or night.begins is None or night.ends is None:
+            return NightReport(instrument, evening, 0, 0, watched=False)
+        begins, ends = night.begins, night.ends
+        minutes = await self._records.samples.minutes(name, begins, instrument, ends)
+        incidents = [
+            each
+            for each in await self._records.incidents.between(name, begins, ends)
+            if each.instrument in ("", instrument)
+        ]
+        latest = await self._records.samples.recent(
+            name, datetime.now(UTC) - timedelta(minutes=2), instrument
+        )
+        worst = max(
+            (each for each in minutes if each.wait is not None),
+            key=lambda each: each.wait or timedelta(0),
+            default=None,
+        )
+        skipped = [one for each in incidents for one in each.skipped]
+        lasted = [each.resolved - each.began for each in incidents if each.resolved]
+        expected = (ends - begins) / timedelta(minutes=1)
+        whole = [each for each in minutes if each.reached == each.samples]
+        return NightReport(
+            instrument=instrument,
+            evening=evening,
+            visits=sum(each.announced for each in minutes),
+            entries=_added(minutes),
+            unread=latest[-1].waiting if latest else 0,
+            skipped_visits=len(skipped),
+            skipped_entries=sum(each.entries for each in skipped),
+            longest_wait=worst.wait if worst else None,
+            longest_at=worst.at if worst else None,
+            warnings=_of(incidents, Severity.WARNING),
+            criticals=_of(incidents, Severity.CRITICAL),
+            longest_alarm=max(lasted, default=None),
+            firing=sum(each.resolved is None for each in incidents),
+            unconfirmed=_grown(minutes),
+            watched=len(whole) >= expected * _GAPS,
+        )
+
+    async def dusk(self, now: datetime) -> DuskReport | None:
+        """Report what may be wrong before the next night; None where there is no night.
+
+        Raises
+        ------
+        StateError
+            If the database does not answer.
+        """
+        environment = self._environment
+        dusk = next_dusk(environment.site, now)
+        if dusk is None:
+            return None
+        looks = await self._streams.look(environment.instruments)
+        silences = await self._records.silences.active(environment.name, now)
+        requests = await self._records.requests.live(environment.name)
+        return DuskReport(
+            dusk=dusk,
+            missing=tuple(each.instrument for each in looks if each.missing),
+            unreachable=any(isinstance(each.facts, NoAnswer) for each in looks),
+            silences=[each for each in silences if each.ends is None or each.ends > dusk],
+            read_only=environment.read_only,
+            requests=[each for each in requests if now - each.asked > OLD_REQUEST],
+        )
+
+    async def _tell_of_the_night(self, now: datetime) -> None:
+        if is_night(self._environment.site, now):
+            return
+        evening = day_obs(now - LATEST - AFTER_DAWN)
+        night = self._night_of(evening)
+        if night is None or night.ends is None:
+            return
+        due = night.ends + AFTER_DAWN
+        if not due <= now < due + LATEST:
+            return
+        if await self._records.chores.claim(f"summary {self._environment.name}", evening):
+            for instrument in self._environment.instruments:
+                values = {"instrument": instrument, "evening": evening.isoformat()}
+                await self._say(Said.SUMMARY, values, now)
+
+    async def _tell_before_dusk(self, now: datetime) -> None:
+        dusk = next_dusk(self._environment.site, now)
+        if dusk is None or is_night(self._environment.site, now) or now < dusk - BEFORE_DUSK:
+            return
+        if self._checked == dusk.date():
+            return
+        # Looked at first: what fails here is tried again, and what is claimed is not.
+        report = await self.dusk(now)
+        first = await self._records.chores.claim(f"dusk {self._environment.name}", dusk.date())
+        if first and report is not None and not report.well:
+            await self._say(Said.CHECK, {}, now)
+        self._checked = dusk.date()
+
+    async def _say(self, said: Said, values: dict[str, str], now: datetime) -> None:
+        notice = Notice(said, self._environment.name, values=values)
+        await self._records.outbox.add(notice, writer=self._holder, now=now)
+
+    def _night_of(self, evening: date) -> Night | None:
+        """Find the night that begins on an observing day, which turns at noon UTC."""
+        return next_night(self._environment.site, datetime.combine(evening, _NOON))
+
+
+def _added(minutes: Sequence[Minute]) -> int:
+    """Count entries that were added; a stream that was created anew counts from 0 again."""
+    known = [each.added for each in minutes if each.reached]
+    return sum(max(later - earlier, 0) for earlier, later in pairwise(known))
+
+
+def _grown(minutes: Sequence[Minute]) -> int:
+    known = [each.unconfirmed for each in minutes if each.reached]
+    return max(known[-1] - known[0], 0) if known else 0
+
+
+def _of(incidents: Sequence[Incident], severity: Severity) -> int:
+    return sum(each.worst is severity for each in incidents)

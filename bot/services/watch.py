@@ -1,0 +1,343 @@
+"""The watch over one environment: look, keep samples, evaluate the rules.
+
+The leader alone watches. What it remembers between two looks is rebuilt from the samples of the
+last hour by whoever leads next; what people and pagers were told is in the database alone.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.clients.prompt_redis import PromptRedis
+from bot.domain.alarms import (
+    PIERCING,
+    WHOLE,
+    Figures,
+    Incident,
+    Rule,
+    Silence,
+    Skipped,
+    Thresholds,
+)
+from bot.domain.approvals import Entry
+from bot.domain.environments import Environment
+from bot.domain.errors import RedisError, RedisUnreachable, StateError
+from bot.domain.incidents import by_incident
+from bot.domain.night import is_night, night_at
+from bot.domain.rules import server_findings, stream_findings
+from bot.domain.samples import RATES_OVER, Minute, Sample, rates, sample
+from bot.domain.streams import Look, NoAnswer, Stream
+from bot.domain.tracks import ServerTrack, Track
+from bot.services.incidents import Holds, Keeper, Subject, Windows
+from bot.services.pruning import BOT
+from bot.services.streams import Streams, Watched
+from bot.storage.samples import Samples
+from bot.storage.silences import Silences
+
+_log = structlog.get_logger()
+
+REMEMBERED = timedelta(hours=1)
+"""How far back rules look; what the next leader reads from the database."""
+
+GAP = timedelta(minutes=1)
+"""After a longer pause of its own, a watch begins anew from the database."""
+
+COUNT_SKIPPED_EVERY = timedelta(seconds=15)
+"""Which visits are skipped takes a look at every waiting entry."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What a watch reads and writes beside its incidents."""
+
+    samples: Samples
+    silences: Silences
+    windows: Windows
+
+
+class Watch:
+    """Watches one environment.
+
+    Parameters
+    ----------
+    environment
+        Which.
+    streams, redis
+        Look at its streams; the second one lists what is skipped.
+    thresholds
+        Limits of the rules.
+    keeper
+        Turns findings into incidents.
+    stores
+        Samples, silences and windows.
+    firing
+        Is told after each look which alarms fire.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        streams: Streams,
+        redis: PromptRedis,
+        *,
+        thresholds: Thresholds,
+        keeper: Keeper,
+        stores: Stores,
+        firing: Callable[[str, Collection[Incident]], None],
+    ) -> None:
+        self._environment = environment
+        self._streams = streams
+        self._redis = redis
+        self._thresholds = thresholds
+        self._keeper = keeper
+        self._stores = stores
+        self._firing = firing
+        self._tracks: dict[str, Track] = {}
+        self._server = ServerTrack()
+        self._recent: defaultdict[str, deque[Sample]] = defaultdict(deque)
+        self._minute: defaultdict[str, list[Sample]] = defaultdict(list)
+        self._visits: dict[str, str] = {}
+        self._counted: dict[str, datetime] = {}
+        self._night: tuple[datetime, datetime] | None = None
+        self.looked: datetime | None = None
+
+    async def tick(self, now: datetime) -> None:
+        """Look once, and bring every incident to what was found.
+
+        Raises
+        ------
+        StateError
+            If the database does not do its part; nothing is lost by it.
+        """
+        if self.looked is None or now - self.looked > GAP:
+            await self._remember(now)
+        watched = await self._streams.watch()
+        samples = [self._sample(look) for look in watched.looks.values()]
+        at = samples[0].at
+        self._server = self._answered(watched, at)
+        for each in samples:
+            self._fold(each)
+        self.looked = at
+        try:
+            await self._keep(samples)
+        except StateError as error:
+            # Charts get a gap; alarms go on as long as incidents can be written.
+            _log.warning("samples could not be kept", reason=str(error))
+        await self._evaluate(watched, at)
+
+    def late(self, now: datetime) -> bool:
+        """Tell whether it has not looked for too long."""
+        return self.looked is None or now - self.looked > GAP
+
+    async def _remember(self, now: datetime) -> None:
+        """Rebuild what rules remember."""
+        self._tracks = {one: Track() for one in self._environment.instruments}
+        self._server = ServerTrack()
+        self._recent.clear()
+        try:
+            kept = await self._stores.samples.recent(self._environment.name, now - REMEMBERED)
+            kept = [each for each in kept if each.instrument in self._tracks]
+            self._server = ServerTrack.of(kept)
+            for each in kept:
+                self._fold(each)
+        except StateError as error:
+            _log.warning("the last hour could not be read", reason=str(error))
+
+    def _answered(self, watched: Watched, at: datetime) -> ServerTrack:
+        error = _error(watched)
+        if error is not None:
+            return self._server.unanswered(at, error.kind)
+        memory = watched.memory
+        if memory is None:
+            return self._server.answered(at)
+        return self._server.answered(at, memory.used, memory.limit)
+
+    def _sample(self, look: Look) -> Sample:
+        made = sample(look, self._visits.get(look.instrument), self._environment.expiration)
+        if isinstance(look.facts, Stream) and look.facts.newest and look.facts.newest.visit:
+            self._visits[look.instrument] = look.facts.newest.visit
+        return made
+
+    def _fold(self, each: Sample) -> None:
+        self._tracks[each.instrument] = self._tracks[each.instrument].seen(each)
+        recent = self._recent[each.instrument]
+        recent.append(each)
+        while recent[0].at < each.at - RATES_OVER:
+            recent.popleft()
+
+    async def _keep(self, samples: Iterable[Sample]) -> None:
+        samples = list(samples)
+        done: list[Minute] = []
+        for each in samples:
+            minute = self._minute[each.instrument]
+            begun = minute[0].at.replace(second=0, microsecond=0) if minute else None
+            if begun is not None and each.at >= begun + timedelta(minutes=1):
+                done.append(Minute.of(minute))
+                minute.clear()
+            minute.append(each)
+        await self._stores.samples.add(self._environment.name, samples)
+        if done:
+            await self._stores.samples.add_minutes(self._environment.name, done)
+
+    async def _evaluate(self, watched: Watched, now: datetime) -> None:
+        environment, limits = self._environment, self._thresholds
+        night = is_night(environment.site, now)
+        silences = await self._stores.silences.active(environment.name, now)
+        holds = Holds(silences, await self._stores.windows(now))
+        firing = await self._keeper.firing()
+        rules = _rules(firing.values(), "")
+        found = by_incident(
+            server_findings(self._server, limits, now=now, night=night, firing=rules)
+        )
+        figures = self._server_figures(watched, now)
+        for name in WHOLE:
+            subject = (name, "")
+            await self._keeper.look(
+                subject, firing.get(subject), found.get(name, {}), figures, holds
+            )
+        if self._server.failed:
+            # Nothing is known of the streams, so their incidents stay as they are.
+            await self._tell(silences, now)
+            return
+        for look in watched.looks.values():
+            await self._evaluate_stream(look, firing, holds, night=night, took=watched.took)
+        await self._tell(silences, now)
+
+    async def _evaluate_stream(
+        self,
+        look: Look,
+        firing: dict[Subject, Incident],
+        holds: Holds,
+        *,
+        night: bool,
+        took: timedelta,
+    ) -> None:
+        instrument, now = look.instrument, look.at
+        here = {key: each for key, each in firing.items() if key[1] == instrument}
+        found = by_incident(
+            stream_findings(
+                self._tracks[instrument],
+                self._thresholds,
+                now=now,
+                night=night,
+                firing=_rules(here.values(), instrument),
+                dusk=self._dusk(now) if night else None,
+            )
+        )
+        names = dict.fromkeys([*(name for name, _ in here), *found])
+        if not names:
+            return
+        figures = self._stream_figures(look, took)
+        skipped = await self._skipped(look, figures) if Rule.BACKLOG in names else ()
+        for name in names:
+            subject = (name, instrument)
+            await self._keeper.look(
+                subject, here.get(subject), found.get(name, {}), figures, holds, skipped=skipped
+            )
+
+    def _dusk(self, now: datetime) -> datetime | None:
+        """Tell when this night began; the search for it is not made at every look."""
+        if self._night is None or not self._night[0] <= now < self._night[1]:
+            found = night_at(self._environment.site, now)
+            if found is None or found.begins is None or found.ends is None:
+                return None
+            self._night = found.begins, found.ends
+        return self._night[0]
+
+    async def _skipped(self, look: Look, figures: Figures) -> tuple[Skipped, ...]:
+        """List the visits that workers skip by now, because they waited for too long."""
+        expiration, now = self._environment.expiration, look.at
+        if expiration is None or figures.first_skipped is None or figures.first_skipped > now:
+            return ()
+        counted = self._counted.get(look.instrument)
+        if counted is not None and now - counted < COUNT_SKIPPED_EVERY:
+            return ()
+        self._counted[look.instrument] = now
+        instrument = look.instrument
+        key, group = self._environment.stream(instrument), self._environment.group(instrument)
+        try:
+            survey = await self._redis.survey(key, group)
+        except RedisError as error:
+            _log.warning("skipped visits could not be counted", reason=str(error))
+            return ()
+        found = []
+        for visit in survey.visits if survey else ():
+            at = visit.oldest.skipped_at(expiration)
+            if at is not None and at <= now:
+                name = visit.oldest.visit or str(visit.oldest.id)
+                found.append(Skipped(name, visit.entries, at))
+        return tuple(found)
+
+    def _stream_figures(self, look: Look, took: timedelta) -> Figures:
+        group = look.group
+        if group is None:
+            length = look.facts.length if isinstance(look.facts, Stream) else 0
+            return Figures(look.at, waiting=length, answers_in=took)
+        speed = rates(list(self._recent[look.instrument]))
+        oldest, expiration = group.waiting.oldest, self._environment.expiration
+        return Figures(
+            at=look.at,
+            waiting=group.waiting.entries,
+            visits=group.waiting.visits,
+            capped=group.waiting.capped,
+            wait=look.longest_wait,
+            oldest_visit=(oldest.visit or "") if oldest else "",
+            first_skipped=oldest.skipped_at(expiration) if oldest and expiration else None,
+            arriving=speed.arriving,
+            read=speed.read,
+            read_last=look.unmoved_since,
+            between_visits=speed.between_visits,
+            unconfirmed=group.pending,
+            consumers=group.consumers,
+            lag_known=group.lag is not None,
+            answers_in=took,
+        )
+
+    def _server_figures(self, watched: Watched, now: datetime) -> Figures:
+        error = _error(watched)
+        memory = watched.memory
+        last = [self._recent[one] for one in self._environment.instruments]
+        known = [each[-1] for each in last if each]
+        return Figures(
+            at=now,
+            waiting=sum(each.waiting for each in known),
+            answers_in=watched.took if error is None else None,
+            kind=error.kind.value if error else "",
+            address=error.address if error else "",
+            tries=self._server.failed,
+            memory=memory.used if memory else 0,
+            memory_limit=memory.limit if memory else None,
+        )
+
+    async def _tell(self, silences: Sequence[Silence], now: datetime) -> None:
+        firing = (await self._keeper.firing()).values()
+        self._firing(self._environment.name, firing)
+        for each in silences:
+            if each.ends is None and not any(_waits_for(each, one) for one in firing):
+                name, action = self._environment.name, f"unsilence {each.id}"
+                why = "what it was to last for is resolved"
+                entry = Entry(now, name, action, BOT, "done", reason=why)
+                await self._stores.silences.lift(each.id, now, entry)
+
+
+def _error(watched: Watched) -> RedisUnreachable | None:
+    """Give in which way Redis did not answer; None where it did."""
+    for look in watched.looks.values():
+        if isinstance(look.facts, NoAnswer):
+            return look.facts.error
+    return None
+
+
+def _waits_for(silence: Silence, incident: Incident) -> bool:
+    """Tell whether a silence without an end lasts until this incident is resolved."""
+    return silence.matches(incident) and incident.name not in PIERCING
+
+
+def _rules(incidents: Iterable[Incident], instrument: str) -> frozenset[Rule]:
+    """Give the rules that hold at present for one stream, or for the Redis under all of them."""
+    return frozenset(
+        rule for each in incidents if each.instrument == instrument for rule in each.findings
+    )

@@ -1,0 +1,108 @@
+"""What each kind of message looks like now: requests and alarms, drawn from the database."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.domain.notices import Post
+from bot.domain.people import Right
+from bot.render import alarms, approvals
+from bot.render.blocks import Message, message
+from bot.services.rooms import Room
+from bot.slack.channels import Channels
+from bot.slack.patience import SlackRefused
+from bot.storage.alarms import Incidents
+from bot.storage.approvals import Requests
+
+_LOOK_BACK = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A message, where it goes, and since when it may have been posted."""
+
+    shown: Message
+    channel: str
+    since: datetime
+
+
+class Drawer(Protocol):
+    """Draws one kind of message."""
+
+    async def draw(self, post: Post, now: datetime) -> Drawing:
+        """Draw a post's subject as it is now.
+
+        Raises
+        ------
+        SlackRefused
+            If its channel is not known, or it is of nothing that is there.
+        """
+        ...
+
+
+class RequestDrawer:
+    """Draws the cards of requests.
+
+    Parameters
+    ----------
+    requests
+        What to draw.
+    rooms
+        Every environment's services, by name.
+    channels
+        Knows the channel of each environment.
+    """
+
+    def __init__(self, requests: Requests, rooms: Mapping[str, Room], channels: Channels) -> None:
+        self._requests = requests
+        self._rooms = rooms
+        self._channels = channels
+
+    async def draw(self, post: Post, now: datetime) -> Drawing:
+        """Draw a request as it is now."""
+        request = await self._requests.find(post.subject)
+        room = self._rooms.get(post.environment)
+        channel = post.channel or self._channels.id_of(post.environment)
+        if request is None or room is None or channel is None:
+            raise SlackRefused("no channel for it")
+        approvers = await room.roster.named(Right.APPROVER)
+        text, blocks, buttons = approvals.card(request, room.environment, approvers, now)
+        return Drawing(message(text, blocks, buttons=buttons), channel, request.asked - _LOOK_BACK)
+
+
+class AlarmDrawer:
+    """Draws the one message of each alarm.
+
+    Parameters
+    ----------
+    incidents
+        What to draw.
+    rooms
+        Every environment's services, by name.
+    channels
+        Knows the channel of each environment's alarms.
+    """
+
+    def __init__(self, incidents: Incidents, rooms: Mapping[str, Room], channels: Channels) -> None:
+        self._incidents = incidents
+        self._rooms = rooms
+        self._channels = channels
+
+    async def draw(self, post: Post, now: datetime) -> Drawing:
+        """Draw an alarm as it is now."""
+        incident = await self._incidents.find(post.subject)
+        room = self._rooms.get(post.environment)
+        channel = post.channel or self._channels.alarms_of(post.environment)
+        if incident is None or room is None or channel is None:
+            raise SlackRefused("no channel for it")
+        text, blocks, buttons = alarms.incident(
+            incident,
+            room.environment,
+            escalate_after=room.alarms.escalate_after,
+            targets=room.alarms.told_now(now),
+            now=now,
+            thresholds=room.alarms.thresholds,
+        )
+        shown = message(text, blocks, buttons=buttons)
+        return Drawing(shown, channel, incident.opened - _LOOK_BACK)

@@ -1,0 +1,50 @@
+"""`alarms`: what fires now, and what has fired."""
+
+import asyncio
+
+from bot.command import Call, Purpose, Read, Reply, Right
+from bot.render import incidents
+
+_LAST = 20
+
+
+async def run(call: Call) -> Reply:
+    """List what fires, and the silences."""
+    firing, silences = await asyncio.gather(call.alarms.firing(), call.alarms.silences(call.now))
+    links = await call.alarms.links(firing)
+    text, blocks, buttons = incidents.firing(call.environment, firing, silences, call.now, links)
+    return Reply(blocks, text, (*buttons, *call.reading_buttons))
+
+
+async def run_history(call: Call) -> Reply:
+    """List the last ones, whether they still fire or not."""
+    found = await call.alarms.history(_LAST)
+    links = await call.alarms.links(found)
+    text, blocks = incidents.history(call.environment, found, call.now, links)
+    return Reply(blocks, text, call.reading_buttons)
+
+
+COMMANDS = (
+    Read(
+        name="alarms",
+        usage="",
+        summary="what fires, for how long, and who is on it",
+        purpose=Purpose.ALARMS,
+        right=Right.ANYBODY,
+        run=run,
+        aliases=("alerts",),
+        details=(
+            "Each alarm is one message in the channel, kept up to date; what happens to it is told "
+            "in its thread. Silences are listed too. `alarms history` shows what is over."
+        ),
+    ),
+    Read(
+        name="alarms history",
+        usage="",
+        summary=f"the last {_LAST} alarms: how long, how bad, who was on it",
+        purpose=Purpose.ALARMS,
+        right=Right.ANYBODY,
+        run=run_history,
+        aliases=("alerts history",),
+    ),
+)

@@ -1,0 +1,157 @@
+"""`silence`: hear nothing of something for a while; what it holds is shown."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+from bot.command import Act, Call, Purpose, Reply, Right
+from bot.domain.alarms import PIERCING, Rule, Silence, family
+from bot.domain.durations import format_duration, parse_duration
+from bot.domain.errors import UserError
+from bot.grammar import did_you_mean, quoted
+from bot.render.blocks import Markup
+from bot.render.forms import Choice, Form, Text
+from bot.render.silences import silenced
+
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
+
+UNTIL_RESOLVED = "resolved"
+
+_LENGTHS = ("30m", "1h", "2h", "4h", UNTIL_RESOLVED)
+_RULES = tuple(rule.value for rule in Rule if rule is family(rule) and rule not in PIERCING)
+"""The rules that the form offers: those that name incidents, and can be held."""
+
+
+def form(call: Call) -> Form | None:
+    """Ask for what was not typed, or not clicked."""
+    words = call.arguments.words
+    if words and not (call.clicked and len(words) == 1):
+        return None
+    what = Choice("instrumentruleid", "What", (*call.environment.instruments, *_RULES))
+    return Form(
+        command="silence",
+        title="Silence alarms",
+        submit="Silence",
+        fields=(
+            *(() if words else (what,)),
+            Choice("durationresolved", "How long (resolved: until it is over)", _LENGTHS),
+            Text("reason", "Why nobody needs to hear of it"),
+        ),
+        explained=Markup(
+            "Never held: a missing stream or group, a Redis that does not answer, and visits that "
+            "are about to be skipped. The channel sees what is silenced, by whom, and why."
+        ),
+        typed=call.arguments.typed,
+    )
+
+
+async def run(call: Call) -> AsyncIterator[Reply]:
+    """Silence it, and show what that holds."""
+    drafts = await _drafts(call)
+    firing = await call.alarms.firing()
+    held = {each.id for draft in drafts for each in await call.alarms.preview(draft)}
+    matching = [each for each in firing if any(draft.matches(each) for draft in drafts)]
+    if drafts[0].ends is None and not held:
+        raise UserError(
+            "Nothing of that fires and can be held, so `resolved` would end at once. Give a "
+            "duration, such as `2h`.",
+            usage=_usage(call),
+        )
+    made = [await call.alarms.silence(draft) for draft in drafts]
+    text, blocks, buttons = silenced(
+        call.environment,
+        made,
+        [each for each in matching if each.id in held],
+        [each for each in matching if each.id not in held],
+        call.now,
+    )
+    yield Reply(blocks, text, buttons)
+
+
+async def _drafts(call: Call) -> list[Silence]:
+    """Read what is to be silenced: one silence, or one for each instrument."""
+    ends = _ends(call)
+    word = call.arguments.words[0].lower()
+    instruments = call.environment.instruments
+    if word == "all":
+        return [_draft(call, ends, instrument=each) for each in instruments]
+    if word in instruments:
+        return [_draft(call, ends, instrument=word)]
+    rules = {rule.value: rule for rule in Rule}
+    rule = rules.get(word.replace("-", "_"))
+    if rule is not None:
+        return [_draft(call, ends, rule=rule)]
+    if not word.lstrip("#").isdigit():
+        known = (*instruments, *rules)
+        raise UserError(
+            f"`{quoted(word)}` is no instrument of {call.environment.label}, no rule and no ID."
+            + did_you_mean(word, known),
+            usage=_usage(call),
+        )
+    incident = await call.alarms.find(call.number)
+    if incident.resolved is not None:
+        raise UserError(f"Alarm {incident.id} is resolved already; there is nothing to silence.")
+    return [_draft(call, ends, incident=incident.id)]
+
+
+def _draft(
+    call: Call,
+    ends: datetime | None,
+    *,
+    instrument: str = "",
+    rule: Rule | None = None,
+    incident: int | None = None,
+) -> Silence:
+    return Silence(
+        id=0,
+        environment=call.environment.name,
+        by=call.person,
+        reason=call.arguments.rest,
+        starts=call.now,
+        ends=ends,
+        instrument=instrument,
+        rule=rule,
+        incident=incident,
+    )
+
+
+def _ends(call: Call) -> datetime | None:
+    typed = call.arguments.words[1].lower()
+    if typed == UNTIL_RESOLVED:
+        return None
+    try:
+        length = parse_duration(typed)
+    except ValueError as error:
+        raise UserError(
+            f"How long it lasts {error}; or `{UNTIL_RESOLVED}`: until it is over.",
+            usage=_usage(call),
+        ) from error
+    if not SHORTEST <= length <= LONGEST:
+        raise UserError(
+            f"A silence lasts from {format_duration(SHORTEST)} to {format_duration(LONGEST)}.",
+            usage=_usage(call),
+        )
+    return call.now + length
+
+
+def _usage(call: Call) -> str:
+    return call.registry[call.name].usage_line
+
+
+COMMANDS = (
+    Act(
+        name="silence",
+        usage="(INSTRUMENT|RULE|ID) (DURATION|resolved) REASON",
+        summary="hear nothing of an instrument, a rule or one alarm for a while",
+        purpose=Purpose.ALARMS,
+        right=Right.OPERATOR,
+        run=run,
+        form=form,
+        details=(
+            "DURATION is from 1m to 7d; `resolved` means until what fires now is over. Rules: "
+            + ", ".join(f"`{rule.value}`" for rule in Rule)
+            + ". A backlog, its `stalled`, `unknown_lag` and `lag` are one alarm, so each of these "
+            "names silences it. `missing`, `unreachable` and `expiring` are shown in spite of any "
+            "silence. `unsilence ID` ends it early."
+        ),
+    ),
+)

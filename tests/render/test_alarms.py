@@ -1,0 +1,960 @@
+"""What people read of alarms, rule by rule and state by state."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.building import find_commands
+from bot.domain.alarms import (
+    AT_ONCE,
+    DEFAULT_RULES,
+    WHOLE,
+    Figures,
+    Finding,
+    Holding,
+    Incident,
+    Rule,
+    Severity,
+    Silence,
+    Skipped,
+    Thresholds,
+    family,
+)
+from bot.domain.approvals import Plan, Request, State
+from bot.domain.environments import Environment
+from bot.domain.oncall import Kind, On, Page, Receipt, Step, Target, Told, When
+from bot.domain.people import Person
+from bot.domain.reports import DuskReport, NightReport
+from bot.domain.turns import Turn
+from bot.render import alarms, incidents, nights, pages, silences, turns
+from bot.render.blocks import (
+    ALL_TEXT,
+    BLOCKS_IN_MESSAGE,
+    BUTTONS_IN_MESSAGE,
+    FIRST_LINE,
+    Block,
+    Button,
+    Markup,
+    message,
+)
+from tests.support.slack_blocks import check_message
+from tests.support.slack_workspace import mentions
+
+PROD = Environment(
+    "prod",
+    ("lsstcam",),
+    expiration=timedelta(hours=1),
+    links={"jobs": "https://argo.example/{instrument}", "grafana": "https://grafana.example"},
+)
+DEV = Environment("dev", ("hsc", "latiss", "lsstcam"))
+ANA, BEN = Person("U0ANA", "Ana"), Person("U0BEN", "Ben")
+HUGE = 10_000_000
+HOSTILE = "<!channel> <@U0BEN> `x` *y* & <https://evil.example|z>"
+
+
+def at(hour: int, minute: int, second: int = 0) -> datetime:
+    return datetime(2026, 11, 24, hour, minute, second, tzinfo=UTC)
+
+
+NOW, BEGAN = at(5, 29, 58), at(5, 26, 58)
+FIGURES = Figures(
+    at=NOW,
+    waiting=860,
+    visits=5,
+    wait=timedelta(minutes=3),
+    oldest_visit="2026-11-24T05:27:34.118",
+    first_skipped=at(6, 26, 55),
+    arriving=4.6,
+    read=0.0,
+    read_last=BEGAN,
+    between_visits=timedelta(seconds=37),
+    unconfirmed=12,
+    consumers=51_204,
+    answers_in=timedelta(microseconds=600),
+    address="prompt-redis.prompt-redis:6379",
+    tries=6,
+    memory=3400 * 2**20,
+    memory_limit=2**32,
+)
+LIMITS = Thresholds(DEFAULT_RULES)
+
+
+def incident(rule: Rule, *more: Rule, figures: Figures = FIGURES, critical: bool = False) -> Any:
+    severity = Severity.CRITICAL if critical or rule in AT_ONCE else Severity.WARNING
+    return Incident(
+        id=31,
+        environment="prod",
+        name=family(rule),
+        instrument="" if rule in WHOLE else "lsstcam",
+        began=BEGAN,
+        opened=NOW,
+        findings={
+            rule: Finding(rule, severity, BEGAN),
+            **{each: Finding(each, Severity.WARNING, BEGAN) for each in more},
+        },
+        figures=figures,
+        worst=severity,
+        highest_waiting=9976,
+        highest_visits=58,
+        highest_wait=timedelta(minutes=33, seconds=40),
+        critical_since=NOW if severity is Severity.CRITICAL else None,
+    )
+
+
+def draw(
+    shown: Incident,
+    environment: Environment = PROD,
+    *,
+    now: datetime = NOW,
+    targets: str = "prompt-oncall",
+    thresholds: Thresholds | None = LIMITS,
+) -> alarms.Drawn:
+    return alarms.incident(
+        shown,
+        environment,
+        escalate_after=timedelta(minutes=10),
+        targets=targets,
+        now=now,
+        thresholds=thresholds,
+    )
+
+
+def lines(drawn: tuple[Markup, Sequence[Block]] | alarms.Drawn) -> list[str]:
+    """Every line as Slack shows it; a field is one line."""
+    shown = []
+    for block in drawn[1]:
+        if "text" in block:
+            shown += unescape(block["text"]["text"]).split("\n")
+        shown += [
+            unescape(each["text"]).replace("*\n", ": ").removeprefix("*")
+            for each in (*block.get("fields", ()), *block.get("elements", ()))
+        ]
+    return shown
+
+
+def labels(drawn: alarms.Drawn) -> list[str]:
+    return [button.label for button in drawn[2]]
+
+
+BACKLOG = incident(Rule.BACKLOG)
+EXPIRING = replace(
+    incident(Rule.EXPIRING, Rule.BACKLOG, Rule.STALLED),
+    critical_since=at(5, 31, 58),
+    told={"prompt-oncall": at(5, 56, 58)},
+    figures=replace(FIGURES, at=at(5, 56, 58), waiting=8428, visits=49, wait=timedelta(minutes=30)),
+)
+RESOLVED = replace(EXPIRING, resolved=at(6, 9, 20), told={}, owner=ANA, owned=at(6, 1))
+SKIPPED = tuple(
+    Skipped(f"2026-11-24T05:2{number}:34.118", 172, at(6, 26, 55) + number * timedelta(seconds=37))
+    for number in range(6)
+)
+
+
+def test_a_delay_warning() -> None:
+    drawn = draw(BACKLOG)
+    assert drawn[0] == "🟡 *PROD lsstcam: 5 visits waiting 3 min and growing.* Alarm 31"
+    assert lines(drawn) == [
+        "🟡 *PROD lsstcam: 5 visits waiting 3 min and growing.* Alarm 31",
+        "Waiting: 860 entries = 5 visits (a visit is 172)",
+        "Longest wait: 3 min",
+        "Read: 0.0 entries/s; nothing since 05:26:58 UTC",
+        "First skipped: 06:26 UTC, in 56 min 57 s; images are safe",
+        "*Likely:* KEDA or the workers. Redis answers in 0.6 ms, the group is there.",
+        (
+            "*Next:* <https://argo.example/lsstcam|jobs in Argo CD>, "
+            "<https://grafana.example|Grafana>, `runbook not reading`"
+        ),
+        "nobody owns this · on-call is told at 05:47 UTC if it lasts · updated 05:29:58",
+    ]
+    assert labels(drawn) == ["I'm on it", "Silence…", "Tell on-call now", "Figures now"]
+    assert [(each.command, each.value, each.word) for each in drawn[2]] == [
+        ("own", "31", ""),
+        ("silence", "31", ""),
+        ("escalate", "31", ""),
+        ("stats", "lsstcam", "figures"),
+    ]
+
+
+def test_about_to_be_skipped() -> None:
+    drawn = draw(EXPIRING, now=at(5, 56, 58))
+    assert lines(drawn) == [
+        "🔴 *PROD lsstcam: first visit is skipped in 30 min (06:26 UTC).* Alarm 31",
+        "Waiting: 8,428 entries = 49 visits",
+        "Longest wait: 30 min, visit 2026-11-24T05:27:34.118",
+        "If nothing changes: 1 visit skipped at 06:26 UTC, then one every 37 s",
+        "Read: 0.0 entries/s; nothing since 05:26:58 UTC",
+        "Images are safe; skipped visits send no science alerts tonight.",
+        "*Likely:* KEDA or the workers.",
+        "*Next:* <https://argo.example/lsstcam|jobs in Argo CD>, `runbook not reading`",
+        "warned 05:29 UTC, nobody owns it · on-call told 05:56:58 · updated 05:56:58",
+    ]
+    assert labels(drawn) == ["I'm on it", "Figures now"]
+
+
+def test_visits_that_are_being_skipped() -> None:
+    drawn = draw(replace(EXPIRING, skipped=SKIPPED), now=at(6, 31))
+    assert drawn[0] == "🔴 *PROD lsstcam: 6 visits skipped since 06:26 UTC.* Alarm 31"
+    shown = lines(drawn)
+    assert "Skipped so far: 1,032 entries = 6 visits, since 06:26 UTC" in shown
+    assert "If nothing changes: one more every 37 s" in shown
+    assert "Images are safe; skipped visits send no science alerts tonight." in shown
+
+
+def test_it_is_over() -> None:
+    drawn = draw(RESOLVED, now=at(6, 9, 21))
+    assert lines(drawn) == [
+        "🟢 *PROD lsstcam: resolved after 42 min. No visit was skipped.* Alarm 31",
+        "From, to: 05:26:58 to 06:09:20 UTC",
+        "Highest: 9,976 entries = 58 visits waiting",
+        "Longest wait: 33 min 40 s",
+        "Who: Ana was on it from 06:01 UTC",
+        "history in the thread · updated 06:09:20 UTC",
+    ]
+    assert drawn[2] == []
+
+
+def test_it_is_over_and_visits_were_skipped() -> None:
+    over = replace(RESOLVED, resolved=at(6, 37, 58), skipped=SKIPPED)
+    drawn = draw(over)
+    assert drawn[0] == "🟢 *PROD lsstcam: resolved after 71 min. 6 visits were skipped.* Alarm 31"
+    assert (
+        "Skipped: 1,032 entries = 6 visits, 06:26 to 06:30 UTC; "
+        "list in the thread for catch-up. Images are safe."
+    ) in lines(drawn)
+    one = replace(over, skipped=SKIPPED[:1])
+    assert "1 visit was skipped." in draw(one)[0]
+
+
+def test_a_short_one_leaves_few_words() -> None:
+    over = replace(BACKLOG, resolved=NOW + timedelta(minutes=2))
+    assert lines(draw(over))[1:-1] == [
+        "From, to: 05:26:58 to 05:31:58 UTC",
+        "Highest: 9,976 entries = 58 visits waiting",
+    ]
+
+
+FIRST_LINES = [
+    (Rule.BACKLOG, "🟡 *PROD lsstcam: 5 visits waiting 3 min and growing.* Alarm 31"),
+    (Rule.EXPIRING, "🔴 *PROD lsstcam: first visit is skipped in 57 min (06:26 UTC).* Alarm 31"),
+    (Rule.STALLED, "🟡 *PROD lsstcam: not reading, 5 visits waiting 3 min.* Alarm 31"),
+    (
+        Rule.UNKNOWN_LAG,
+        "🟡 *PROD lsstcam: 5 visits waiting 3 min, Redis reports no lag (nil).* Alarm 31",
+    ),
+    (Rule.MISSING, "🔴 *PROD lsstcam: missing, no group since 05:26 UTC.* Alarm 31"),
+    (Rule.UNREACHABLE, "🔴 *PROD: Redis does not answer since 05:26:58 UTC (3 min).* Alarm 31"),
+    (Rule.PENDING, "🟡 *PROD lsstcam: 12 entries read but never confirmed.* Alarm 31"),
+    (Rule.MEMORY, "🟡 *PROD: Redis uses 3.3 GiB, 83 % of its 4.0 GiB.* Alarm 31"),
+    (Rule.LAG, "🟡 *PROD lsstcam: 5 visits waiting 3 min, more than the limit.* Alarm 31"),
+    (
+        Rule.CONSUMERS,
+        "🟡 *PROD lsstcam: 51,204 consumer names, more than the limit.* Alarm 31",
+    ),
+    (Rule.SILENT, "🟡 *PROD lsstcam: no visit announced for 3 min.* Alarm 31"),
+]
+
+
+@pytest.mark.parametrize(("rule", "line"), FIRST_LINES)
+def test_the_first_line_of_every_rule(rule: Rule, line: str) -> None:
+    assert draw(incident(rule))[0] == line
+
+
+def test_no_rule_is_left_out() -> None:
+    assert {rule for rule, _ in FIRST_LINES} == set(Rule)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "how"),
+    [
+        ("refuses the connection", "Redis does not answer since", "connection refused"),
+        ("does not answer", "Redis does not answer since", "no answer in time"),
+        ("is loading its data", "Redis is loading its data since", "loading its data"),
+        ("refuses our password", "Redis refuses our password since", "password refused"),
+        (
+            "cannot write, its disk is full: workers cannot read either",
+            "Redis' disk is full: workers cannot read either, since",
+            "disk full",
+        ),
+        ("", "Redis does not answer since", "no answer"),
+    ],
+)
+def test_redis_is_away(kind: str, line: str, how: str) -> None:
+    away = incident(Rule.UNREACHABLE, figures=replace(FIGURES, kind=kind))
+    drawn = draw(replace(away, told={"prompt-oncall": NOW}))
+    assert drawn[0] == f"🔴 *PROD: {line} 05:26:58 UTC (3 min).* Alarm 31"
+    shown = lines(drawn)
+    assert f"Tried: prompt-redis.prompt-redis:6379, {how}, 6 times" in shown
+    assert "Other PROD alarms are held while this one is open." in shown
+    assert shown[-1] == "nobody owns this · on-call told 05:29:58 · updated 05:29:58"
+    skipped = (
+        "Visits announced now are skipped, one every 37 s: the fan-out service does not repeat "
+        "them. Images are safe."
+    )
+    assert (skipped in shown) is ("password" not in kind)
+    assert labels(drawn) == ["I'm on it", "Figures now"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule.MISSING, "resolved after 4 min. Stream and group are there."),
+        (Rule.UNREACHABLE, "resolved after 4 min. Redis answers again."),
+        (Rule.PENDING, "resolved after 4 min. 12 entries unconfirmed."),
+        (Rule.MEMORY, "resolved after 4 min. Redis uses 3.3 GiB, 83 % of its 4.0 GiB."),
+        (Rule.CONSUMERS, "resolved after 4 min. 51,204 consumer names now."),
+        (Rule.SILENT, "resolved after 4 min. Visits come again, or it is day."),
+        (Rule.STALLED, "resolved after 4 min. No visit was skipped."),
+    ],
+)
+def test_the_end_of_every_rule(rule: Rule, expected: str) -> None:
+    over = replace(incident(rule), resolved=BEGAN + timedelta(minutes=4))
+    drawn = draw(over)
+    where = "PROD" if rule in WHOLE else "PROD lsstcam"
+    assert drawn[0] == f"🟢 *{where}: {expected}* Alarm 31"
+    assert drawn[2] == []
+    assert ("Images are safe." in "".join(lines(drawn))) is (rule is Rule.UNREACHABLE)
+
+
+@pytest.mark.parametrize(
+    ("rule", "button", "command"),
+    [
+        (Rule.MISSING, "Ask to bootstrap", "bootstrap"),
+        (Rule.UNKNOWN_LAG, "Ask to repair", "repair"),
+        (Rule.PENDING, "Ask to settle", "settle"),
+        (Rule.CONSUMERS, "Remove old names", "prune"),
+    ],
+)
+def test_what_makes_it_well_is_a_button(rule: Rule, button: str, command: str) -> None:
+    drawn = draw(incident(rule))
+    found = next(each for each in drawn[2] if each.label == button)
+    assert (found.command, found.value) == (command, "lsstcam")
+    assert drawn[2][0].label == "I'm on it"
+    locked = draw(incident(rule), replace(PROD, read_only=True))
+    assert button not in labels(locked)
+
+
+def test_a_lag_that_redis_does_not_report() -> None:
+    figures = replace(FIGURES, lag_known=False)
+    shown = lines(draw(incident(Rule.STALLED, Rule.UNKNOWN_LAG, figures=figures)))
+    assert "*Likely:* Redis reports no lag (nil), so KEDA starts no jobs." in shown
+    assert "*Next:* `repair lsstcam`, `runbook not reading`" in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"visits": 1, "waiting": 172}, "172 entries = 1 visit"),
+        ({"visits": 5, "waiting": 861}, "861 entries = 5 visits"),
+        ({"visits": 5, "waiting": 5}, "5 entries = 5 visits"),
+        ({"visits": 0}, "860 entries"),
+        (
+            {"visits": 29, "waiting": 5000, "capped": True},
+            "at least 5,000 entries = at least 29 visits",
+        ),
+    ],
+)
+def test_what_waits_is_counted_and_never_divided(changes: dict[str, Any], expected: str) -> None:
+    drawn = draw(incident(Rule.BACKLOG, figures=replace(FIGURES, **changes)))
+    assert lines(drawn)[1] == f"Waiting: {expected}"
+    assert ("at least" in drawn[0]) is bool(changes.get("capped"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "expected"),
+    [
+        (Rule.BACKLOG, {"read": 3.1}, "3.1 of 4.6 entries/s"),
+        (Rule.BACKLOG, {"read": None}, "unknown: not watched for long enough"),
+        (Rule.BACKLOG, {"read_last": None}, "0.0 entries/s"),
+        (Rule.STALLED, {"read": 1.9}, "nothing since 05:26:58 UTC"),
+        (Rule.STALLED, {"read": None, "read_last": None}, "nothing since 05:26:58 UTC"),
+    ],
+)
+def test_how_fast_it_is_read(rule: Rule, changes: dict[str, Any], expected: str) -> None:
+    shown = lines(draw(incident(rule, figures=replace(FIGURES, **changes))))
+    assert f"Read: {expected}" in shown
+
+
+def test_in_dev_nothing_is_skipped() -> None:
+    calm = incident(Rule.BACKLOG, figures=replace(FIGURES, first_skipped=None))
+    shown = "\n".join(lines(draw(replace(calm, environment="dev"), DEV)))
+    assert shown.startswith("🟡 *dev lsstcam: 5 visits waiting 3 min and growing.* Alarm 31")
+    assert "skipped" not in shown
+    assert "*Next:* `runbook not reading`" in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "targets", "expected"),
+    [
+        ({}, "a", "nobody owns this · on-call is told at 05:47 UTC if it lasts"),
+        ({}, "", "nobody owns this"),
+        ({"owner": ANA, "owned": at(5, 31)}, "a", "Ana is on it since 05:31"),
+        ({"told": {"a": at(5, 41, 58)}}, "a", "nobody owns this · on-call told 05:41:58"),
+        ({"held": Holding.SILENCE}, "a", "held by a silence · nobody owns this"),
+        ({"held": Holding.WINDOW}, "a", "held by the maintenance window · nobody owns this"),
+    ],
+)
+def test_who_is_on_it(changes: dict[str, Any], targets: str, expected: str) -> None:
+    drawn = draw(replace(BACKLOG, **changes), targets=targets)
+    assert lines(drawn)[-1] == f"{expected} · updated 05:29:58"
+    assert ("Tell on-call now" in labels(drawn)) is (bool(targets) and "told" not in changes)
+
+
+@pytest.mark.parametrize(
+    ("shown", "targets", "expected"),
+    [
+        (incident(Rule.STALLED), "a", "on-call is told at 05:42 UTC if it lasts"),
+        (incident(Rule.BACKLOG, critical=True), "a", "on-call is told at 05:40 UTC if it lasts"),
+        (incident(Rule.BACKLOG, critical=True), "", "no on-call target is told at this hour"),
+        (incident(Rule.MISSING), "a", "on-call is being told"),
+    ],
+)
+def test_when_on_call_is_told(shown: Incident, targets: str, expected: str) -> None:
+    assert f" · {expected} · " in lines(draw(shown, targets=targets))[-1]
+
+
+def test_without_limits_no_time_is_promised() -> None:
+    foot = lines(draw(BACKLOG, thresholds=None))[-1]
+    assert "on-call is told if it is critical for 10 min" in foot
+    assert "on-call" not in lines(draw(incident(Rule.PENDING), thresholds=None))[-1]
+
+
+@pytest.mark.parametrize(
+    ("shown", "turn", "expected"),
+    [
+        (
+            incident(Rule.STALLED, critical=True),
+            Turn.SEVERITY,
+            "🔴 *PROD lsstcam, alarm 31:* critical now, not reading, 5 visits waiting 3 min.",
+        ),
+        (
+            BACKLOG,
+            Turn.SEVERITY,
+            "🟡 *PROD lsstcam, alarm 31:* a warning again, 5 visits waiting 3 min and growing.",
+        ),
+        (
+            EXPIRING,
+            Turn.LEADING,
+            "🔴 *PROD lsstcam, alarm 31:* first visit is skipped in 57 min (06:26 UTC).",
+        ),
+        (
+            replace(BACKLOG, owner=ANA, owned=NOW),
+            Turn.OWNED,
+            "🟡 *PROD lsstcam, alarm 31:* Ana is on it.",
+        ),
+        (
+            replace(BACKLOG, told={"old": BEGAN, "phone": NOW, "pager": NOW}),
+            Turn.ESCALATED,
+            "🟡 *PROD lsstcam, alarm 31:* on-call is told: phone, pager.",
+        ),
+        (
+            replace(BACKLOG, held=Holding.SILENCE),
+            Turn.HELD,
+            (
+                "🟡 *PROD lsstcam, alarm 31:* held by a silence; "
+                "its figures above go on, nobody is told."
+            ),
+        ),
+        (
+            BACKLOG,
+            Turn.SHOWN,
+            (
+                "🟡 *PROD lsstcam, alarm 31:* no longer held, and still firing: "
+                "5 visits waiting 3 min and growing."
+            ),
+        ),
+        (
+            RESOLVED,
+            Turn.RESOLVED,
+            "🟢 *PROD lsstcam, alarm 31:* resolved after 42 min. No visit was skipped.",
+        ),
+    ],
+)
+def test_what_the_thread_is_told(shown: Incident, turn: Turn, expected: str) -> None:
+    text, _, buttons = turns.transition(shown, turn, NOW)
+    assert text == f"{expected} 05:29:58 UTC"
+    assert buttons == []
+
+
+def test_who_had_the_on_call_told() -> None:
+    told = replace(BACKLOG, told={"phone": NOW})
+    text, _, _ = turns.transition(told, Turn.ESCALATED, NOW, by="Ben")
+    assert "Ben has on-call told: phone. " in text
+
+
+def test_the_owner_alone_is_asked() -> None:
+    owned = replace(BACKLOG, owner=ANA, owned=at(5, 31))
+    text, blocks, buttons = turns.transition(owned, Turn.ASKED, at(6, 1))
+    assert text == (
+        "<@U0ANA> PROD lsstcam, alarm 31 still fires, and you are on it since 05:31 UTC. Still?"
+    )
+    assert mentions(str(blocks)) == ["<@U0ANA>"]
+    assert [(each.label, each.command, each.value) for each in buttons] == [
+        ("Still on it", "own", "31")
+    ]
+
+
+def test_the_thread_lists_what_catch_up_can_take() -> None:
+    over = replace(RESOLVED, skipped=SKIPPED)
+    drawn = turns.transition(over, Turn.RESOLVED, NOW)
+    assert lines(drawn)[1:4] == [
+        "*Skipped, for catch-up* (6 visits; images are safe)",
+        "2026-11-24T05:20:34.118  172 entries",
+        "2026-11-24T05:21:34.118  172 entries",
+    ]
+    many = tuple(replace(SKIPPED[0], visit=HOSTILE * 9) for _ in range(1000))
+    drawn = turns.transition(replace(RESOLVED, skipped=many), Turn.RESOLVED, NOW)
+    _within_limits(drawn)
+    assert any("and 820 more (141,040 entries)" in line for line in lines(drawn))
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (EXPIRING, "PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC"),
+        (incident(Rule.UNREACHABLE), "PROD: Redis does not answer since 05:26:58 UTC (3 min)"),
+        (incident(Rule.MISSING), "PROD lsstcam: missing, no group since 05:26 UTC"),
+        (RESOLVED, "PROD lsstcam: alarm 31 is resolved"),
+    ],
+)
+def test_what_a_lock_screen_shows(shown: Incident, expected: str) -> None:
+    assert pages.page_summary(shown, PROD, NOW) == expected
+
+
+def test_what_a_pager_shows_beside() -> None:
+    details = dict(pages.page_details(EXPIRING, PROD, at(5, 56, 58)))
+    assert details["Alarm"] == "31"
+    assert details["Waiting"] == "8,428 entries = 49 visits"
+    assert details["Likely"] == "KEDA or the workers."
+    assert details["Runbook"] == "runbook not reading"
+    assert details["Look at jobs"] == "https://argo.example/lsstcam"
+
+
+def test_a_page_in_slack() -> None:
+    page = Page(
+        target="prompt-oncall",
+        step=Step.TRIGGER,
+        key="k",
+        environment="prod",
+        label="PROD",
+        instrument="lsstcam",
+        rule=Rule.EXPIRING,
+        severity=Severity.CRITICAL,
+        summary="PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC",
+        details=(),
+        link="https://slack.example/p1",
+        at=NOW,
+        incident=31,
+    )
+    text, blocks, buttons = pages.page(page, "S0123")
+    assert text == page.summary
+    assert [each["text"]["text"] for each in blocks] == [
+        f"<!subteam^S0123> {page.summary}.",
+        "<https://slack.example/p1|Alarm 31>",
+    ]
+    assert [each.label for each in buttons] == ["I'm on it"]
+    by_hand = replace(page, incident=0, link="", summary=f"PROD: Ana calls for help: {HOSTILE * 9}")
+    drawn = pages.page(by_hand, "S0123")
+    _within_limits(drawn)
+    assert _pings(drawn) == ["<!subteam^S0123>"]
+
+
+TARGETS = (
+    (Target("prompt-oncall", Kind.SLACK, usergroup="S0123"), True),
+    (Target("pager", Kind.PAGERDUTY, when=When.DAY, on=On.FIRE), False),
+)
+
+
+def test_who_is_on_call() -> None:
+    drawn = pages.oncall(
+        PROD,
+        TARGETS,
+        night=True,
+        now=NOW,
+        receipts={"pager": Receipt(BEGAN, Told.GIVEN_UP, HOSTILE)},
+    )
+    shown = lines(drawn)
+    assert shown[0] == "🟢 *PROD: on-call is told through 1 of 2 targets, now by night.*"
+    assert shown[1:5] == [
+        "*prompt-oncall*, now: a mention in this channel, group S0123",
+        "      at any hour, told when nobody owns a critical alarm",
+        "*pager*, not at this hour: PagerDuty",
+        "      by day, told of every alarm at once",
+    ]
+    assert shown[5].startswith("      🔴 could not be told 05:26 UTC: `<!channel>")
+    assert _pings(drawn) == []
+    nobody = pages.oncall(PROD, (), night=False, now=NOW)
+    assert nobody[0] == "🔴 *PROD: nobody is on call, no target is configured.*"
+    none_now = pages.oncall(PROD, TARGETS[1:], night=True, now=NOW)
+    assert none_now[0] == "🔴 *PROD: no on-call target is told by night.*"
+
+
+def test_what_the_channel_hears_of_pages() -> None:
+    targets = [target for target, _ in TARGETS]
+    text, _, _ = pages.escalated(BACKLOG, targets, "Ana", NOW)
+    assert text == "🔴 *PROD lsstcam: Ana has on-call told of alarm 31.*"
+    assert "of alarm 31, and nobody is told.*" in pages.escalated(BACKLOG, [], "Ana", NOW)[0]
+    called = pages.called(PROD, HOSTILE, targets, "Ana", NOW)
+    assert called[0] == "🔴 *PROD: Ana calls for whoever is on call.*"
+    assert {"type": "plain_text", "text": HOSTILE, "emoji": False} in [
+        each.get("text") for each in called[1]
+    ]
+    assert _pings(called) == []
+    tested = pages.tested(PROD, targets, "Ana", NOW)
+    assert tested[0] == "🔧 *PROD: Ana tries 2 on-call targets.* Nothing is wrong."
+    failed = pages.target_failed(PROD, "pager", "HTTP 503", incident=31, given_up=False, now=NOW)
+    assert failed[0] == "🔴 *PROD: on-call target pager could not be told of alarm 31.*"
+    assert "It is tried again, for up to 24 h." in "".join(lines(failed))
+
+
+SILENCE = Silence(34, "prod", ANA, "camera work", NOW, at(7, 30), instrument="lsstcam")
+
+
+def test_what_fires() -> None:
+    assert incidents.firing(PROD, [], [], NOW)[0] == "🟢 *PROD: no alarm is firing.*"
+    owned = replace(BACKLOG, id=32, owner=ANA, owned=at(5, 28), held=Holding.SILENCE)
+    drawn = incidents.firing(
+        PROD, [incident(Rule.MISSING), owned], [SILENCE], NOW, {31: "https://slack.example/p1"}
+    )
+    assert lines(drawn) == [
+        "🔴 *PROD: 2 alarms are firing, 1 of them critical.*",
+        "🔴 *PROD lsstcam: missing, no group since 05:26 UTC.* Alarm 31",
+        "      since 05:26 UTC (3 min), nobody owns it, <https://slack.example/p1|alarm 31>",
+        "🟡 *PROD lsstcam: 5 visits waiting 3 min and growing.* Alarm 32",
+        "      since 05:26 UTC (3 min), Ana is on it since 05:28, held by a silence",
+        "*Silences*",
+        "34 alarms of lsstcam, until 07:30 UTC, by Ana: `camera work`",
+        "05:29:58 UTC",
+    ]
+    assert labels(drawn) == ["I'm on it"]
+    assert (
+        "1 alarm is firing, critical"
+        in incidents.firing(PROD, [incident(Rule.MISSING)], [], NOW)[0]
+    )
+
+
+def test_what_has_fired() -> None:
+    over = replace(RESOLVED, worst=Severity.CRITICAL, skipped=SKIPPED, told={"phone": NOW})
+    drawn = incidents.history(PROD, [over], at(9, 0))
+    assert drawn[0] == "*PROD: the last 1 alarm.*"
+    assert lines(drawn)[1:] == [
+        "🟢 31 *PROD lsstcam* backlog, critical",
+        (
+            "      05:26 to 06:09 UTC (42 min), highest 58 visits, "
+            "1,032 entries = 6 visits skipped, images are safe, Ana, on-call told"
+        ),
+    ]
+    assert "no alarm has fired yet" in incidents.history(PROD, [], NOW)[0]
+
+
+def test_the_short_status_has_a_line_for_alarms() -> None:
+    missing = incident(Rule.MISSING)
+    assert incidents.summary_line([], [], NOW) == "none firing"
+    assert incidents.summary_line([], [SILENCE], NOW) == "none firing, 1 silenced until 07:30 UTC"
+    assert incidents.summary_line([missing, BACKLOG], [], NOW) == "2 firing, 1 critical (31, 31)"
+    found = incidents.worst([replace(missing, held=Holding.WINDOW), BACKLOG], NOW)
+    assert found is not None
+    assert found[0] == "🟡 *PROD lsstcam: 5 visits waiting 3 min and growing.* Alarm 31"
+    assert found[1] == Button("I'm on it", "own", "31")
+    assert incidents.worst([], NOW) is None
+
+
+def test_what_a_silence_holds() -> None:
+    missing = replace(incident(Rule.MISSING), id=33)
+    drawn = silences.silenced(PROD, [SILENCE], [BACKLOG], [missing], NOW)
+    assert lines(drawn) == [
+        "🔧 *PROD: Ana silences alarms of lsstcam until 07:30 UTC (2 h).* Silence 34",
+        "camera work",
+        "*Held from now on:*",
+        "      🟡 *PROD lsstcam: 5 visits waiting 3 min and growing.* Alarm 31",
+        "*Shown all the same:*",
+        "      🔴 *PROD lsstcam: missing, no group since 05:26 UTC.* Alarm 33",
+        (
+            "Never held: a missing stream or group (missing), a Redis that does not answer "
+            "(unreachable), and visits that are about to be skipped (expiring)."
+        ),
+        "05:29:58 UTC",
+    ]
+    assert labels(drawn) == ["End this silence", "Alarms"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule.MISSING, "*It holds nothing,* because what it names pierces every silence."),
+        (Rule.STALLED, "When visits are about to be skipped (expiring), it is shown all the same."),
+        (Rule.PENDING, "Other alarms are shown as before."),
+    ],
+)
+def test_what_a_silence_of_a_rule_holds(rule: Rule, expected: str) -> None:
+    silence = replace(SILENCE, instrument="", rule=rule, ends=None)
+    drawn = silences.silenced(PROD, [silence], [], [], NOW)
+    assert expected in lines(drawn)
+    assert drawn[0] == (f"🔧 *PROD: Ana silences {rule.value} alarms until resolved.* Silence 34")
+
+
+def test_a_silence_that_is_ended() -> None:
+    drawn = silences.unsilenced(PROD, SILENCE, "Ben", NOW)
+    assert drawn[0] == "🔧 *PROD: Ben ends the silence of alarms of lsstcam.* Silence 34"
+
+
+NIGHT = NightReport(
+    "lsstcam",
+    date(2026, 11, 23),
+    742,
+    127_624,
+    longest_wait=timedelta(seconds=92),
+    longest_at=at(0, 31),
+    warnings=1,
+    longest_alarm=timedelta(minutes=6),
+    unconfirmed=1,
+    removed=12_800,
+)
+
+
+def test_how_the_night_was() -> None:
+    drawn = nights.summary(PROD, NIGHT, at(9, 6))
+    assert lines(drawn) == [
+        "🌅 *PROD lsstcam, night of 2026-11-23: 742 visits, none skipped.*",
+        "Entries: 127,624, all read",
+        "Longest wait: 1 min 32 s, at 00:31 UTC",
+        "Alarms: 1 warning, resolved in 6 min",
+        "Unconfirmed: 1 entry · 12,800 consumer names removed",
+    ]
+
+
+def test_how_a_bad_night_was() -> None:
+    bad = replace(
+        NIGHT,
+        skipped_visits=6,
+        skipped_entries=1032,
+        criticals=2,
+        firing=1,
+        unread=172,
+        watched=False,
+        removed=None,
+    )
+    shown = lines(nights.summary(PROD, bad, at(9, 6)))
+    assert shown == [
+        "🌅 *PROD lsstcam, night of 2026-11-23: about 742 visits, about 6 skipped.*",
+        "Entries: about 127,624, 172 entries still waiting",
+        "Skipped: about 1,032 entries = 6 visits",
+        "Longest wait: 1 min 32 s, at 00:31 UTC",
+        "Alarms: 2 critical, 1 warning; 1 still firing",
+        "Unconfirmed: 1 entry",
+        "Images are safe; daytime catch-up can take what was skipped.",
+        "The bot did not watch without a break, so figures say *about*.",
+        "*Next:* 1 alarm still fires: `alarms`",
+    ]
+
+
+def test_the_check_before_dusk_speaks_only_when_something_is_wrong() -> None:
+    now, dusk = at(23, 24), datetime(2026, 11, 25, 0, 24, tzinfo=UTC)
+    assert nights.dusk(PROD, DuskReport(dusk), now) is None
+    request = Request(
+        id=42,
+        environment="prod",
+        command="clear",
+        arguments="lsstcam",
+        plan=Plan("PROD lsstcam", "discard it", (), (), {}),
+        requester=ANA,
+        reason="",
+        asked=at(16, 0),
+        expires=at(23, 59),
+        needed=1,
+        self_approval=False,
+        state=State.OPEN,
+        votes=(),
+        key="k",
+    )
+    report = DuskReport(
+        dusk,
+        missing=("lsstcam",),
+        silences=[replace(SILENCE, reason=HOSTILE)],
+        windows=[(12, dusk + timedelta(hours=1))],
+        read_only=True,
+        requests=[request],
+    )
+    drawn = nights.dusk(PROD, report, now)
+    assert drawn is not None
+    shown = lines(drawn)
+    assert shown[0] == "🔴 *PROD: 5 things to see to before the night, which begins at 00:24 UTC.*"
+    assert shown[1] == (
+        "lsstcam has no stream or no group, so no worker can read: `bootstrap lsstcam`"
+    )
+    assert "Request 42 by Ana has been open for 7 h 24 min: `clear lsstcam`" in shown
+    assert _pings(drawn) == []
+    _within_limits(drawn)
+
+
+def test_every_button_is_a_command() -> None:
+    known = {name for each in find_commands() for name in (each.name, *each.aliases)}
+    for rule in Rule:
+        for button in draw(incident(rule))[2]:
+            assert button.command in known
+    for button in nights.summary(PROD, NIGHT, NOW)[2]:
+        assert button.command in known
+
+
+@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize("turn", [None, *Turn])
+def test_ten_million_of_anything_fit_into_a_first_line(rule: Rule, turn: Turn | None) -> None:
+    figures = replace(
+        FIGURES,
+        waiting=HUGE,
+        visits=HUGE,
+        capped=True,
+        wait=timedelta(days=3650),
+        unconfirmed=HUGE,
+        consumers=HUGE,
+        memory=HUGE * 2**20,
+        memory_limit=HUGE * 2**20,
+        first_skipped=NOW + timedelta(days=99),
+    )
+    shown = replace(
+        incident(rule, figures=figures),
+        id=999_999_999,
+        instrument="" if rule in WHOLE else "lsstcamlsstcamlsstcamlsstcam",
+        owner=Person("U1", "n" * 80),
+        owned=NOW,
+        began=NOW - timedelta(days=1000),
+    )
+    for one in (shown, replace(shown, resolved=NOW, skipped=SKIPPED)):
+        assert len(draw(one)[0]) <= FIRST_LINE
+        assert len(pages.page_summary(one, PROD, NOW)) <= FIRST_LINE
+        if turn is not None:
+            _within_limits(turns.transition(one, turn, NOW))
+
+
+def test_names_and_reasons_stay_inert() -> None:
+    mallory = Person("U0MAL", HOSTILE)
+    figures = replace(FIGURES, oldest_visit=HOSTILE, kind=HOSTILE, address=HOSTILE)
+    hostile_skip = (Skipped(HOSTILE, 1, NOW), Skipped("", 1, NOW))
+    plain = replace(PROD, links={})
+    for rule in Rule:
+        shown = replace(
+            incident(rule, figures=figures), owner=mallory, owned=NOW, skipped=hostile_skip
+        )
+        for one in (shown, replace(shown, resolved=NOW)):
+            drawn = draw(one, plain)
+            assert _pings(drawn) == []
+            _within_limits(drawn)
+            for turn in Turn:
+                expected = ["<@U0MAL>"] if turn is Turn.ASKED else []
+                assert _pings(turns.transition(one, turn, NOW, by=HOSTILE)) == expected
+            silence = replace(SILENCE, by=mallory, reason=HOSTILE)
+            for drawn in (
+                incidents.firing(plain, [shown], [silence], NOW),
+                (*incidents.history(plain, [one], NOW), []),
+                silences.silenced(plain, [silence], [shown], [shown], NOW),
+                silences.unsilenced(plain, silence, HOSTILE, NOW),
+            ):
+                assert _pings(drawn) == []
+                _within_limits(drawn)
+
+
+TIMES = st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- they get their zone from the strategy
+SPANS = st.timedeltas(timedelta(0), timedelta(days=400))
+COUNTS = st.integers(0, HUGE)
+RATES = st.none() | st.floats(0, 1e6, allow_nan=False)
+PEOPLE = st.builds(Person, st.just("U0ANA"), st.text(max_size=90))
+SOME_FIGURES = st.builds(
+    Figures,
+    at=TIMES,
+    waiting=COUNTS,
+    visits=COUNTS,
+    capped=st.booleans(),
+    wait=st.none() | SPANS,
+    oldest_visit=st.text(max_size=80),
+    first_skipped=st.none() | TIMES,
+    arriving=RATES,
+    read=RATES,
+    read_last=st.none() | TIMES,
+    between_visits=st.none() | SPANS,
+    unconfirmed=COUNTS,
+    consumers=COUNTS,
+    lag_known=st.booleans(),
+    answers_in=st.none() | SPANS,
+    kind=st.text(max_size=80),
+    address=st.text(max_size=80),
+    tries=COUNTS,
+    memory=st.integers(0, 2**50),
+    memory_limit=st.none() | st.integers(0, 2**50),
+)
+
+
+@st.composite
+def any_incident(draw_from: st.DrawFn) -> Incident:
+    name = draw_from(st.sampled_from([rule for rule in Rule if family(rule) is rule]))
+    own = [rule for rule in Rule if family(rule) is name]
+    rules = draw_from(st.lists(st.sampled_from(own), min_size=1, unique=True))
+    return Incident(
+        id=draw_from(st.integers(1, 999_999_999)),
+        environment=draw_from(st.sampled_from(["prod", "dev"])),
+        name=name,
+        instrument="" if name in WHOLE else draw_from(st.sampled_from(["lsstcam", "hsc" * 20])),
+        began=draw_from(TIMES),
+        opened=draw_from(TIMES),
+        findings={
+            rule: Finding(rule, draw_from(st.sampled_from(Severity)), draw_from(TIMES))
+            for rule in rules
+        },
+        figures=draw_from(SOME_FIGURES),
+        worst=draw_from(st.sampled_from(Severity)),
+        highest_waiting=draw_from(COUNTS),
+        highest_visits=draw_from(COUNTS),
+        highest_capped=draw_from(st.booleans()),
+        highest_wait=draw_from(st.none() | SPANS),
+        skipped=tuple(
+            draw_from(st.lists(st.builds(Skipped, st.text(max_size=60), COUNTS, TIMES), max_size=4))
+        ),
+        held=draw_from(st.none() | st.sampled_from(Holding)),
+        owner=draw_from(st.none() | PEOPLE),
+        owned=draw_from(st.none() | TIMES),
+        critical_since=draw_from(st.none() | TIMES),
+        told=draw_from(st.dictionaries(st.text(max_size=20), TIMES, max_size=3)),
+        resolved=draw_from(st.none() | TIMES),
+    )
+
+
+@given(any_incident(), TIMES, st.sampled_from(["", "prompt-oncall"]), st.sampled_from(Turn))
+def test_any_incident_can_be_drawn(
+    shown: Incident, now: datetime, targets: str, turn: Turn
+) -> None:
+    for environment in (PROD, DEV):
+        drawn = draw(shown, environment, now=now, targets=targets)
+        assert len(drawn[0]) <= FIRST_LINE
+        _within_limits(drawn)
+    _within_limits(turns.transition(shown, turn, now))
+    many = [replace(shown, id=number) for number in range(1, 31)]
+    _within_limits(incidents.firing(PROD, many, [], now))
+    _within_limits((*incidents.history(PROD, many, now), []))
+    assert len(pages.page_summary(shown, PROD, now)) <= FIRST_LINE
+    assert all(label and text for label, text in pages.page_details(shown, PROD, now))
+
+
+def _within_limits(drawn: tuple[Markup, list[Block], list[Button]]) -> None:
+    text, blocks, buttons = drawn
+    assert len(buttons) <= BUTTONS_IN_MESSAGE
+    made = message(text, blocks, made_by="alarms", buttons=buttons)
+    check_message(made.text, made.blocks)
+    assert len(made.blocks) <= BLOCKS_IN_MESSAGE
+    assert len(made.blocks) == len(blocks) + bool(buttons), "nothing was left out"
+    assert sum(len(line) for line in lines((text, blocks))) <= ALL_TEXT
+
+
+def _pings(
+    drawn: tuple[Markup, Sequence[Block], Any] | tuple[Markup, Sequence[Block]],
+) -> list[str]:
+    shown = [
+        part["text"]
+        for block in drawn[1]
+        for part in (block.get("text", {}), *block.get("fields", ()), *block.get("elements", ()))
+        if part.get("type") == "mrkdwn"
+    ]
+    return [mention for text in shown for mention in mentions(text)]

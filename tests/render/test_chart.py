@@ -1,0 +1,188 @@
+"""The picture of a stream: its size, what may stand behind the curves, and what it costs."""
+
+import asyncio
+import subprocess
+import sys
+import time
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.clients.redis_answers import COUNT_CAP
+from bot.domain.alarms import Figures, Hours, Incident, Rule, Severity, Silence
+from bot.domain.night import Site
+from bot.domain.people import Person
+from bot.domain.samples import Minute, Sample
+from bot.render.chart import Marks, draw, in_turn, nights
+from bot.render.past import COUNTED
+
+NOW = datetime(2026, 11, 24, 5, 31, 10, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def minutes(span: timedelta, *, waiting: int = 172, reached: int = 12) -> list[Minute]:
+    begins = (NOW - span).replace(second=0)
+    return [
+        Minute("lsstcam", begins + MINUTE * n, 12, reached, waiting, MINUTE / 3, 0, n * 172, 1)
+        for n in range(span // MINUTE)
+    ]
+
+
+def incident(number: int, ago: timedelta, lasted: timedelta | None, worst: Severity) -> Incident:
+    began = NOW - ago
+    ended = None if lasted is None else began + lasted
+    return Incident(
+        number,
+        "prod",
+        Rule.BACKLOG,
+        "lsstcam",
+        began,
+        began,
+        {},
+        Figures(began),
+        worst=worst,
+        resolved=ended,
+    )
+
+
+def everything(span: timedelta) -> Marks:
+    ana = Person("U0ANA", "Ana")
+    begins = NOW - span
+    return Marks(
+        nights=nights(Site(), begins, NOW),
+        windows=[Hours(begins - HOUR, begins + span / 10)],
+        silences=[
+            Silence(9, "prod", ana, "known", begins + span / 5, None, "lsstcam"),
+            Silence(8, "prod", ana, "x", begins, NOW, "lsstcam", lifted=begins + span / 9),
+        ],
+        incidents=[
+            incident(31, span / 2, span / 10, Severity.CRITICAL),
+            incident(32, span / 2 - MINUTE, MINUTE, Severity.WARNING),
+            incident(33, span / 8, None, Severity.WARNING),
+            incident(30, span * 2, None, Severity.WARNING),
+        ],
+    )
+
+
+def size(png: bytes) -> tuple[int, int]:
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert png.endswith(b"IEND\xaeB\x60\x82")
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+@pytest.mark.parametrize("span", [10 * MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY, 30 * DAY])
+def test_it_is_as_large_as_a_phone_shows(span: timedelta) -> None:
+    png = draw("PROD lsstcam", minutes(span), NOW - span, NOW, everything(span))
+    assert size(png) == (1200, 1200)
+    assert len(png) < 500_000
+
+
+def test_the_same_figures_are_the_same_bytes() -> None:
+    span = 6 * HOUR
+    one, two = (
+        draw("PROD lsstcam", minutes(span), NOW - span, NOW, everything(span), expiration=HOUR)
+        for _ in range(2)
+    )
+    assert one == two
+    assert one != draw("PROD lsstcam", minutes(span), NOW - span, NOW, expiration=HOUR)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        minutes(6 * HOUR)[200:201],
+        minutes(6 * HOUR, reached=0),
+        minutes(6 * HOUR, waiting=0),
+        minutes(6 * HOUR, waiting=10**9),
+        [Sample("lsstcam", NOW - HOUR, reached=True, there=False)],
+        [Sample("lsstcam", NOW - HOUR, reached=False)],
+        [Sample("lsstcam", NOW - HOUR * n / 9, reached=True, there=True) for n in (3, 2, 1, 0)],
+    ],
+)
+def test_little_to_draw_is_drawn_too(points: list[Minute | Sample]) -> None:
+    assert size(draw("dev hsc", points, NOW - 6 * HOUR, NOW)) == (1200, 1200)
+
+
+def test_a_gap_is_no_line() -> None:
+    """Of two pictures, the one with a gap has no curve where the other has one."""
+    span = 6 * HOUR
+    whole = minutes(span)
+    with_gap = [*whole[:100], *whole[200:]]
+    unreached = [*whole[:100], *minutes(span, reached=0)[100:200], *whole[200:]]
+    drawn = [draw("x", each, NOW - span, NOW) for each in (whole, with_gap, unreached)]
+    assert drawn[0] != drawn[1]
+    assert drawn[1] == drawn[2]
+
+
+def test_a_wait_of_days_is_drawn() -> None:
+    points = [
+        Minute("hsc", NOW - DAY + MINUTE * n, 12, 12, 5, timedelta(days=40), 0, 0, 0)
+        for n in range(1440)
+    ]
+    assert size(draw("dev hsc", points, NOW - DAY, NOW)) == (1200, 1200)
+
+
+def test_a_month_of_minutes_takes_less_than_three_seconds() -> None:
+    span = 30 * DAY
+    points = minutes(span)
+    marks = everything(span)
+    draw("warm", [], NOW - HOUR, NOW)
+    begun = time.perf_counter()
+    draw("PROD lsstcam", points, NOW - span, NOW, marks)
+    assert time.perf_counter() - begun < 3
+
+
+def test_memory_is_bounded() -> None:
+    span = 30 * DAY
+    points = minutes(span)
+    draw("warm", points, NOW - span, NOW)
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            draw("PROD lsstcam", points, NOW - span, NOW)
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60 * 2**20
+    assert left < 5 * 2**20
+
+
+async def test_pictures_wait_for_each_other() -> None:
+    drawing = 0
+
+    def one() -> bytes:
+        nonlocal drawing
+        drawing += 1
+        assert drawing == 1
+        png = draw("x", minutes(HOUR), NOW - HOUR, NOW)
+        drawing -= 1
+        return png
+
+    assert len(set(await asyncio.gather(*(in_turn(one) for _ in range(3))))) == 1
+
+
+def test_nights_are_cut_at_the_ends() -> None:
+    found = nights(Site(), NOW - 2 * DAY, NOW)
+    assert [(f"{a:%d %H}", f"{b:%d %H}") for a, b in found] == [
+        ("22 05", "22 08"),
+        ("23 00", "23 08"),
+        ("24 00", "24 05"),
+    ]
+    assert nights(Site(), NOW + 4 * HOUR, NOW + 6 * HOUR) == []
+
+
+def test_what_waits_is_counted_as_far_as_redis_is_asked() -> None:
+    assert COUNTED == COUNT_CAP
+
+
+def test_nothing_that_the_bot_imports_at_its_start_draws() -> None:
+    code = (
+        "import sys\n"
+        "from bot.building import find_commands\n"
+        "assert find_commands()['chart'].name == 'chart'\n"
+        "print([name for name in ('matplotlib', 'numpy', 'PIL') if name in sys.modules])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
