@@ -1,22 +1,27 @@
 """Builds each environment's services from the configuration: the last place that reads it."""
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bot import config
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
-from bot.domain.approvals import Policy, Request
+from bot.domain.alarms import Severity
+from bot.domain.approvals import Policy, Request, Vote
 from bot.domain.environments import Environment
-from bot.domain.night import Site
+from bot.domain.errors import CannotLookUp
+from bot.domain.night import Site, is_night
+from bot.domain.oncall import Kind, Page, Step
 from bot.domain.people import Access, People
 from bot.metrics import Metrics
 from bot.services.approvals import Approvals, Approved
 from bot.services.changes import Changes
 from bot.services.history import History
 from bot.services.ledger import Ledger
+from bot.services.oncall import Oncall
 from bot.services.people import Roster
 from bot.services.positions import LastSeen
 from bot.services.rooms import Room
@@ -137,6 +142,7 @@ def room(
             carry_out=shared.carry_out,
             changed=shared.changed,
             ended=ended,
+            told_alone=partial(_told_alone, who, environment, shared.directory),
         ),
         ledger=Ledger(environment, Audit(shared.database)),
         history=History(
@@ -151,6 +157,32 @@ def room(
         roster=roster,
     )
     return built, watch(environment, streams, reads, who, around)
+
+
+async def _told_alone(
+    who: Oncall, environment: Environment, directory: Directory, request: Request, vote: Vote
+) -> list[Page]:
+    """Page the on-call about a vote that breaks the glass, unless that is the voter alone."""
+    night = is_night(environment.site, vote.at)
+    told = []
+    for target in who.targets:
+        if not target.hears(environment.name, night=night):
+            continue
+        if target.kind is Kind.SLACK:
+            with suppress(CannotLookUp):
+                if await directory.members(target.usergroup) == {vote.person.id}:
+                    continue
+        told.append(target)
+    return who.pages(
+        told,
+        step=Step.TRIGGER,
+        key=f"prompt-redis-bot:{environment.name}:alone:{request.id}",
+        severity=Severity.CRITICAL,
+        summary=f"{environment.label}: {vote.person.name} went on alone with request {request.id}: "
+        f"{request.plan.headline}",
+        at=vote.at,
+        details=[("Asked by", request.requester.name), ("Why alone", vote.reason)],
+    )
 
 
 def _access(access: config.settings.Access | None) -> Access:

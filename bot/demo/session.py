@@ -32,7 +32,8 @@ Open {url}
     /prompt-redis stats           what waits, and whether it is read
     /prompt-redis pending         what was read and never confirmed
     /prompt-redis clear           discard what waits: then "Act as" Ben approves it
-    /prompt-redis requests        what is asked for, and not yet decided
+    /prompt-redis alarms          what is wrong, and who is on it (stall, then 3 min of patience)
+    /prompt-redis chart           the last hours as a picture
     /prompt-redis audit           who asked, who approved, what it did
     /prompt-redis runbook         what to do
     /prompt-redis help            all the rest

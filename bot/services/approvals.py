@@ -5,7 +5,7 @@ transaction. Of two people, or two replicas, one is first, and the other is told
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,6 +24,7 @@ from bot.domain.environments import Environment
 from bot.domain.errors import NotAllowed
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
+from bot.domain.oncall import Page
 from bot.domain.people import Person, Right
 from bot.domain.refusals import NotCounted, Occupied, Why, check_reason
 from bot.services.people import Roster
@@ -68,6 +69,8 @@ class Approvals:
         Is called after every step, so that cards and notices follow at once.
     ended
         Counts a request that has come to its end.
+    told_alone
+        Gives the pages for a vote that breaks the glass.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Approvals:
         carry_out: Callable[[Approved], None],
         changed: Callable[[], None],
         ended: Callable[[Request], None],
+        told_alone: Callable[[Request, Vote], Awaitable[Sequence[Page]]],
     ) -> None:
         self._environment = environment
         self._requests = requests
@@ -88,6 +92,7 @@ class Approvals:
         self._carry_out = carry_out
         self._changed = changed
         self._ended = ended
+        self._told_alone = told_alone
 
     async def request(
         self,
@@ -183,7 +188,8 @@ class Approvals:
             if after.state is State.APPROVED:
                 await self._check_requester(request)
             notices = [Notice(Said.ALONE, request.environment, request.id)] if alone else []
-            if await self._replace(request, after, notices, _entry(after, now)):
+            pages = await self._told_alone(request, vote) if alone else ()
+            if await self._replace(request, after, notices, _entry(after, now), pages=pages):
                 if after.state is State.APPROVED:
                     self._carry_out(Approved(after, _SEAL))
                 return after
@@ -318,9 +324,16 @@ class Approvals:
         after: Request,
         notices: list[Notice] | None = None,
         entry: Entry | None = None,
+        *,
+        pages: Sequence[Page] = (),
     ) -> bool:
         done = await self._requests.replace(
-            before, after, notices=notices or [], entry=entry, writer=self._executor
+            before,
+            after,
+            notices=notices or [],
+            pages=pages,
+            entry=entry,
+            writer=self._executor,
         )
         if done:
             self._changed()

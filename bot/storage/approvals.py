@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.approvals import EVERYTHING, LIVE, Entry, Happened, Request, State, Vote
 from bot.domain.notices import Notice, Subject
+from bot.domain.oncall import Page
 from bot.domain.people import Person
 from bot.storage.audit import add_entry
 from bot.storage.database import Database
@@ -27,7 +28,7 @@ from bot.storage.documents import (
     write_plan,
 )
 from bot.storage.numbers import next_number
-from bot.storage.outbox import add_notices
+from bot.storage.outbox import add_notices, add_pages
 from bot.storage.posts import add_post, want
 from bot.storage.schema import requests, votes
 
@@ -122,6 +123,7 @@ class Requests:
         new: Request,
         *,
         notices: Sequence[Notice] = (),
+        pages: Sequence[Page] = (),
         entry: Entry | None = None,
         writer: str,
     ) -> bool:
@@ -131,8 +133,8 @@ class Requests:
         ----------
         old, new
             The request before and after; its version grows by one.
-        notices
-            What must be said of it.
+        notices, pages
+            What must be said of it, and who must be told.
         entry
             The audit's line.
         writer
@@ -152,6 +154,7 @@ class Requests:
             await want(connection, new.id)
             now = entry.at if entry else _latest(new)
             await add_notices(connection, notices, writer=writer, now=now)
+            await add_pages(connection, pages, writer=writer, now=now)
             if entry:
                 await add_entry(connection, entry)
         return True

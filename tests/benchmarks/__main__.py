@@ -5,12 +5,12 @@ Everything runs on loopback, is bounded in count, and is ended by whoever starte
 
 import asyncio
 
-from tests.benchmarks import approving, clearing, commands, reading, starting
+from tests.benchmarks import approving, clearing, commands, reading, starting, watching
 
 
 async def main() -> None:
     """Run every benchmark, one after the other."""
-    for subject in (reading, clearing, commands, approving, starting):
+    for subject in (reading, clearing, commands, approving, watching, starting):
         await subject.run()
 
 

@@ -189,9 +189,16 @@ async def test_trouble_is_seen_and_recovered_from(demo: Demo) -> None:
     await demo.enter("break group")
     await demo.until_printed("> break group:")
     assert "there is no group to read its" in (await demo.verdict("missing"))["text"]
+    alarm = await demo.until(
+        PROD, lambda found: next((m for m in found if "Alarm 1" in m["text"]), None)
+    )
     await demo.enter("recover")
     await demo.until_printed("> recover:")
     await demo.verdict("healthy")
+    await demo.until(
+        PROD,
+        lambda found: [m for m in found if m["ts"] == alarm["ts"] and "resolved" in m["text"]],
+    )
 
     # Pasted lines are done in their order.
     await demo.enter("kill redis\nrecover\nkill redis")
