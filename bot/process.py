@@ -30,7 +30,7 @@ SECOND = timedelta(seconds=1)
 RENEW_EVERY = timedelta(seconds=5)
 TAKE_UP_EVERY = timedelta(seconds=5)
 ONCE_A_MINUTE = timedelta(minutes=1)
-FORGET_EVERY = timedelta(hours=6)
+FORGET_EVERY = timedelta(hours=1)
 WATCH_SLACK_EVERY = timedelta(seconds=5)
 COMPARE_SERVERS_EVERY = timedelta(minutes=1)
 FATAL, INVALID = 1, 2
@@ -107,6 +107,8 @@ async def _serve(
         stack.push_async_callback(parts.sockets.aclose)
         await parts.sockets.connect()
     _log.info("ready", version=__version__, environments=list(parts.rooms), port=web.port)
+    # Known before the first turn of what only the leader does.
+    await parts.leader.tick(_now())
     ready.set()
     await loops.run(stop)
     _log.info("stopping")
@@ -178,7 +180,9 @@ def _web(parts: Parts, loops: Loops, stop: asyncio.Event, ready: asyncio.Event) 
 
     async def figures() -> bytes:
         # The leader's watch has just looked; a follower looks when it is asked.
-        rooms = parts.rooms.values() if not parts.leader.leads() else ()
+        leads = parts.leader.leads()
+        late = [name for name, watch in parts.watches.items() if not leads or watch.late(_now())]
+        rooms = [parts.rooms[name] for name in late]
         await asyncio.gather(*(each.streams.look(each.environment.instruments) for each in rooms))
         return parts.metrics.text()
 

@@ -12,6 +12,10 @@ class Person:
     name: str
 
 
+BOT = Person("", "prompt-redis-bot")
+"""Who acts where nobody asked: the daily prune, the end of a silence."""
+
+
 class Right(Enum):
     """Who may use a subcommand."""
 

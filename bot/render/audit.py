@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from bot.domain.approvals import Entry, State
+from bot.domain.approvals import Entry, Happened, State
 from bot.domain.environments import Environment
 from bot.domain.notices import Post
 from bot.render.blocks import Block, Markup, code, join, link, mark, section, truncate
@@ -11,6 +11,11 @@ from bot.render.words import clock, count
 
 _LONGEST_REASON = 200
 _IN_A_BLOCK = 5
+_HAPPENED = {
+    Happened.YES.value: "it was done all the same",
+    Happened.NO.value: "nothing was changed",
+    Happened.UNKNOWN.value: "not known yet whether it was done",
+}
 _ON_THE_WAY = (State.OPEN.value, State.APPROVED.value)
 
 
@@ -77,6 +82,8 @@ def _line(entry: Entry, post: Post | None, workspace: str, now: datetime) -> Mar
             # Quoted as code, so that nothing in it is a link or a name.
             short = truncate(" ".join(text.split()), _LONGEST_REASON)
             parts.append(mark("      {}: {}", label, code(short)))
+    if entry.result == State.INTERRUPTED.value:
+        parts.append(mark("      {}", _HAPPENED.get(entry.after.get("happened", ""), "")))
     changed = _changed(entry.before, entry.after)
     if changed:
         parts.append(mark("      {}", changed))

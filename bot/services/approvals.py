@@ -187,6 +187,9 @@ class Approvals:
             after = request.voted(vote, approvers, self._executor)
             if after.state is State.APPROVED:
                 await self._check_requester(request)
+            elif any(each.person.id == person.id for each in request.votes):
+                # A second vote that decides counts: the right of the first may have lapsed.
+                raise NotCounted(Why.TWICE, number, request, at=now)
             notices = [Notice(Said.ALONE, request.environment, request.id)] if alone else []
             pages = await self._told_alone(request, vote) if alone else ()
             if await self._replace(request, after, notices, _entry(after, now), pages=pages):
@@ -303,8 +306,6 @@ class Approvals:
             await refuse(Why.REASON)
         if not request.counts(vote):
             await refuse(Why.OWN)
-        if not vote.alone and any(each.person.id == vote.person.id for each in request.votes):
-            await refuse(Why.TWICE)
         if (
             environment.protect_observing
             and not vote.reason

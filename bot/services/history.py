@@ -80,7 +80,5 @@ class History:
         return await self._incidents.firing(self._environment)
 
     async def silences(self, since: datetime) -> list[Silence]:
-        """Give the silences of a time; those that hold something at its end."""
-        now = self._clock()
-        active = await self._silences.active(self._environment, now)
-        return [each for each in active if each.ends is None or each.ends >= since]
+        """Give the silences that held something at any moment from a time on."""
+        return await self._silences.between(self._environment, since, self._clock())

@@ -95,7 +95,7 @@ class Nights:
         if self._check:
             await self._tell_before_dusk(now)
 
-    async def night(self, instrument: str, evening: date) -> NightReport:
+    async def night(self, instrument: str, evening: date, now: datetime) -> NightReport:
         """Report how one night of one stream was.
 
         Parameters
@@ -104,6 +104,8 @@ class Nights:
             Whose stream.
         evening
             The observing day.
+        now
+            When it is told; what still waits is told of this moment.
 
         Raises
         ------
@@ -121,9 +123,7 @@ class Nights:
             for each in await self._records.incidents.between(name, begins, ends)
             if each.instrument in ("", instrument)
         ]
-        latest = await self._records.samples.recent(
-            name, datetime.now(UTC) - timedelta(minutes=2), instrument
-        )
+        latest = await self._records.samples.recent(name, now - timedelta(minutes=2), instrument)
         worst = max(
             (each for each in minutes if each.wait is not None),
             key=lambda each: each.wait or timedelta(0),
@@ -194,14 +194,16 @@ class Nights:
         dusk = next_dusk(self._environment.site, now)
         if dusk is None or is_night(self._environment.site, now) or now < dusk - BEFORE_DUSK:
             return
-        if self._checked == dusk.date():
+        # In Chile the night begins about midnight UTC, so that two of them may have one date.
+        evening = day_obs(dusk)
+        if self._checked == evening:
             return
         # Looked at first: what fails here is tried again, and what is claimed is not.
         report = await self.dusk(now)
-        first = await self._records.chores.claim(f"dusk {self._environment.name}", dusk.date())
+        first = await self._records.chores.claim(f"dusk {self._environment.name}", evening)
         if first and report is not None and not report.well:
             await self._say(Said.CHECK, {}, now)
-        self._checked = dusk.date()
+        self._checked = evening
 
     async def _say(self, said: Said, values: dict[str, str], now: datetime) -> None:
         notice = Notice(said, self._environment.name, values=values)

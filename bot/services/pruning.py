@@ -10,14 +10,12 @@ import structlog
 
 from bot.domain.errors import RedisError
 from bot.domain.notices import Notice, Said
-from bot.domain.people import Person
+from bot.domain.people import BOT
 from bot.services.rooms import Room
 from bot.storage.chores import Chores
 from bot.storage.outbox import Outbox
 
 _log = structlog.get_logger()
-
-BOT = Person("", "prompt-redis-bot")
 
 LATEST = timedelta(hours=2)
 """After the hour that is configured; a bot that starts later leaves it for the next day."""

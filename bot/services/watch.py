@@ -27,12 +27,12 @@ from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, RedisUnreachable, StateError
 from bot.domain.incidents import by_incident
 from bot.domain.night import is_night, night_at
+from bot.domain.people import BOT
 from bot.domain.rules import server_findings, stream_findings
 from bot.domain.samples import RATES_OVER, Minute, Sample, rates, sample
 from bot.domain.streams import Look, NoAnswer, Stream
 from bot.domain.tracks import ServerTrack, Track
 from bot.services.incidents import Holds, Keeper, Subject, Windows
-from bot.services.pruning import BOT
 from bot.services.streams import Streams, Watched
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences

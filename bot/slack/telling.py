@@ -62,7 +62,7 @@ class Telling:
                 return text, blocks, buttons
             case Said.SUMMARY:
                 evening = date.fromisoformat(notice.values["evening"])
-                report = await room.nights.night(notice.values["instrument"], evening)
+                report = await room.nights.night(notice.values["instrument"], evening, now)
                 return nights.summary(room.environment, report, now)
             case Said.CHECK:
                 dusk = await room.nights.dusk(now)

@@ -4,6 +4,7 @@ Everything that is wrong with it leaves here as a `StateError`, at start as a `F
 the remedy; neither holds the URL, which may hold a password.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -156,7 +157,7 @@ class Database:
             If the database does not do what it is asked.
         """
         with translated():
-            async with self._engine.begin() as connection:
+            async with self._connected(self._engine) as connection, connection.begin():
                 await self._place.begin(connection)
                 yield connection
 
@@ -170,8 +171,27 @@ class Database:
             If the database does not do what it is asked.
         """
         with translated():
-            async with self._single.connect() as connection:
+            async with self._connected(self._single) as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """Give a connection, and give it back whatever happens.
+
+        Who is cancelled while it is taken from the pool would lose it: then nobody gives it back
+        before the garbage collector does, and on SQLite there is no other.
+        """
+        connection = engine.connect()
+        taking = asyncio.ensure_future(connection.start())
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(_give_back)
+            raise
+        try:
+            yield connection
+        finally:
+            await asyncio.shield(connection.close())
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Make an insertion that can say what to do about a conflict."""
@@ -185,6 +205,18 @@ class Database:
                 claimed = table.c.claimed_by.is_not(None)
                 await connection.execute(update(table).where(claimed).values(nobody))
             await connection.execute(update(leadership).values(holder=None, until=None))
+
+
+def _give_back(taking: asyncio.Future[AsyncConnection]) -> None:
+    """Give back a connection that nobody waits for any more."""
+    if not taking.cancelled() and taking.exception() is None:
+        closing = asyncio.ensure_future(taking.result().close())
+        _CLOSING.add(closing)
+        closing.add_done_callback(_CLOSING.discard)
+
+
+_CLOSING: set[asyncio.Future[None]] = set()
+"""Held, because a task that nobody holds may be collected midway."""
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 
 from bot.domain.alarms import Rule, Silence
 from bot.domain.approvals import Entry
@@ -97,16 +97,24 @@ class Silences:
 
     async def active(self, environment: str, now: datetime) -> list[Silence]:
         """Give those of an environment that hold something at this moment, oldest first."""
-        query = (
-            select(silences)
-            .where(
-                silences.c.environment == environment,
-                silences.c.lifted.is_(None),
-                silences.c.starts <= now,
-                or_(silences.c.ends.is_(None), silences.c.ends > now),
-            )
-            .order_by(silences.c.id)
+        return await self._select(
+            silences.c.environment == environment,
+            silences.c.lifted.is_(None),
+            silences.c.starts <= now,
+            or_(silences.c.ends.is_(None), silences.c.ends > now),
         )
+
+    async def between(self, environment: str, since: datetime, until: datetime) -> list[Silence]:
+        """Give those of an environment that held something at any moment of a time."""
+        return await self._select(
+            silences.c.environment == environment,
+            silences.c.starts < until,
+            or_(silences.c.lifted.is_(None), silences.c.lifted > since),
+            or_(silences.c.ends.is_(None), silences.c.ends > since),
+        )
+
+    async def _select(self, *conditions: ColumnElement[bool]) -> list[Silence]:
+        query = select(silences).where(*conditions).order_by(silences.c.id)
         async with self._database.statement() as connection:
             rows = (await connection.execute(query)).all()
         return [_silence(row) for row in rows]

@@ -317,6 +317,27 @@ async def test_the_deciding_click_looks_everybody_up_once_more(world: World) -> 
         assert "Approve" in buttons(card)
 
 
+async def test_a_right_that_comes_back_lets_its_vote_decide(world: World) -> None:
+    groups = world.slack.workspace.usergroups
+    groups["S0APPROVE"] = [BEN, CARLA]
+    world.settings = two_people(
+        access={"operators": {"users": [ANA]}, "approvers": {"usergroups": ["S0APPROVE"]}},
+        approval={"approvals": 2, "self_approval": False},
+    )
+    async with world.bot():
+        await world.group()
+        await world.announce()
+        card = await asked(world)
+        await world.click(card, "Approve", BEN)
+    groups["S0APPROVE"] = [CARLA]
+    async with world.bot():
+        await world.click(card, "Approve", CARLA)
+    groups["S0APPROVE"] = [BEN, CARLA]
+    async with world.bot():
+        await world.click(card, "Approve", BEN)
+        await until(world, card, "🟢")
+
+
 async def test_one_request_for_a_stream_at_a_time(bot: World) -> None:
     await bot.announce()
     card = await asked(bot)

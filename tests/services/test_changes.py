@@ -67,6 +67,7 @@ class Room:
     reads: PromptRedis
     positions: Positions
     requests: dict[int, Request] = field(default_factory=dict)
+    noted: list[str] = field(default_factory=list)
     numbers: "count[int]" = field(default_factory=lambda: count(42))
     visits: "count[int]" = field(default_factory=count)
 
@@ -76,6 +77,10 @@ class Room:
 
     async def find(self, number: int) -> Request:
         return self.requests[number]
+
+    async def note(self, action: str, *_: object, answer: str = "") -> None:
+        """As the ledger: what was done goes into the audit."""
+        self.noted.append(f"{action}: {answer}")
 
     def call(self, text: str) -> Call:
         command, rest = _REGISTRY.find(text)
@@ -92,7 +97,7 @@ class Room:
             ),
             changes=self.changes,
             approvals=cast("Approvals", self),
-            ledger=cast("Ledger", None),
+            ledger=cast("Ledger", self),
             history=cast("History", None),
             alarms=cast("Alarms", None),
             deployment=Deployment("/prompt-redis", "0", datetime.now(UTC), ()),
@@ -443,6 +448,7 @@ async def test_prune_removes_idle_names(room: Room) -> None:
     assert len(replies) == 2
     assert replies[0].text.startswith("🔧 *PROD lsstcam: removing consumer names idle for more")
     assert "no consumer name is idle for more than 2 h, none removed" in replies[-1].text
+    assert room.noted == ["prune lsstcam: 0 of 1 names removed"]
 
 
 async def test_prune_is_refused_where_nothing_may_change(room: Room) -> None:

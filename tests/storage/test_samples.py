@@ -45,10 +45,13 @@ async def test_samples_come_back_as_they_were_in_order_of_time(samples: Samples)
     await samples.add("prod", [FULL, MISSING])
     await samples.add("dev", [replace(FULL, waiting=1)])
     await samples.add("prod", [])
-    assert await samples.recent("prod", NOW) == [MISSING, FULL, UNREACHED]
+    # Of the stream whose name comes first, and yet the last.
+    late = replace(MISSING, at=NOW + 2 * SECOND)
+    await samples.add("prod", [late])
+    assert await samples.recent("prod", NOW) == [MISSING, FULL, UNREACHED, late]
     assert await samples.recent("prod", NOW, "lsstcam") == [FULL, UNREACHED]
-    assert await samples.recent("prod", NOW + SECOND) == [UNREACHED]
-    assert await samples.recent("prod", NOW + 2 * SECOND) == []
+    assert await samples.recent("prod", NOW + SECOND) == [UNREACHED, late]
+    assert await samples.recent("prod", NOW + 3 * SECOND) == []
     assert await samples.recent("dev", NOW) == [replace(FULL, waiting=1)]
 
 
