@@ -146,6 +146,25 @@ def next_dusk(site: Site, now: datetime) -> datetime | None:
     return None if day is None else _change(site, day, _STEP)
 
 
+def last_dawn(site: Site, now: datetime) -> datetime | None:
+    """Tell when the Sun last rose to the twilight line; `None` if a year passed without it.
+
+    Parameters
+    ----------
+    site
+        Where to look from.
+    now
+        Any aware time; `ValueError` for a naive one. At night it is the dawn before that night.
+    """
+    day = now
+    if is_night(site, now):
+        dusk = _change(site, now, -_STEP)
+        if dusk is None:
+            return None
+        day = dusk - _SECOND
+    return _change(site, day, -_STEP)
+
+
 def next_dawn(site: Site, now: datetime) -> datetime | None:
     """Tell when the Sun next rises to the twilight line, by day that of the next night.
 

@@ -17,7 +17,7 @@ class Subject(Enum):
 
 
 class Said(Enum):
-    """What a notice says, and where: its subject's thread, or a new message in the channel."""
+    """What a notice says, and where: its subject's thread, or a new message in a channel."""
 
     OUTCOME = "outcome"
     """In the thread: a request has come to its end; mentions the requester."""
@@ -39,6 +39,8 @@ class Said(Enum):
     """In the channel: how the night was."""
     CHECK = "check"
     """In the channel: what is wrong before the night begins."""
+    WINDOW = "window"
+    """In the thread, the channel or a mirror, as `values["place"]` has it: a window's progress."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,18 @@ class Notice:
     environment
         Whose channel.
     subject
-        ID of the request or incident that it is about; None where there is none.
+        ID of the request, incident or window that it is about; None where there is none.
     values
         What is not in the subject.
+    channel
+        Name or ID of a mirror; empty for the environment's own channel.
     """
 
     said: Said
     environment: str
     subject: int | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    channel: str = ""
 
 
 @dataclass(frozen=True)

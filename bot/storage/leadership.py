@@ -9,8 +9,9 @@ from datetime import timedelta
 
 from sqlalchemy import or_, select, update
 
+from bot.storage.clock import Clock
 from bot.storage.database import Database
-from bot.storage.schema import Clock, leadership
+from bot.storage.schema import leadership
 
 LEASE = timedelta(seconds=15)
 """How long a leader that is not heard of stays the leader."""

@@ -190,6 +190,7 @@ async def add_notices(
             "environment": notice.environment,
             "subject": notice.subject,
             "values": write_values(notice.values),
+            "channel": notice.channel or None,
             **_new(writer, now),
         }
         for notice in notices
@@ -227,6 +228,7 @@ def _queued(row: Row[Any]) -> Queued:
         environment=row.environment,
         subject=row.subject,
         values=read_values(_values(row)),
+        channel=row.channel or "",
     )
     return Queued(row.id, notice, row.written, row.key, row.attempts)
 

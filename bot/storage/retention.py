@@ -18,10 +18,11 @@ from bot.storage.schema import (
     samples,
     silences,
     votes,
+    windows,
 )
 
 REQUESTS = timedelta(days=365)
-"""Requests with their votes and cards, alarms, silences, and what was said of them."""
+"""Requests with their votes and cards, alarms, silences, windows, and what was said of them."""
 
 DELIVERIES = timedelta(days=1)
 """Slack repeats within minutes."""
@@ -39,7 +40,7 @@ async def forget(database: Database, now: datetime) -> None:
     """Delete what is too old.
 
     What holds something stays, however old: a request its streams, an alarm that fires its name,
-    a silence that has not ended.
+    a silence or a window that has not ended.
     """
     old = (requests.c.asked < now - REQUESTS) & requests.c.state.not_in(
         [state.value for state in LIVE]
@@ -47,6 +48,7 @@ async def forget(database: Database, now: datetime) -> None:
     ids = select(requests.c.id).where(old)
     over = alarms.c.resolved < now - REQUESTS
     ended = func.coalesce(silences.c.lifted, silences.c.ends) < now - REQUESTS
+    closed = windows.c.ended < now - REQUESTS
     async with database.transaction() as connection:
         await connection.execute(delete(posts).where(posts.c.subject.in_(ids)))
         await connection.execute(delete(votes).where(votes.c.request.in_(ids)))
@@ -55,6 +57,9 @@ async def forget(database: Database, now: datetime) -> None:
         await connection.execute(delete(posts).where(posts.c.subject.in_(alarm_ids)))
         await connection.execute(delete(alarms).where(over))
         await connection.execute(delete(silences).where(ended))
+        window_ids = select(windows.c.id).where(closed)
+        await connection.execute(delete(posts).where(posts.c.subject.in_(window_ids)))
+        await connection.execute(delete(windows).where(closed))
         await connection.execute(delete(outbox).where(outbox.c.closed < now - REQUESTS))
         await connection.execute(delete(deliveries).where(deliveries.c.came < now - DELIVERIES))
         await connection.execute(delete(chores).where(chores.c.day < (now - CHORES).date()))

@@ -5,7 +5,6 @@ change here needs a migration beside it; a test compares the two.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -23,8 +22,6 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import FunctionElement
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -76,28 +73,6 @@ class Words(TypeDecorator[str]):
         if value is None:
             return None
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
-
-class Clock(FunctionElement[datetime]):
-    """The database's own time, some seconds from now: replicas need not agree on theirs."""
-
-    type = Time()
-    inherit_cache = False
-
-    def __init__(self, seconds: float = 0) -> None:
-        super().__init__()
-        self.seconds = seconds
-
-
-@compiles(Clock, "postgresql")
-def _postgresql_clock(clock: Clock, _: Any, **__: Any) -> str:
-    return f"(clock_timestamp() + interval '{clock.seconds:.3f} seconds')"
-
-
-@compiles(Clock, "sqlite")
-def _sqlite_clock(clock: Clock, _: Any, **__: Any) -> str:
-    # The text that SQLAlchemy stores for a time, so that the two compare.
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.seconds:+.3f} seconds')"
 
 
 metadata = MetaData(
@@ -200,6 +175,8 @@ outbox = Table(
     # No foreign key, for the same reason.
     Column("subject", Integer),
     Column("values", Text, nullable=False),
+    # Another one than the environment's.
+    Column("channel", Text),
     Column("written", Time, nullable=False),
     Column("writer", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -276,6 +253,30 @@ silences = Table(
     Column("incident", Integer),
     Column("lifted", Time),
     Index("silences_by_environment", "environment", "id"),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("environment", Text, nullable=False),
+    Column("starts", Time, nullable=False),
+    Column("ends", Time, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("owner_name", Words, nullable=False),
+    Column("announced", Time, nullable=False),
+    Column("during_observing", Boolean, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("started", Time),
+    Column("ended", Time),
+    Column("ended_by", Text),
+    Column("ended_by_name", Words),
+    Column("closing", Words, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("updates", Integer, nullable=False),
+    Index("windows_by_environment", "environment", "id"),
 )
 
 samples = Table(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 
 from bot.domain.errors import FatalError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. A test proves it."""
 
 LOCK = 7_236_481_955

@@ -3,9 +3,10 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from bot.storage.clock import Clock
 from bot.storage.database import Database
 from bot.storage.leadership import LEASE, Leadership
-from bot.storage.schema import Clock, leadership
+from bot.storage.schema import leadership
 
 
 async def test_one_leads_and_stays_the_leader(database: Database) -> None:

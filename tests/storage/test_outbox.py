@@ -38,6 +38,15 @@ async def test_a_notice_waits_until_it_is_sent(outbox: Outbox) -> None:
     assert await outbox.claim(queued, "two", UNTIL, UNTIL) is None
 
 
+async def test_a_notice_may_be_for_another_channel(outbox: Outbox) -> None:
+    for channel in ("dm-observing", "C0DM"):
+        mirrored = Notice(Said.WINDOW, "prod", 12, {"place": "mirror"}, channel)
+        await outbox.add(mirrored, writer="two", now=NOW)
+        [*_, queued] = await outbox.waiting(NOW)
+        assert queued.notice == mirrored
+        assert await outbox.claim(queued, "one", NOW, UNTIL) == queued
+
+
 async def test_each_process_has_its_own_and_the_leader_everybodys(
     outbox: Outbox, database: Database
 ) -> None:

@@ -13,14 +13,16 @@ from bot.storage.audit import Audit
 from bot.storage.chores import Chores
 from bot.storage.database import Database
 from bot.storage.deliveries import Deliveries
+from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.storage.retention import BATCH, forget
 from bot.storage.samples import Samples
 from bot.storage.schema import metadata
 from bot.storage.silences import Silences
-from tests.storage.alarm_drafts import incident, resolve, silence, silenced
+from tests.storage.alarm_drafts import incident, line, resolve, silence, silenced
 from tests.storage.drafts import BEN, NOW, at, create, draft, end
+from tests.storage.window_drafts import window
 
 YEAR = timedelta(days=365)
 DAY = timedelta(days=1)
@@ -97,6 +99,22 @@ async def test_silences_are_forgotten_a_year_after_their_end(database: Database)
     await forget(database, NOW)
     found = [await silences.find(number) for number in range(1, 6)]
     assert [each and each.id for each in found] == [None, None, 3, 4, 5]
+
+
+async def test_windows_are_forgotten_a_year_after_their_end(database: Database) -> None:
+    windows, posts = Windows(database), Posts(database)
+    starts = NOW - 2 * YEAR
+    for number, age in enumerate((YEAR + LITTLE, YEAR - LITTLE)):
+        draft = window(starts + number * DAY)
+        made = await windows.create(draft, entry=lambda _: line("schedule"), writer="one")
+        over = made.over(BEN, "", NOW - age)
+        assert await windows.replace(made, over, writer="one")
+    started = window(starts + 3 * DAY).begun(starts + 3 * DAY)
+    going_on = await windows.create(started, entry=lambda _: line("start"), writer="one")
+    await forget(database, NOW)
+    assert [each.id for each in await windows.recent("prod", 9)] == [3, 2]
+    assert await windows.open("prod") == [going_on]
+    assert [each.subject for each in await posts.behind(NOW)] == [2, 3]
 
 
 async def test_samples_are_forgotten_after_a_day_and_minutes_after_a_month(

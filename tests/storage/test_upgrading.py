@@ -18,6 +18,7 @@ from bot.domain.errors import FatalError
 from bot.domain.notices import Notice, Said, Subject
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
+from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.storage.schema import Time, metadata
@@ -82,15 +83,15 @@ async def test_a_database_of_a_newer_release_is_refused(state_url: str) -> None:
     )
 
 
-def _at_first(connection: Connection) -> None:
+def _at(connection: Connection, revision: str) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(bot.storage.__file__).parent / "migrations"))
-    command.upgrade(config, "0001")
+    command.upgrade(config, revision)
 
 
 async def test_what_the_first_release_wrote_is_about_requests(fresh_url: str) -> None:
     async with raw(fresh_url) as other:
-        await other.run_sync(_at_first)
+        await other.run_sync(_at, "0001")
         post = "INSERT INTO posts (subject, environment, wanted, shown, key, attempts) VALUES "
         await other.execute(text(post + "(7, 'prod', 1, 0, 'k', 0)"))
         notice = (
@@ -110,6 +111,27 @@ async def test_what_the_first_release_wrote_is_about_requests(fresh_url: str) ->
     assert queued.notice == Notice(Said.OUTCOME, "prod", 7)
     assert queued.written == NOW
     assert (shown.subject, shown.kind, shown.key) == (7, Subject.REQUEST, "k")
+
+
+async def test_what_the_second_release_wrote_is_for_the_environments_channel(
+    fresh_url: str,
+) -> None:
+    async with raw(fresh_url) as other:
+        await other.run_sync(_at, "0002")
+        notice = (
+            'INSERT INTO outbox (lane, said, environment, subject, "values", written, writer, key, '
+            "attempts, why) VALUES ('talk', 'transition', 'prod', 7, '{}', :now, 'one', 'k', 0, '')"
+        )
+        written = bindparam("now", NOW, type_=Time())
+        await other.execute(text(notice).bindparams(written))
+        await other.commit()
+    database = await Database.open(fresh_url)
+    [queued] = await Outbox(database).waiting(NOW)
+    assert await Windows(database).open("prod") == []
+    async with database.transaction() as connection:
+        assert await connection.run_sync(_differences) == []
+    await database.aclose()
+    assert queued.notice == Notice(Said.TRANSITION, "prod", 7, channel="")
 
 
 async def test_several_processes_may_open_a_fresh_database_at_once(fresh_postgresql: str) -> None:

@@ -39,15 +39,21 @@ SERVICE = (
         when="Production hours are when the telescope observes. Do it by day, and end well before "
         "dusk: the evening begins in SLAC's afternoon.",
         typed=(
+            Typed("maintenance", "a form: when, how long, what for; announces it, holds alarms"),
+            Typed("maintenance list", "what is planned, and what is under way"),
             Typed("stats", "its last line says when the night begins; nothing should wait"),
-            Typed("ping", "Redis answers, before and after"),
         ),
         steps=(
             Step(
-                "*Before:* write in {channel} what you do, from when to when in UTC, and what to "
-                "expect. For a wider downtime of USDF, fill in its form as well."
+                "*Before:* announce it in {channel}. The announcement says from when to when in "
+                "UTC, Chile and SLAC, and how far the night is. For a wider downtime of USDF, fill "
+                "in its form as well."
             ),
-            Step("*After:* write there that it is over, and what runs now."),
+            Step(
+                "*During:* alarms are held, except that visits are about to be skipped. *Post an "
+                "update…* tells the others how it goes."
+            ),
+            Step("*After:* *End now*. The closing notice says what was done and what still fires."),
             Step(NOT_REPEATED),
         ),
         links=("downtime", "argocd", "playbook"),

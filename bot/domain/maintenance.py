@@ -1,0 +1,257 @@
+"""Maintenance windows: announced, started, ended, and what is said of each in time.
+
+    scheduled → started → ended
+    scheduled → cancelled
+
+A window is a value, like a request: each step gives a new one with the next version, and whoever
+writes it compares the version first. What was said of it is part of it, so nothing is said twice.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Self
+
+from bot.domain.night import Night, Site, next_night
+from bot.domain.people import Person
+
+OVERRUN_EVERY = timedelta(minutes=15)
+LATE = timedelta(seconds=5)
+"""A notice that comes later than this after its time says so."""
+
+_TICK = timedelta(microseconds=1)
+
+
+class Stage(Enum):
+    """Where a window is on its way."""
+
+    SCHEDULED = "scheduled"
+    STARTED = "started"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """True if nothing more will happen to it."""
+        return self in (Stage.ENDED, Stage.CANCELLED)
+
+
+class Word(Enum):
+    """What is said of a window, once."""
+
+    STARTED = "started"
+    """In the channel and the mirrors: it has started."""
+    ENDED = "ended"
+    """In the channel and the mirrors: it is over."""
+    HOUR_BEFORE = "hour before"
+    """In its thread, to the owner: 60 min before it starts."""
+    MINUTES_BEFORE = "minutes before"
+    """In its thread, to the owner: 10 min before it starts."""
+    ENDING = "ending"
+    """In its thread, to the owner: 10 min before it ends."""
+    OVERRUNNING = "overrunning"
+    """In its thread, to the owner: past its end, every 15 min."""
+    UPDATE = "update"
+    """In its thread: what somebody wrote."""
+    CHANGED = "changed"
+    """In its thread: its times were changed."""
+    CANCELLED = "cancelled"
+    """In its thread: it does not take place."""
+
+
+REMINDERS = {
+    Word.HOUR_BEFORE: timedelta(minutes=60),
+    Word.MINUTES_BEFORE: timedelta(minutes=10),
+}
+"""How long before the start the owner is reminded."""
+
+ENDING_BEFORE = timedelta(minutes=10)
+"""How long before the end the owner is reminded."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """Something that is due to be said of a window."""
+
+    word: Word
+    at: datetime
+
+    def late(self, now: datetime) -> bool:
+        """Tell whether it is said so long after its time that it must say so."""
+        return now - self.at > LATE
+
+
+@dataclass(frozen=True)
+class Window:
+    """One maintenance window.
+
+    Parameters
+    ----------
+    id
+        From the sequence that requests, alarms and silences share.
+    environment
+        Name of the environment.
+    starts, ends
+        As announced.
+    reason
+        What for, as typed.
+    owner
+        Who announced it; reminders mention them alone.
+    announced
+        When it was announced.
+    during_observing
+        True where somebody said that it may touch the night.
+    stage, version
+        Where it is on its way; the version grows with every step.
+    started, ended
+        When it really was; `ended` also for a cancelled one.
+    ended_by, closing
+        Who ended or cancelled it, and what they wrote.
+    said
+        What was said of it already: word and its time, so that a changed time is said anew.
+    updates
+        How many updates were written.
+    """
+
+    id: int
+    environment: str
+    starts: datetime
+    ends: datetime
+    reason: str
+    owner: Person
+    announced: datetime
+    during_observing: bool = False
+    stage: Stage = Stage.SCHEDULED
+    version: int = 0
+    started: datetime | None = None
+    ended: datetime | None = None
+    ended_by: Person | None = None
+    closing: str = ""
+    said: frozenset[tuple[str, datetime]] = field(default=frozenset())
+    updates: int = 0
+
+    @property
+    def planned(self) -> timedelta:
+        """How long it is to take."""
+        return self.ends - self.starts
+
+    def lasts_until(self, now: datetime) -> datetime:
+        """Tell the first moment after it; one that overruns its end still goes on at `now`."""
+        return max(self.ends, now + _TICK) if self.stage is Stage.STARTED else self.ends
+
+    def meets(self, other: "Window", now: datetime) -> bool:
+        """Tell whether two windows of one environment would share a moment.
+
+        Parameters
+        ----------
+        other
+            One that has not ended, as this one.
+        now
+            The time, which one that has started lasts until, and with it.
+        """
+        return self.starts < other.lasts_until(now) and other.starts < self.lasts_until(now)
+
+    def begun(self, now: datetime) -> Self:
+        """Start it, at its time or earlier; an early start keeps the duration."""
+        ends = self.ends if now >= self.starts else now + self.planned
+        return self._next(stage=Stage.STARTED, started=now, starts=min(now, self.starts), ends=ends)
+
+    def moved(
+        self,
+        starts: datetime,
+        ends: datetime,
+        *,
+        during_observing: bool,
+        now: datetime | None = None,
+    ) -> Self:
+        """Change its times.
+
+        Parameters
+        ----------
+        starts, ends
+            The new ones.
+        during_observing
+            True where somebody says that it may touch the night.
+        now
+            When; what would have been reminded of by then was just said. None reminds of it.
+        """
+        moved = self._next(
+            starts=starts,
+            ends=ends,
+            during_observing=self.during_observing or during_observing,
+        )
+        reminders = [Said(word, starts - before) for word, before in REMINDERS.items()]
+        reminders.append(Said(Word.ENDING, ends - ENDING_BEFORE))
+        past = [each for each in reminders if now is not None and each.at <= now]
+        return moved.having_said(*past)
+
+    def over(self, person: Person, closing: str, now: datetime) -> Self:
+        """End it."""
+        return self._next(stage=Stage.ENDED, ended=now, ended_by=person, closing=closing)
+
+    def cancelled(self, person: Person, now: datetime) -> Self:
+        """Cancel it before it starts."""
+        return self._next(stage=Stage.CANCELLED, ended=now, ended_by=person)
+
+    def updated(self) -> Self:
+        """Count an update."""
+        return self._next(updates=self.updates + 1)
+
+    def having_said(self, *things: Said) -> Self:
+        """Note what is being said of it; not a step of its own."""
+        said = self.said | {(each.word.value, each.at) for each in things}
+        return replace(self, said=said)
+
+    def due(self, now: datetime) -> tuple[Said, ...]:
+        """Give the reminders whose time has come and that were not said yet, in order.
+
+        Of several that were missed while nobody looked, only the last of a kind is worth saying;
+        of what comes before the start or the end, nothing once that has come.
+        """
+        if self.stage is Stage.SCHEDULED and now < self.starts:
+            wanted = [
+                Said(word, self.starts - before)
+                for word, before in REMINDERS.items()
+                # Announced later than that: nobody needs to be reminded of what they just said.
+                if self.announced < self.starts - before
+            ]
+            wanted = [each for each in wanted if each.at <= now][-1:]
+        elif self.stage is Stage.STARTED:
+            wanted = self._due_while_started(now)
+        else:
+            wanted = []
+        return tuple(each for each in wanted if (each.word.value, each.at) not in self.said)
+
+    def _due_while_started(self, now: datetime) -> list[Said]:
+        if now >= self.ends:
+            times = (now - self.ends) // OVERRUN_EVERY
+            return [Said(Word.OVERRUNNING, self.ends + times * OVERRUN_EVERY)]
+        ending = Said(Word.ENDING, self.ends - ENDING_BEFORE)
+        begun = self.started or self.starts
+        return [ending] if begun < ending.at <= now else []
+
+    def _next(self, **changes: object) -> Self:
+        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
+
+
+def night_conflict(site: Site, starts: datetime, ends: datetime, margin: timedelta) -> Night | None:
+    """Find the first night that a window does not keep its distance from.
+
+    Parameters
+    ----------
+    site
+        Where the telescope stands.
+    starts, ends
+        Of the window.
+    margin
+        How far it must stay from dawn before it and from dusk after it.
+
+    Returns
+    -------
+    Night or None
+        The night, with its dusk and dawn; None if the window is by day.
+    """
+    night = next_night(site, starts - margin)
+    if night is None or (night.begins is not None and night.begins >= ends + margin):
+        return None
+    return night

@@ -1,0 +1,289 @@
+"""When something is to be, as people type it: ``15:00 Chile``, ``tomorrow 15:00``, ``in 2h``.
+
+A time is read only where it can mean one moment; whatever else was typed is asked back, with
+what would be clear.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from difflib import get_close_matches
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from bot.domain.durations import format_duration, parse_duration
+
+EXAMPLES = "`15:00 UTC`, `tomorrow 15:00 Chile`, `2026-11-24 15:00 SLAC` or `in 2h`"
+"""What a person may write, for messages."""
+
+FARTHEST = timedelta(days=366)
+"""What is farther ahead is a slip of the finger."""
+
+_PLACES = {"UTC": "UTC", "Chile": "America/Santiago", "SLAC": "America/Los_Angeles"}
+_LABELS = {name: label for label, name in _PLACES.items()}
+# What people say instead, and no zone is called: it would have the wrong offset half the year.
+_NICKNAMES = dict.fromkeys(("pt", "pst", "pdt"), "SLAC") | dict.fromkeys(("clt", "clst"), "Chile")
+# Of the machine, or of nowhere.
+_NO_ZONES = {"localtime", "factory"}
+
+_CLOCK = re.compile(r"([0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)([Zz]|[+-][0-9]{2}:?[0-9]{2})?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_OFFSET = re.compile(r"[+-][0-9]{2}:?[0-9]{2}")
+_EASTERNMOST = timedelta(hours=14)
+_DAYS = {"today": 0, "tomorrow": 1}
+_ECHOED = 40
+
+
+class WhenError(ValueError):
+    """What was typed is no time, or not one time; the text is a question for people."""
+
+
+@dataclass(frozen=True)
+class _Zone:
+    info: tzinfo
+    written: str
+    """As it stands after a time, its space with it."""
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """A time as it was typed: a day, or how many days from today; a time of day; where."""
+
+    day: date | int
+    clock: time
+    zone: _Zone | None
+    words: int
+
+
+def parse_when(words: Sequence[str], now: datetime, zone: ZoneInfo | None) -> tuple[datetime, int]:
+    """Read a time from the beginning of the words.
+
+    Parameters
+    ----------
+    words
+        What was typed.
+    now
+        Any aware time.
+    zone
+        Where the person is, for a time that names no zone; None if that is not known.
+
+    Returns
+    -------
+    tuple[datetime, int]
+        The moment, in UTC and whole seconds, not before `now`; how many words it took.
+
+    Raises
+    ------
+    WhenError
+        If they cannot mean one moment of the coming year; the text asks what would.
+    ValueError
+        If `now` is naive.
+    """
+    if now.utcoffset() is None:
+        raise ValueError(f"a time without time zone: {now!r}")
+    now = now.astimezone(UTC)
+    if not words:
+        raise WhenError(f"When? Write {EXAMPLES}.")
+    if words[0].lower() == "in":
+        return _after(words, now), 2
+    typed = _read(words)
+    named = _named(words, typed)
+    where = typed.zone or named or _own(zone)
+    if where is None:
+        written = _clock(typed.clock)
+        raise WhenError(
+            f"{written} in which time zone? Write `{written} UTC`, `{written} Chile`, "
+            f"`{written} SLAC`, or an IANA name such as `{written} Europe/Paris`."
+        )
+    at = _moment(typed, where, now)
+    if typed.zone and named and _local(at, named) != _local(at, typed.zone):
+        raise WhenError(
+            f"Which of the two is it, `{typed.zone.written.strip()}` or `{named.written.strip()}`? "
+            "They differ then. Leave one out."
+        )
+    return at, typed.words + (named is not None)
+
+
+def zones(at: datetime) -> tuple[tuple[str, str], ...]:
+    """Write a time as the clocks at the observatory's places show it.
+
+    Parameters
+    ----------
+    at
+        Any aware time.
+
+    Returns
+    -------
+    tuple[tuple[str, str], ...]
+        UTC, Chile and SLAC, each with ``13:00``, or ``Mon 23 Nov 21:30`` where the day is
+        another than in UTC.
+    """
+    today = at.astimezone(UTC).date()
+    shown = []
+    for label, name in _PLACES.items():
+        there = at.astimezone(ZoneInfo(name))
+        day = "" if there.date() == today else f"{there:%a} {there.day} {there:%b} "
+        shown.append((label, f"{day}{there:%H:%M}"))
+    return tuple(shown)
+
+
+def _after(words: Sequence[str], now: datetime) -> datetime:
+    text = words[1].lower() if len(words) > 1 else ""
+    try:
+        duration = parse_duration(text)
+    except ValueError as error:
+        raise WhenError(f"In how long? After `in` comes a duration; it {error}.") from None
+    if not duration:
+        raise WhenError("That is now. In how long? Write `in 1m` or later.")
+    if duration > FARTHEST:
+        raise WhenError(
+            f"In {format_duration(duration)} is more than a year ahead. "
+            "Which time of the coming year did you mean?"
+        )
+    return (now + duration).replace(microsecond=0)
+
+
+def _read(words: Sequence[str]) -> _Typed:
+    first = words[0]
+    day, separator, clock = first.partition("T") if "T" in first else first.partition("t")
+    if separator and _DATE.fullmatch(day):
+        return _typed(_date(day), clock, 1)
+    if first.lower() in _DAYS or _DATE.fullmatch(first):
+        when = _DAYS[first.lower()] if first.lower() in _DAYS else _date(first)
+        if len(words) == 1:
+            raise WhenError(f"At what time? Write `{first.lower()} 15:00 UTC`.")
+        return _typed(when, words[1], 2)
+    return _typed(0, first, 1)
+
+
+def _typed(day: date | int, text: str, words: int) -> _Typed:
+    match = _CLOCK.fullmatch(text)
+    if match is None:
+        raise WhenError(f"When is `{_echo(text)}`? I can read {EXAMPLES}.")
+    try:
+        hour, minute, second = (int(figure) for figure in f"{match[1]}:0".split(":")[:3])
+        clock = time(hour, minute, second)
+    except ValueError:
+        raise WhenError(
+            f"When is `{match[1]}`? The hours of a day go from 00:00 to 23:59."
+        ) from None
+    return _Typed(day, clock, _offset(match[2]) if match[2] else None, words)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WhenError(
+            f"Which day did you mean? The calendar has no `{text}` (year-month-day)."
+        ) from None
+
+
+def _offset(text: str) -> _Zone:
+    if text in ("Z", "z"):
+        return _Zone(UTC, " UTC")
+    minutes = 60 * int(text[1:3]) + int(text[-2:])
+    if minutes > _EASTERNMOST // timedelta(minutes=1) or text[-2] > "5":
+        raise WhenError(f"Which time zone did you mean? None is at `{text}`.")
+    if not minutes:
+        return _Zone(UTC, " UTC")
+    ahead = timedelta(minutes=-minutes if text[0] == "-" else minutes)
+    return _Zone(timezone(ahead), f"{text[:3]}:{text[-2:]}")
+
+
+def _named(words: Sequence[str], typed: _Typed) -> _Zone | None:
+    """Read the zone after a time, if one is there: what begins with a figure is a duration."""
+    word = words[typed.words] if len(words) > typed.words else ""
+    if not word or word[0].isdigit():
+        return None
+    if _OFFSET.fullmatch(word):
+        return _offset(word)
+    for label, name in _PLACES.items():
+        if word.lower() == label.lower():
+            return _Zone(UTC if label == "UTC" else ZoneInfo(name), f" {label}")
+    known = _names()
+    name = known.get(word.lower(), "")
+    if name:
+        return _own(ZoneInfo(name))
+    near = [_NICKNAMES[word.lower()]] if word.lower() in _NICKNAMES else []
+    near += [known.get(each, "") for each in get_close_matches(word.lower()[:_ECHOED], known, 1)]
+    near += [label for label in _PLACES if get_close_matches(word.lower(), [label.lower()])]
+    clock = _clock(typed.clock)
+    guess = f"; did you mean `{clock} {near[0]}`" if near else ""
+    raise WhenError(
+        f"`{_echo(word)}` is neither a time zone nor a duration{guess}? After the time come UTC, "
+        "Chile, SLAC or an IANA name such as Europe/Paris, then how long, such as `1h`."
+    )
+
+
+def _own(zone: ZoneInfo | None) -> _Zone | None:
+    return None if zone is None else _Zone(zone, f" {_LABELS.get(zone.key, zone.key)}")
+
+
+@cache
+def _names() -> dict[str, str]:
+    return {name.lower(): name for name in available_timezones() if name.lower() not in _NO_ZONES}
+
+
+def _moment(typed: _Typed, zone: _Zone, now: datetime) -> datetime:
+    today = now.astimezone(zone.info).date()
+    day = today + timedelta(days=typed.day) if isinstance(typed.day, int) else typed.day
+    local = datetime.combine(day, typed.clock)
+    written = f"{_clock(typed.clock)}{zone.written}"
+    # By the day first: the times of far years cannot be converted.
+    if day < today:
+        raise WhenError(_passed(f"{day} {written}", now))
+    if day > today + FARTHEST:
+        raise WhenError(_too_far(f"{day} {written}"))
+    candidates = _candidates(local, zone.info)
+    at = candidates[-1]
+    if at < now:
+        if typed.day != 0:
+            raise WhenError(_passed(f"{day} {written}", now))
+        clear = _candidates(local + timedelta(days=1), zone.info)
+        guess = f"did you mean `tomorrow {written}`?" if len(clear) == 1 else "which day then?"
+        raise WhenError(f"{written} has passed today; {guess}")
+    if at > now + FARTHEST:
+        raise WhenError(_too_far(f"{day} {written}"))
+    if len(candidates) > 1:
+        raise WhenError(_unclear(f"{day} {written}", candidates, zone, now))
+    return at
+
+
+def _candidates(local: datetime, zone: tzinfo) -> list[datetime]:
+    """Give what a local time may mean; two where the clocks are put back, or forward past it."""
+    return sorted({local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
+
+
+def _local(at: datetime, zone: _Zone) -> datetime:
+    return at.astimezone(zone.info).replace(tzinfo=None)
+
+
+def _unclear(written: str, candidates: Sequence[datetime], zone: _Zone, now: datetime) -> str:
+    first, last = (_local(at, zone) for at in candidates)
+    choice = " or ".join(
+        f"`{at:%Y-%m-%dT%H:%M:%SZ}` ({_clock(_local(at, zone).time())}{zone.written})"
+        for at in candidates
+        if now <= at
+    )
+    if first == last:
+        return f"{written} comes twice, because clocks are put back. Did you mean {choice}?"
+    return f"{written} does not come, because clocks are put forward. Did you mean {choice}?"
+
+
+def _passed(written: str, now: datetime) -> str:
+    return f"{written} has passed: now it is {now:%Y-%m-%d %H:%M} UTC. Which time did you mean?"
+
+
+def _too_far(written: str) -> str:
+    return f"{written} is more than a year ahead. Which time of the coming year did you mean?"
+
+
+def _clock(clock: time) -> str:
+    return f"{clock:%H:%M:%S}" if clock.second else f"{clock:%H:%M}"
+
+
+def _echo(text: str) -> str:
+    text = text.replace("`", "'")
+    return text if len(text) <= _ECHOED else f"{text[:_ECHOED]}…"
