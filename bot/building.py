@@ -175,6 +175,8 @@ async def build(
         registry=registry,
         tasks=deliveries,
         labels={name: each.environment.label for name, each in rooms.items()},
+        environments={name: each.environment for name, each in rooms.items()},
+        margin=settings.maintenance.margin,
     )
     sockets, requests = _ways(
         app, slack, settings, secrets, proxy, connected=metrics.slack_connections

@@ -25,6 +25,7 @@ from bot.services.approvals import Approvals, Approved
 from bot.services.changes import Changes
 from bot.services.history import History
 from bot.services.ledger import Ledger
+from bot.services.maintenance import Maintenance
 from bot.services.streams import Streams
 
 __all__ = [
@@ -55,6 +56,7 @@ class Purpose(Enum):
     LOOK = "See how the streams are doing"
     ALARMS = "Hear of trouble, and look after it"
     CHANGE = "Change them, two people together"
+    MAINTENANCE = "Announce work on it"
     LEARN = "Find your way"
 
 
@@ -95,9 +97,9 @@ class Call:
         Who typed or clicked.
     environment
         The one whose channel it came from.
-    streams, changes, approvals, ledger, history, alarms
+    streams, changes, approvals, ledger, history, alarms, maintenance
         That environment's services: looking, changing, deciding, what was done and seen before,
-        and what is wrong now.
+        what is wrong now, and work that is announced.
     deployment, registry
         What is the same for every call.
     now
@@ -116,6 +118,7 @@ class Call:
     ledger: Ledger
     history: History
     alarms: Alarms
+    maintenance: Maintenance
     deployment: Deployment
     registry: "Registry"
     now: datetime

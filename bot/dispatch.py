@@ -228,6 +228,7 @@ class Dispatcher:
             ledger=room.ledger,
             history=room.history,
             alarms=room.alarms,
+            maintenance=room.maintenance,
             deployment=self._deployment,
             registry=self._registry,
             now=self._clock(),

@@ -168,6 +168,7 @@ class Execution:
             ledger=room.ledger,
             history=room.history,
             alarms=room.alarms,
+            maintenance=room.maintenance,
             deployment=self._deployment,
             registry=self._registry,
             now=self._clock(),

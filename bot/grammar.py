@@ -25,11 +25,15 @@ class Arguments:
         Option to value, without dashes; a flag's value is empty.
     rest
         Free text as it was typed: REASON or TEXT at the end of the usage line.
+    line
+        Everything but leading options as it was typed, where words of an open-ended place and
+        free text follow one another, and the subcommand tells where the text begins.
     """
 
     words: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     rest: str = ""
+    line: str = field(default="", compare=False)
 
     @property
     def typed(self) -> str:
@@ -67,6 +71,8 @@ class Grammar:
         self._rest_required = self._takes_rest and not self._places.pop().startswith("[")
         self._required = sum(not place.startswith("[") for place in self._places)
         self._open_ended = any("…" in place or place == "WHEN" for place in self._places)
+        # Nobody but the subcommand knows where a WHEN ends, and free text may hold anything.
+        self._opaque = self._takes_rest and "WHEN" in self._places
 
     def parse(self, text: str, *, partly: bool = False) -> Arguments:
         """Read what followed the subcommand's name.
@@ -85,12 +91,15 @@ class Grammar:
         """
         words: list[str] = []
         options: dict[str, str] = {}
-        rest = ""
+        rest = line = ""
         tokens = words_of(text)
         while tokens:
             token = tokens.pop(0)
             name = _option(token.group())
-            if name is not None:
+            if self._opaque and (words or name is None):
+                line = line or text[token.start() :].strip()
+                words.append(token.group())
+            elif name is not None:
                 options[name] = self._value(name, text, tokens)
             elif self._takes_rest and not self._open_ended and len(words) == len(self._places):
                 rest = text[token.start() :].strip()
@@ -98,7 +107,7 @@ class Grammar:
             else:
                 words.append(token.group())
         self._check(words, rest, partly=partly)
-        return Arguments(tuple(words), options, rest)
+        return Arguments(tuple(words), options, rest, line)
 
     def line(self, values: Mapping[str, str]) -> str:
         """Write what a form's fields amount to when typed.

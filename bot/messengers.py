@@ -13,7 +13,7 @@ from bot.domain.oncall import Page, Receipt, Told
 from bot.metrics import Metrics
 from bot.services.rooms import Room
 from bot.slack.channels import Channels
-from bot.slack.drawers import AlarmDrawer, Drawer, RequestDrawer
+from bot.slack.drawers import AlarmDrawer, Drawer, RequestDrawer, WindowDrawer
 from bot.slack.notices import Notices
 from bot.slack.pages import Mention, Pager
 from bot.slack.posts import Cards
@@ -22,6 +22,7 @@ from bot.slack.web import Web
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
+from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.watching import notifiers
@@ -97,6 +98,7 @@ def messengers(means: Means) -> Messengers:
     drawers: dict[Subject, Drawer] = {
         Subject.REQUEST: RequestDrawer(kept, rooms, channels),
         Subject.ALARM: AlarmDrawer(incidents, rooms, channels),
+        Subject.WINDOW: WindowDrawer(Windows(means.database), rooms, channels),
     }
     notices = Notices(
         slack,

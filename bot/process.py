@@ -103,12 +103,12 @@ async def _serve(
     stack.push_async_callback(web.aclose)
     stack.push_async_callback(_finish, parts)
     await web.start()
+    # Known before the first turn of what only the leader does.
+    await parts.leader.tick(_now())
     if parts.sockets is not None:
         stack.push_async_callback(parts.sockets.aclose)
         await parts.sockets.connect()
     _log.info("ready", version=__version__, environments=list(parts.rooms), port=web.port)
-    # Known before the first turn of what only the leader does.
-    await parts.leader.tick(_now())
     ready.set()
     await loops.run(stop)
     _log.info("stopping")
@@ -135,9 +135,14 @@ def _beats(parts: Parts) -> list[Beat]:
     ]
     for name, watch in parts.watches.items():
         every = parts.settings.alarms_for(name).poll
-        beats.append(Beat(f"watch {name}", every, watch.tick, when=leads))
-        nights = parts.rooms[name].nights
-        beats.append(Beat(f"nights {name}", ONCE_A_MINUTE, nights.tick, when=leads))
+        room = parts.rooms[name]
+        # The end of a window has everything looked at at once.
+        ended = room.maintenance.ended
+        beats += [
+            Beat(f"watch {name}", every, watch.tick, wake=ended, when=leads),
+            Beat(f"maintenance {name}", SECOND, room.maintenance.tick, when=leads),
+            Beat(f"nights {name}", ONCE_A_MINUTE, room.nights.tick, when=leads),
+        ]
     if parts.heartbeat is not None:
         beats.append(Beat("heartbeat", ONCE_A_MINUTE, partial(_heart, parts), when=leads))
     daily = parts.settings.prune.daily

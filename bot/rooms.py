@@ -35,7 +35,7 @@ from bot.storage.database import Database
 from bot.storage.positions import Positions
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences
-from bot.watching import Surroundings, alarms, nights, oncall, watch
+from bot.watching import Surroundings, alarms, maintenance, nights, oncall, watch
 
 
 def environments(settings: config.Settings) -> list[Environment]:
@@ -130,6 +130,7 @@ def room(
         seen=shared.seen.looked,
     )
     who = oncall(environment, around)
+    work = maintenance(environment, shared.directory.zone, around)
     built = Room(
         environment=environment,
         streams=streams,
@@ -154,9 +155,10 @@ def room(
         ),
         alarms=alarms(environment, who, around),
         nights=nights(environment, streams, around),
+        maintenance=work,
         roster=roster,
     )
-    return built, watch(environment, streams, reads, who, around)
+    return built, watch(environment, streams, reads, who=who, windows=work.hours, around=around)
 
 
 async def _told_alone(

@@ -1,32 +1,43 @@
 """Builds each environment's alarms from the configuration: rules, watch, on-call, silences."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from bot import config
 from bot.clients.pager_calls import Calls
 from bot.clients.pagers import Heartbeat, Notifier, PagerDuty, Squadcast, Webhook
 from bot.clients.prompt_redis import PromptRedis
-from bot.domain.alarms import Hours, Incident, Rule, Thresholds
+from bot.domain.alarms import Incident, Rule, Thresholds
 from bot.domain.environments import Environment
+from bot.domain.maintenance import night_conflict
+from bot.domain.night import Night
 from bot.domain.oncall import Kind, On, Receipt, Target, When
+from bot.domain.people import Person
 from bot.metrics import Metrics
+from bot.render.maintenance import night_refusal
 from bot.render.pages import page_details, page_summary
 from bot.services.alarms import Alarms
-from bot.services.incidents import Clocks, Keeper
+from bot.services.incidents import Clocks, Keeper, Windows
+from bot.services.maintenance import Maintenance, Rules
 from bot.services.nights import Nights, Records
 from bot.services.oncall import Oncall
 from bot.services.streams import Streams
 from bot.services.watch import Stores, Watch
+from bot.services.windows import Keeper as WindowKeeper
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
 from bot.storage.chores import Chores
 from bot.storage.database import Database
+from bot.storage.maintenance import Windows as Maintained
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences
+
+Zones = Callable[[Person], Awaitable[ZoneInfo | None]]
+"""Gives a person's time zone; None where nobody knows it."""
 
 Mentioned = Callable[[str, str], Notifier]
 """Makes what mentions a user group in Slack, of a target's name and the group's ID."""
@@ -136,7 +147,9 @@ def watch(
     environment: Environment,
     streams: Streams,
     redis: PromptRedis,
+    *,
     who: Oncall,
+    windows: Windows,
     around: Surroundings,
 ) -> Watch:
     """Build the watch over an environment."""
@@ -155,8 +168,40 @@ def watch(
         redis,
         thresholds=thresholds(settings),
         keeper=keeper,
-        stores=Stores(Samples(around.database), Silences(around.database), _no_windows),
+        stores=Stores(Samples(around.database), Silences(around.database), windows),
         firing=around.metrics.alarms,
+    )
+
+
+def maintenance(environment: Environment, zone: Zones, around: Surroundings) -> Maintenance:
+    """Build an environment's maintenance; of prod alone are windows kept away from the night."""
+    database, margin = around.database, around.settings.maintenance.margin
+    keeper = WindowKeeper(
+        environment,
+        Maintained(database),
+        mirrors=around.settings.environments[environment.name].mirrors,
+        writer=around.holder,
+        changed=around.changed,
+    )
+
+    def night(starts: datetime, ends: datetime) -> Night | None:
+        if environment.name != "prod":
+            return None
+        return night_conflict(environment.site, starts, ends, margin)
+
+    def refusal(starts: datetime, ends: datetime, found: Night) -> str:
+        return night_refusal(environment, starts, ends, found, margin)
+
+    return Maintenance(
+        environment,
+        keeper=keeper,
+        outbox=Outbox(database),
+        incidents=Incidents(database),
+        requests=Requests(database),
+        rules=Rules(night, refusal),
+        zone=zone,
+        writer=around.holder,
+        changed=around.changed,
     )
 
 
@@ -169,6 +214,7 @@ def nights(environment: Environment, streams: Streams, around: Surroundings) -> 
         incidents=Incidents(database),
         silences=Silences(database),
         requests=Requests(database),
+        windows=Maintained(database),
         chores=Chores(database),
         outbox=Outbox(database),
     )
@@ -208,7 +254,3 @@ def heartbeat(settings: config.Settings, secrets: config.Secrets, calls: Calls) 
         return None
     secret = secrets.heartbeat_key
     return Heartbeat(settings.oncall.heartbeat, secret.get_secret_value() if secret else "", calls)
-
-
-async def _no_windows(_: datetime) -> Sequence[Hours]:
-    return ()

@@ -30,13 +30,18 @@ async def run(call: Call) -> Reply:
     if not points:
         text, blocks = nothing(environment, instrument, span, call.deployment.started, until)
         return Reply(blocks, text)
-    incidents, silences = await asyncio.gather(history.incidents(since), history.silences(since))
+    incidents, silences, windows = await asyncio.gather(
+        history.incidents(since),
+        history.silences(since),
+        call.maintenance.between(since, until),
+    )
     about = [each for each in incidents if each.instrument in ("", instrument)]
     title = f"{environment.label} {instrument}, last {duration(span)}"
 
     def draw() -> bytes:
         marks = chart.Marks(
             nights=chart.nights(environment.site, since, until),
+            windows=windows,
             silences=[
                 each
                 for each in silences

@@ -4,7 +4,7 @@ import asyncio
 
 from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.night import is_night
-from bot.domain.streams import Consumers
+from bot.domain.streams import Consumers, NoAnswer
 from bot.render.blocks import Button
 from bot.render.groups import consumers, to_prune
 
@@ -19,6 +19,10 @@ async def run(call: Call) -> Reply:
     """Count the names of the instruments that were named."""
     instruments = call.instruments()
     looks = await call.streams.look(instruments)
+    for look in looks:
+        if isinstance(look.facts, NoAnswer):
+            # Asking once more would only take as long again.
+            raise look.facts.error
     night = is_night(call.environment.site, call.now)
     names = [look.group.consumers if look.group else 0 for look in looks]
 

@@ -5,6 +5,7 @@ import asyncio
 from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.errors import RedisError, StateError
 from bot.domain.streams import Server
+from bot.render import windows
 from bot.render.approvals import summary
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
 from bot.render.incidents import summary_line
@@ -14,15 +15,19 @@ from bot.render.streams import status
 
 async def run(call: Call) -> Reply:
     """Look at every stream, at the server and at the requests, at the same time."""
-    looks, server, requests, (alarms, worst) = await asyncio.gather(
-        call.streams.look(call.instruments()), _server(call), _requests(call), _alarms(call)
+    looks, server, requests, (alarms, worst), maintenance = await asyncio.gather(
+        call.streams.look(call.instruments()),
+        _server(call),
+        _requests(call),
+        _alarms(call),
+        _maintenance(call),
     )
     text, blocks = status(
         call.environment,
         looks,
         server,
         slash=call.deployment.slash,
-        more=[("Alarms", alarms), ("Requests", requests)],
+        more=[("Alarms", alarms), ("Requests", requests), ("Maintenance", maintenance)],
         trouble=worst[0] if worst else None,
     )
     buttons = [
@@ -51,6 +56,13 @@ async def _alarms(call: Call) -> tuple[str, tuple[Markup, Button | None] | None]
     except StateError as error:
         return f"unknown: the database {error.kind.value}", None
     return summary_line(firing, silences, call.now), worst_of(firing, call.now)
+
+
+async def _maintenance(call: Call) -> str:
+    try:
+        return windows.summary_line(await call.maintenance.windows(), call.now)
+    except StateError as error:
+        return f"unknown: the database {error.kind.value}"
 
 
 async def _requests(call: Call) -> str:

@@ -34,6 +34,7 @@ Open {url}
     /prompt-redis clear           discard what waits: then "Act as" Ben approves it
     /prompt-redis alarms          what is wrong, and who is on it (stall, then 3 min of patience)
     /prompt-redis chart           the last hours as a picture
+    /prompt-redis maintenance     announce work on Redis, and hold the alarms
     /prompt-redis audit           who asked, who approved, what it did
     /prompt-redis runbook         what to do
     /prompt-redis help            all the rest

@@ -43,7 +43,14 @@ def asked(request: Request) -> tuple[Markup, list[Block]]:
     return text, [section(text)]
 
 
-def card(request: Request, environment: Environment, approvers: str, now: datetime) -> Drawn:
+def card(
+    request: Request,
+    environment: Environment,
+    approvers: str,
+    now: datetime,
+    *,
+    window: int | None = None,
+) -> Drawn:
     """Draw a request as it is now.
 
     Parameters
@@ -56,10 +63,12 @@ def card(request: Request, environment: Environment, approvers: str, now: dateti
         Who may approve, as people read it.
     now
         The time of this drawing, for the foot.
+    window
+        Number of the maintenance window that is under way; None where there is none.
     """
     match request.state:
         case State.OPEN:
-            return _open(request, environment, approvers)
+            return _open(request, environment, approvers, window)
         case State.APPROVED | State.RUNNING:
             return _running(request, now)
         case State.DONE | State.FAILED | State.INTERRUPTED if request.outcome is not None:
@@ -149,7 +158,7 @@ def notice(said: Notice, request: Request | None) -> tuple[Markup, list[Block], 
             return text, [section(text)], []
 
 
-def _open(request: Request, environment: Environment, approvers: str) -> Drawn:
+def _open(request: Request, environment: Environment, approvers: str, window: int | None) -> Drawn:
     plan, policy = request.plan, environment.policy
     first = headline(request)
     blocks = [section(first), *typed(request.reason)]
@@ -157,6 +166,8 @@ def _open(request: Request, environment: Environment, approvers: str) -> Drawn:
     lines = []
     if plan.warning:
         lines.append(mark("🔴 {}", plan.warning))
+    if window is not None:
+        lines.append(mark("Inside window {}.", window))
     if request.votes:
         lines.append(mark("{}", _votes_so_far(request)))
     needed = count(request.needed, "approval")

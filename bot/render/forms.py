@@ -4,11 +4,13 @@ Opening one looks nothing up, because Slack takes a form only within three secon
 rights are checked when it is submitted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Generic, TypeVar
 
-from bot.render.blocks import Block, Markup, action_id, section, truncate
+from bot.domain.environments import Environment
+from bot.render.blocks import Block, Markup, action_id, section, truncate, typed
 
 # https://docs.slack.dev/reference/views
 TITLE = 24
@@ -29,20 +31,28 @@ class Text:
         What the person is asked.
     optional
         Whether it may stay empty.
+    lines
+        Whether it may have several lines.
+    longest
+        How many characters it takes.
     """
 
     name: str
     label: str
     optional: bool = False
+    lines: bool = True
+    longest: int = LONGEST_INPUT
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A field with a few answers, one of which is chosen."""
+    """A field with a few answers, one of which is chosen; `initial` is chosen from the start."""
 
     name: str
     label: str
     answers: tuple[str, ...]
+    initial: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,24 @@ class Tick:
     text: str
 
 
-Field = Text | Choice | Tick
+@dataclass(frozen=True)
+class Day:
+    """A field for a date, given as ``2026-11-24``; `initial` is shown from the start."""
+
+    name: str
+    label: str
+    initial: date | None = None
+
+
+@dataclass(frozen=True)
+class TimeOfDay:
+    """A field for a time of day, given as ``15:00``, in a zone that another field tells."""
+
+    name: str
+    label: str
+
+
+Field = Text | Choice | Tick | Day | TimeOfDay
 
 
 @dataclass(frozen=True)
@@ -70,11 +97,13 @@ class Form:
     submit
         What the button says.
     fields
-        From top to bottom.
+        From top to bottom; a form without is a last look at what was filled in.
     explained
         What to know before.
     typed
         What the click has said already: arguments that come before the fields'.
+    repeated
+        What the person wrote on the page before, shown as typed.
     """
 
     command: str
@@ -83,6 +112,64 @@ class Form:
     fields: Sequence[Field]
     explained: Markup = field(default_factory=Markup)
     typed: str = ""
+    repeated: str = ""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a person has filled in, and what is known without a look-up.
+
+    Parameters
+    ----------
+    values
+        By name of the field.
+    typed
+        What the click had said already.
+    environment
+        The one in whose channel the form was opened.
+    margin
+        What maintenance keeps free before and after the night.
+    now
+        When it was submitted.
+    """
+
+    values: Mapping[str, str]
+    typed: str
+    environment: Environment
+    margin: timedelta
+    now: datetime
+
+
+Wrong = dict[str, str]
+"""What is wrong with a field, by its name; plain text."""
+
+Found = Wrong | Form | None
+"""What a look at a submitted form found: mistakes, a page to show first, or nothing to say."""
+
+Asked = TypeVar("Asked")
+
+
+@dataclass(frozen=True)
+class Checked(Generic[Asked]):
+    """A form that is looked over when it is submitted, before Slack is acknowledged.
+
+    Slack takes the mistakes of a form, and its next page, with the acknowledgement alone. So the
+    look is quick and pure, and the command itself still checks all.
+
+    Parameters
+    ----------
+    opens
+        Gives the form that a call opens, or None.
+    check
+        Looks over what was filled in.
+    """
+
+    opens: Callable[[Asked], Form | None]
+    check: Callable[[Filled], Found]
+
+    def __call__(self, call: Asked) -> Form | None:
+        """Give the form that a call opens, or None."""
+        return self.opens(call)
 
 
 def view(form: Form, channel: str) -> Block:
@@ -103,7 +190,7 @@ def view(form: Form, channel: str) -> Block:
         "submit": _plain(truncate(form.submit, TITLE)),
         "close": _plain("Cancel"),
         "private_metadata": f"{channel} {form.typed}".strip()[:METADATA],
-        "blocks": [*explained, *map(_field, form.fields)],
+        "blocks": [*explained, *typed(form.repeated), *map(_field, form.fields)],
     }
 
 
@@ -115,14 +202,23 @@ def _field(asked: Field) -> Block:
             optional = asked.optional
             element = {
                 "type": "plain_text_input",
-                "multiline": True,
-                "max_length": LONGEST_INPUT,
+                "multiline": asked.lines,
+                "max_length": asked.longest,
             }
         case Choice():
+            optional = asked.optional
             options = [_option(answer, answer) for answer in asked.answers]
             element = {"type": "static_select", "options": options}
             if len(options) == 1:
                 element["initial_option"] = options[0]
+            elif asked.initial:
+                element["initial_option"] = _option(asked.initial, asked.initial)
+        case Day():
+            element = {"type": "datepicker"}
+            if asked.initial is not None:
+                element["initial_date"] = asked.initial.isoformat()
+        case TimeOfDay():
+            element = {"type": "timepicker"}
         case Tick():
             optional = True
             element = {"type": "checkboxes", "options": [_option(asked.text, asked.name)]}

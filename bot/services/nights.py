@@ -12,6 +12,7 @@ import structlog
 
 from bot.domain.alarms import Incident, Severity
 from bot.domain.environments import Environment
+from bot.domain.maintenance import Stage, Window
 from bot.domain.night import Night, day_obs, is_night, next_dusk, next_night
 from bot.domain.notices import Notice, Said
 from bot.domain.reports import DuskReport, NightReport
@@ -21,6 +22,7 @@ from bot.services.streams import Streams
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
 from bot.storage.chores import Chores
+from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences
@@ -49,6 +51,7 @@ class Records:
     incidents: Incidents
     silences: Silences
     requests: Requests
+    windows: Windows
     chores: Chores
     outbox: Outbox
 
@@ -166,8 +169,10 @@ class Nights:
         looks = await self._streams.look(environment.instruments)
         silences = await self._records.silences.active(environment.name, now)
         requests = await self._records.requests.live(environment.name)
+        windows = await self._records.windows.open(environment.name)
         return DuskReport(
             dusk=dusk,
+            windows=[(each.id, each.ends) for each in windows if _reaches(each, dusk)],
             missing=tuple(each.instrument for each in looks if each.missing),
             unreachable=any(isinstance(each.facts, NoAnswer) for each in looks),
             silences=[each for each in silences if each.ends is None or each.ends > dusk],
@@ -212,6 +217,11 @@ class Nights:
     def _night_of(self, evening: date) -> Night | None:
         """Find the night that begins on an observing day, which turns at noon UTC."""
         return next_night(self._environment.site, datetime.combine(evening, _NOON))
+
+
+def _reaches(window: Window, dusk: datetime) -> bool:
+    """Tell whether a window reaches into a night, or goes on until somebody ends it."""
+    return window.stage is Stage.STARTED or window.starts < dusk < window.ends
 
 
 def _added(minutes: Sequence[Minute]) -> int:

@@ -8,6 +8,7 @@ from bot.services.approvals import Approvals
 from bot.services.changes import Changes
 from bot.services.history import History
 from bot.services.ledger import Ledger
+from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
 from bot.services.people import Roster
 from bot.services.streams import Streams
@@ -25,4 +26,5 @@ class Room:
     history: History
     alarms: Alarms
     nights: Nights
+    maintenance: Maintenance
     roster: Roster

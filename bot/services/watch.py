@@ -102,6 +102,7 @@ class Watch:
         self._visits: dict[str, str] = {}
         self._counted: dict[str, datetime] = {}
         self._night: tuple[datetime, datetime] | None = None
+        self._evaluated: datetime | None = None
         self.looked: datetime | None = None
 
     async def tick(self, now: datetime) -> None:
@@ -127,22 +128,28 @@ class Watch:
             # Charts get a gap; alarms go on as long as incidents can be written.
             _log.warning("samples could not be kept", reason=str(error))
         await self._evaluate(watched, at)
+        self._evaluated = at
 
     def late(self, now: datetime) -> bool:
-        """Tell whether it has not looked for too long."""
-        return self.looked is None or now - self.looked > GAP
+        """Tell whether it has not brought alarms to what it found for too long."""
+        return self._evaluated is None or now - self._evaluated > GAP
 
     async def _remember(self, now: datetime) -> None:
         """Rebuild what rules remember."""
         self._tracks = {one: Track() for one in self._environment.instruments}
         self._server = ServerTrack()
         self._recent.clear()
+        self._minute.clear()
+        begun = now.replace(second=0, microsecond=0)
         try:
             kept = await self._stores.samples.recent(self._environment.name, now - REMEMBERED)
             kept = [each for each in kept if each.instrument in self._tracks]
             self._server = ServerTrack.of(kept)
             for each in kept:
                 self._fold(each)
+                if each.at >= begun:
+                    # Of a minute that is not over, nothing is kept yet but its samples.
+                    self._minute[each.instrument].append(each)
         except StateError as error:
             _log.warning("the last hour could not be read", reason=str(error))
 

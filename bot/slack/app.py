@@ -7,6 +7,7 @@ the listener returns: what raises within about 10 ms of an acknowledgement takes
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from logging import getLogger
 from time import monotonic
 from typing import Any
@@ -17,10 +18,20 @@ from slack_bolt.authorization import AuthorizeResult
 
 from bot.command import Registry
 from bot.dispatch import LATE_COPY, Dispatcher, Line
+from bot.domain.environments import Environment
 from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, mark, message, section
+from bot.render.forms import Form, Found, view
 from bot.slack.channels import Channels
 from bot.slack.conversation import Conversation
-from bot.slack.deliveries import Delivery, from_button, from_form, from_slash, trigger
+from bot.slack.deliveries import (
+    Delivery,
+    from_button,
+    from_form,
+    from_slash,
+    look_over,
+    opened_in,
+    trigger,
+)
 from bot.slack.web import Identity, Web
 from bot.tasks import Tasks
 
@@ -57,6 +68,10 @@ class SlackApp:
         Runs the work.
     labels
         Every environment's name, and how people read it.
+    environments
+        Every environment by name, for what a form can be told before it is acknowledged.
+    margin
+        What maintenance keeps free before and after the night.
     """
 
     def __init__(
@@ -69,6 +84,8 @@ class SlackApp:
         registry: Registry,
         tasks: Tasks,
         labels: Mapping[str, str],
+        environments: Mapping[str, Environment] | None = None,
+        margin: timedelta = timedelta(0),
     ) -> None:
         self._web = web
         self._identity = identity
@@ -77,6 +94,8 @@ class SlackApp:
         self._registry = registry
         self._tasks = tasks
         self._labels = labels
+        self._environments = environments or {}
+        self._margin = margin
         self._seen: OrderedDict[str, float] = OrderedDict()
         self.bolt = self._bolt()
 
@@ -122,8 +141,36 @@ class SlackApp:
         self._accept(body, lambda body: from_button(body, self._registry))
 
     async def _form(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        found = self._look_over(body)
+        if isinstance(found, Form):
+            shown = view(found, opened_in(body))
+            await ack(response_action="update", view=shown)
+            return
+        if found:
+            await ack(response_action="errors", errors=found)
+            return
         await ack()
         self._accept(body, lambda body: from_form(body, self._registry))
+
+    def _look_over(self, body: Mapping[str, Any]) -> Found:
+        """Look over a form before it is acknowledged; asks nobody, so that it takes no time."""
+        try:
+            channel = opened_in(body)
+            environment = next(
+                (
+                    each
+                    for name, each in self._environments.items()
+                    if self._channels.id_of(name) == channel
+                ),
+                None,
+            )
+            if environment is None:
+                return None
+            now = datetime.now(UTC)
+            return look_over(body, self._registry, environment, margin=self._margin, now=now)
+        except Exception:  # noqa: BLE001 -- still a typed command, whose errors are told elsewhere
+            _log.exception("a form could not be looked over")
+            return None
 
     def _accept(
         self, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Delivery]

@@ -49,7 +49,8 @@ class Channels:
             for environment, channel in wanted.items()
             if _ID.fullmatch(channel)
         }
-        self._looked = -RETRY_SECONDS
+        self._looked = self._listed = -RETRY_SECONDS
+        self._others: dict[str, str] = {}
 
     async def resolve(self) -> None:
         """Look up the names that are not known yet.
@@ -119,6 +120,26 @@ class Channels:
     def alarms_of(self, environment: str) -> str | None:
         """Give the ID of the channel of the environment's alarms; None where it is not known."""
         return self._alarms.get(environment) or self.id_of(environment)
+
+    async def named(self, channel: str, now: float) -> str | None:
+        """Give the ID of any other channel that the bot is in; None where it is in none such.
+
+        Parameters
+        ----------
+        channel
+            Name or ID.
+        now
+            Seconds on any steady clock: the list is asked for at most every 30 s.
+        """
+        if _ID.fullmatch(channel):
+            return channel
+        if channel not in self._others and now - self._listed >= RETRY_SECONDS:
+            self._listed = now
+            try:
+                self._others = {name: id_ async for id_, name in self._web.channels()}
+            except SlackRefused as error:
+                _log.warning("Slack does not tell which channels the bot is in", code=error.code)
+        return self._others.get(channel)
 
     def id_of(self, environment: str) -> str | None:
         """Give the ID of the environment's channel; None where it is not known."""

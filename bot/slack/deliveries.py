@@ -5,11 +5,14 @@ Pure, so that nothing here can fail before Slack has its acknowledgement.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.command import SHARE, Person, Registry
+from bot.domain.environments import Environment
 from bot.grammar import Grammar
 from bot.render.blocks import ACTION_PREFIX
+from bot.render.forms import Checked, Filled, Found
 
 FIGURES = "figures"
 """Word of a button whose answer goes below its message, where commands cannot be typed."""
@@ -97,13 +100,9 @@ def from_form(body: Mapping[str, Any], registry: Registry) -> Delivery:
     """
     view = body["view"]
     name = _spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry)
-    values = {
-        action_id: _value(state)
-        for fields in view["state"]["values"].values()
-        for action_id, state in fields.items()
-    }
+    values = _values(view)
     command, _ = registry.find(name)
-    channel, _, said = str(view["private_metadata"]).partition(" ")
+    channel, said = _kept(view)
     typed = Grammar(command.usage, command.usage_line).line(values)
     return Delivery(
         line=" ".join(part for part in (name, said, typed) if part),
@@ -112,6 +111,57 @@ def from_form(body: Mapping[str, Any], registry: Registry) -> Delivery:
         team=_team(body),
         trigger=trigger(body),
     )
+
+
+def opened_in(body: Mapping[str, Any]) -> str:
+    """Give the ID of the channel in which a submitted form was opened."""
+    return _kept(body["view"])[0]
+
+
+def look_over(
+    body: Mapping[str, Any],
+    registry: Registry,
+    environment: Environment,
+    *,
+    margin: timedelta,
+    now: datetime,
+) -> Found:
+    """Look over a submitted form, where its subcommand does; None where nothing is to be said.
+
+    Parameters
+    ----------
+    body
+        The submission.
+    registry
+        Every subcommand.
+    environment
+        The one in whose channel the form was opened.
+    margin
+        What maintenance keeps free before and after the night.
+    now
+        When it was submitted.
+    """
+    view = body["view"]
+    command, _ = registry.find(_spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry))
+    if not isinstance(command.form, Checked):
+        return None
+    filled = Filled(_values(view), _kept(view)[1], environment, margin, now)
+    return command.form.check(filled)
+
+
+def _values(view: Mapping[str, Any]) -> dict[str, str]:
+    """Give what a form's fields hold, by their names."""
+    return {
+        action_id: _value(state)
+        for fields in view["state"]["values"].values()
+        for action_id, state in fields.items()
+    }
+
+
+def _kept(view: Mapping[str, Any]) -> tuple[str, str]:
+    """Give what travelled with a form: the channel it was opened in, and what was said already."""
+    channel, _, said = str(view["private_metadata"]).partition(" ")
+    return channel, said
 
 
 def _spaced(name: str, registry: Registry) -> str:

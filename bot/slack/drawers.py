@@ -1,19 +1,21 @@
-"""What each kind of message looks like now: requests and alarms, drawn from the database."""
+"""What each kind of message looks like now: requests, alarms, windows, from the database."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from bot.domain import night
 from bot.domain.notices import Post
 from bot.domain.people import Right
-from bot.render import alarms, approvals
+from bot.render import alarms, approvals, maintenance
 from bot.render.blocks import Message, message
 from bot.services.rooms import Room
 from bot.slack.channels import Channels
 from bot.slack.patience import SlackRefused
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
+from bot.storage.maintenance import Windows
 
 _LOOK_BACK = timedelta(minutes=1)
 
@@ -67,7 +69,10 @@ class RequestDrawer:
         if request is None or room is None or channel is None:
             raise SlackRefused("no channel for it")
         approvers = await room.roster.named(Right.APPROVER)
-        text, blocks, buttons = approvals.card(request, room.environment, approvers, now)
+        window = await room.maintenance.inside()
+        text, blocks, buttons = approvals.card(
+            request, room.environment, approvers, now, window=window.id if window else None
+        )
         return Drawing(message(text, blocks, buttons=buttons), channel, request.asked - _LOOK_BACK)
 
 
@@ -106,3 +111,38 @@ class AlarmDrawer:
         )
         shown = message(text, blocks, buttons=buttons)
         return Drawing(shown, channel, incident.opened - _LOOK_BACK)
+
+
+class WindowDrawer:
+    """Draws the announcement of each maintenance window.
+
+    Parameters
+    ----------
+    windows
+        What to draw.
+    rooms
+        Every environment's services, by name.
+    channels
+        Knows the channel of each environment.
+    """
+
+    def __init__(self, windows: Windows, rooms: Mapping[str, Room], channels: Channels) -> None:
+        self._windows = windows
+        self._rooms = rooms
+        self._channels = channels
+
+    async def draw(self, post: Post, now: datetime) -> Drawing:
+        """Draw a window as it is now."""
+        window = await self._windows.find(post.subject)
+        room = self._rooms.get(post.environment)
+        channel = post.channel or self._channels.id_of(post.environment)
+        if window is None or room is None or channel is None:
+            raise SlackRefused("no channel for it")
+        site = room.environment.site
+        dawn = night.last_dawn(site, window.starts)
+        dusk = night.next_dusk(site, window.starts)
+        text, blocks, buttons = maintenance.card(
+            window, room.environment, now, dawn=dawn, dusk=dusk
+        )
+        shown = message(text, blocks, buttons=buttons)
+        return Drawing(shown, channel, window.announced - _LOOK_BACK)

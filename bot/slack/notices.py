@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from time import monotonic
 
 import structlog
 
@@ -30,7 +31,7 @@ LONGEST_PAUSE = 300
 
 _GIVEN = 50.0
 _LOOK_BACK = timedelta(minutes=1)
-_OF_REQUESTS = (Said.OUTCOME, Said.RESOLVED, Said.ALONE, Said.DROPPED)
+_OF_CHANNEL = (Said.OUTCOME, Said.RESOLVED, Said.ALONE, Said.DROPPED, Said.WINDOW)
 _IN_THREAD = (Said.OUTCOME, Said.RESOLVED, Said.TRANSITION, Said.ASKED, Said.PAGED)
 
 
@@ -115,13 +116,17 @@ class Notices:
 
     async def _post(self, queued: Queued, now: datetime) -> None:
         said = queued.notice
-        about_alarms = said.said not in _OF_REQUESTS
-        named = self._channels.alarms_of if about_alarms else self._channels.id_of
-        channel = named(said.environment)
+        if said.channel:
+            channel = await self._channels.named(said.channel, monotonic())
+        elif said.said in _OF_CHANNEL:
+            channel = self._channels.id_of(said.environment)
+        else:
+            channel = self._channels.alarms_of(said.environment)
         if channel is None:
             raise SlackRefused("no channel for it")
         thread = None
-        if said.said in _IN_THREAD and said.subject is not None:
+        below = said.said in _IN_THREAD or said.values.get("place") == "thread"
+        if below and said.subject is not None:
             post = await self._posts.find(said.subject)
             if post is None or post.ts is None:
                 raise SlackRefused("its message is not there yet")

@@ -5,11 +5,12 @@ a look-up that failed is never remembered. Names are for reading alone.
 """
 
 from collections.abc import Callable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 
 from bot.domain.errors import CannotLookUp
-from bot.domain.people import People
+from bot.domain.people import People, Person
 from bot.slack.patience import SlackRefused
 from bot.slack.web import Web
 
@@ -65,6 +66,17 @@ class Directory:
         *most, last = parts or [""]
         return f"{', '.join(most)} and {last}" if most else last
 
+    async def zone(self, person: Person) -> ZoneInfo | None:
+        """Give a person's time zone; None where Slack does not tell, or nobody knows it."""
+        try:
+            _, name = await self._web.user(person.id)
+            return ZoneInfo(name) if name else None
+        except SlackRefused as error:
+            self._complain(error)
+        except (ZoneInfoNotFoundError, ValueError):
+            _log.warning("Slack tells of a time zone that nobody knows")
+        return None
+
     async def _group(self, usergroup: str) -> str:
         now = self._clock()
         if now - self._groups[0] >= NAMES_SECONDS:
@@ -79,7 +91,7 @@ class Directory:
     async def _user(self, user: str) -> str:
         if user not in self._users:
             try:
-                self._users[user] = await self._web.user_name(user)
+                self._users[user], _ = await self._web.user(user)
             except SlackRefused as error:
                 self._complain(error)
                 return user

@@ -1,14 +1,18 @@
 """Draws what is said once, from what it is about, at the moment when it is said."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from bot.domain.alarms import Finding, Holding, Incident, Rule, Severity
+from bot.domain.errors import RedisError
+from bot.domain.maintenance import Window, Word
+from bot.domain.night import next_dusk
 from bot.domain.notices import Notice, Said
 from bot.domain.people import Person
 from bot.domain.turns import Turn
-from bot.render import approvals, nights, pages, turns
+from bot.render import approvals, closings, maintenance, nights, pages, turns
 from bot.render.blocks import Block, Button, Markup
 from bot.services.rooms import Room
 from bot.slack.patience import SlackRefused
@@ -64,6 +68,8 @@ class Telling:
                 evening = date.fromisoformat(notice.values["evening"])
                 report = await room.nights.night(notice.values["instrument"], evening, now)
                 return nights.summary(room.environment, report, now)
+            case Said.WINDOW:
+                return await self._window(room, notice, now)
             case Said.CHECK:
                 dusk = await room.nights.dusk(now)
                 return nights.dusk(room.environment, dusk, now) if dusk else None
@@ -72,6 +78,47 @@ class Telling:
                 if notice.subject is not None:
                     found = await self._requests.find(notice.subject)
                 return approvals.notice(notice, found)
+
+    async def _window(self, room: Room, notice: Notice, now: datetime) -> Drawn:
+        """Draw what is said of a maintenance window, or announced without one."""
+        values, environment = notice.values, room.environment
+        at = datetime.fromisoformat(values["at"])
+        late = now - at
+        if notice.subject is None:
+            return maintenance.announcement(environment, values["text"], values["by"], late)
+        window = await room.maintenance.find(notice.subject)
+        match Word(values["word"]):
+            case Word.STARTED:
+                return maintenance.started(window, environment, now, late=late)
+            case Word.ENDED:
+                return await self._closing(room, window, now, late)
+            case Word.UPDATE:
+                return maintenance.update(window, values["text"], values["by"], now, late)
+            case Word.CHANGED:
+                return maintenance.changed(window, values["by"], now, late)
+            case Word.CANCELLED:
+                return maintenance.cancelled(window, values["by"], now, late)
+            case word:
+                return maintenance.reminder(word, window, now, late)
+
+    async def _closing(self, room: Room, window: Window, now: datetime, late: timedelta) -> Drawn:
+        closing = await room.maintenance.closing(window)
+        looks = await room.streams.look(room.environment.instruments)
+        server = None
+        with suppress(RedisError):
+            server = await room.streams.server()
+        return closings.ended(
+            window,
+            room.environment,
+            now,
+            requests=closing.requests,
+            held=closing.held,
+            firing=closing.firing,
+            state=closings.readiness(room.environment, looks, server),
+            links=await room.alarms.links(closing.firing),
+            dusk=next_dusk(room.environment.site, now),
+            late=late,
+        )
 
     async def _turn(self, notice: Notice) -> Drawn:
         incident = await self._incidents.find(notice.subject or 0)

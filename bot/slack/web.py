@@ -299,8 +299,8 @@ class Web:
         answer = await once_more(self._client.usergroups_list)
         return {group["id"]: group.get("handle") or group["id"] for group in answer["usergroups"]}
 
-    async def user_name(self, user: str) -> str:
-        """Give the name of a user.
+    async def user(self, user: str) -> tuple[str, str]:
+        """Give name and time zone of a user; the zone is empty where Slack does not tell it.
 
         Raises
         ------
@@ -309,7 +309,8 @@ class Web:
         """
         answer = await once_more(lambda: self._client.users_info(user=user))
         found = answer["user"]
-        return str(found.get("profile", {}).get("display_name") or found.get("name") or user)
+        name = found.get("profile", {}).get("display_name") or found.get("name") or user
+        return str(name), str(found.get("tz") or "")
 
     async def _find_post(
         self, channel: str, key: str, since: float, thread: str | None = None

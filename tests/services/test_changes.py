@@ -28,6 +28,7 @@ from bot.services.approvals import _SEAL, Approvals, Approved
 from bot.services.changes import Changes
 from bot.services.history import History
 from bot.services.ledger import Ledger
+from bot.services.maintenance import Maintenance
 from bot.services.streams import Streams
 from bot.storage.database import Database
 from bot.storage.positions import Positions
@@ -100,6 +101,7 @@ class Room:
             ledger=cast("Ledger", self),
             history=cast("History", None),
             alarms=cast("Alarms", None),
+            maintenance=cast("Maintenance", None),
             deployment=Deployment("/prompt-redis", "0", datetime.now(UTC), ()),
             registry=_REGISTRY,
             now=datetime.now(UTC),

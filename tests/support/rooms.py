@@ -8,6 +8,16 @@ from bot.services.rooms import Room
 
 def bare_room(environment: Environment, **services: Any) -> Room:
     """Make a room with these services and no others."""
-    names = ("streams", "changes", "approvals", "ledger", "history", "alarms", "nights", "roster")
+    names = (
+        "streams",
+        "changes",
+        "approvals",
+        "ledger",
+        "history",
+        "alarms",
+        "nights",
+        "maintenance",
+        "roster",
+    )
     given: dict[str, Any] = {name: services.get(name) for name in names}
     return Room(environment, **given)

@@ -1,0 +1,365 @@
+"""`maintenance`: work on Redis, announced, started, ended, and told to everybody in time."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from bot.command import Act, Call, Purpose, Read, Reply, Right
+from bot.domain.durations import format_duration, parse_duration
+from bot.domain.errors import UserError
+from bot.domain.maintenance import Window, night_conflict
+from bot.domain.when import WhenError, parse_when
+from bot.grammar import did_you_mean, quoted, words_of
+from bot.render.blocks import Markup
+from bot.render.forms import Checked, Choice, Day, Filled, Form, Found, Text, Tick, TimeOfDay
+from bot.render.hours import nights_around
+from bot.render.maintenance import night_refusal
+from bot.render.windows import announced, confirmation, listed, told
+
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
+
+OBSERVING = "during-observing"
+
+_LENGTHS = ("30m", "1h", "2h", "4h")
+_ZONES = ("UTC", "Chile", "SLAC")
+_LONGEST_REASON = 2500
+"""Characters that an announcement shows whole, and that a form carries to its second page."""
+
+
+def _form(command: str, call: Call) -> Form | None:
+    """Ask for the hours, and for a new window why."""
+    changes = command == "maintenance change"
+    words = call.arguments.words
+    if words and not (changes and call.clicked and len(words) == 1):
+        return None
+    if changes and not words:
+        return None
+    reason = Text("reason", "What for", longest=_LONGEST_REASON)
+    return Form(
+        command=command,
+        title="Change the window" if changes else "Announce maintenance",
+        submit="Look at it",
+        fields=(
+            Day("date", "Day", call.now.date()),
+            TimeOfDay("time", "From"),
+            Choice("zone", "In the time of", _ZONES, initial="UTC"),
+            Choice("duration", "How long", _LENGTHS, initial="1h", optional=True),
+            Text("other", "Or another duration, such as 90m", optional=True, lines=False),
+            *(() if changes else (reason,)),
+            Tick(OBSERVING, "Night", "during observing, as agreed"),
+        ),
+        explained=Markup(
+            "Nothing is posted yet: next you see the hours in UTC, Chile and at SLAC."
+        ),
+        typed=" ".join(words),
+    )
+
+
+def _check(command: str, filled: Filled) -> Found:
+    """Look over the hours; show them in three zones, and the night, before anything is posted."""
+    values, now = filled.values, filled.now
+    if "date" not in values:
+        return None
+    try:
+        typed = (f"{values['date']}T{values.get('time', '')}", values.get("zone") or "UTC")
+        starts, _ = parse_when(typed, now, None)
+    except WhenError as error:
+        return {"time": str(error).replace("`", "")}
+    other = values.get("other", "").strip()
+    try:
+        length = _length(other or values.get("duration", ""))
+    except ValueError as error:
+        return {"other" if other or "duration" not in values else "duration": str(error)}
+    ends, environment = starts + length, filled.environment
+    agreed = values.get(OBSERVING, "")
+    if environment.name == "prod" and not agreed:
+        night = night_conflict(environment.site, starts, ends, filled.margin)
+        if night is not None:
+            said = night_refusal(environment, starts, ends, night, filled.margin, ticked=True)
+            return {"time": said}
+    reason = values.get("reason", "").strip()
+    line = [
+        *([f"--{OBSERVING}"] if agreed else []),
+        *([filled.typed] if filled.typed else []),
+        f"{starts:%Y-%m-%dT%H:%MZ}",
+        format_duration(length),
+        *([reason] if reason else []),
+    ]
+    changes = command == "maintenance change"
+    return Form(
+        command=command,
+        title="Change the window" if changes else "Announce maintenance",
+        submit="Change it" if changes else "Announce it",
+        fields=(),
+        explained=confirmation(environment, starts, ends, *nights_around(environment, starts)),
+        typed=" ".join(line),
+        repeated=reason,
+    )
+
+
+def _first(call: Call) -> Form | None:
+    """Ask for a new window, whatever the command that was typed."""
+    if call.arguments.words:
+        known = [each.name.removeprefix("maintenance ") for each in FAMILY]
+        word = call.arguments.words[0]
+        raise UserError(
+            f"I don't know `maintenance {quoted(word)}`." + did_you_mean(word, known),
+            usage=f"maintenance [{'|'.join(known)}]",
+        )
+    return _form("maintenance schedule", call)
+
+
+def _text_form(call: Call) -> Form | None:
+    """Ask for the text where a click lacks it."""
+    if not call.clicked or call.arguments.rest or len(call.arguments.words) != 1:
+        return None
+    return Form(
+        command="maintenance update",
+        title="Post an update",
+        submit="Post it",
+        fields=(Text("text", "What there is to say", longest=_LONGEST_REASON),),
+        typed=call.arguments.typed,
+    )
+
+
+async def run_list(call: Call) -> Reply:
+    """List the windows that are not over."""
+    text, blocks, buttons = listed(call.environment, await call.maintenance.windows(), call.now)
+    return Reply(blocks, text, (*call.reading_buttons, *buttons))
+
+
+async def run(call: Call) -> AsyncIterator[Reply]:
+    """List the windows, where no form can be opened."""
+    yield await run_list(call)
+
+
+async def run_announce(call: Call) -> AsyncIterator[Reply]:
+    """Say something once; there is no window."""
+    mirrors = await call.maintenance.announce(call.arguments.rest, call.person, call.now)
+    text, blocks = announced(mirrors)
+    yield Reply(blocks, text, private=True)
+
+
+async def run_start(call: Call) -> AsyncIterator[Reply]:
+    """Start a planned window, or a new one."""
+    first, reason = call.arguments.words[0], call.arguments.rest
+    if first.lstrip("#").isdigit() and not reason:
+        window = await call.maintenance.start(call.number, call.person, call.now)
+    else:
+        length = _duration(call, first)
+        if not reason:
+            raise UserError(
+                "Say in a few words what for: the announcement shows it.", usage=_usage(call)
+            )
+        window = await call.maintenance.start_now(
+            length, reason, call.person, call.now, during_observing=_agreed(call)
+        )
+    yield _told(call, window)
+
+
+async def run_schedule(call: Call) -> AsyncIterator[Reply]:
+    """Announce a window."""
+    line = call.arguments.line
+    starts, taken = await _when(call, call.arguments.words)
+    words = words_of(line)
+    if len(words) <= taken + 1:
+        raise UserError(
+            "After the time come how long it takes and what for, such as `1h Redis upgrade`.",
+            usage=_usage(call),
+        )
+    length = _duration(call, words[taken].group())
+    window = await call.maintenance.schedule(
+        starts,
+        starts + length,
+        line[words[taken].end() :].strip(),
+        call.person,
+        call.now,
+        during_observing=_agreed(call),
+    )
+    yield _told(call, window)
+
+
+async def run_change(call: Call) -> AsyncIterator[Reply]:
+    """Change the times of a planned window."""
+    number, (_, *words) = call.number, call.arguments.words
+    starts, taken = await _when(call, words)
+    if len(words) != taken + 1:
+        what = f"`{quoted(words[taken + 1])}` is too much" if words[taken:] else "It is missing"
+        raise UserError(
+            f"After the time comes how long it takes, such as `1h`. {what}.", usage=_usage(call)
+        )
+    ends = starts + _duration(call, words[taken])
+    window = await call.maintenance.change(
+        number, starts, ends, call.person, call.now, during_observing=_agreed(call)
+    )
+    yield _told(call, window)
+
+
+async def run_extend(call: Call) -> AsyncIterator[Reply]:
+    """Give a window more time."""
+    window = await call.maintenance.extend(
+        call.number,
+        _duration(call, call.arguments.words[1]),
+        call.person,
+        call.now,
+        during_observing=_agreed(call),
+    )
+    yield _told(call, window)
+
+
+async def run_update(call: Call) -> AsyncIterator[Reply]:
+    """Write into the thread of a window."""
+    window = await call.maintenance.update(call.number, call.arguments.rest, call.person, call.now)
+    yield _told(call, window)
+
+
+async def run_end(call: Call) -> AsyncIterator[Reply]:
+    """End a window."""
+    window = await call.maintenance.end(call.number, call.arguments.rest, call.person, call.now)
+    yield _told(call, window)
+
+
+async def run_cancel(call: Call) -> AsyncIterator[Reply]:
+    """Take a planned window back."""
+    window = await call.maintenance.cancel(call.number, call.person, call.now)
+    yield _told(call, window)
+
+
+def _told(call: Call, window: Window) -> Reply:
+    """Tell whoever acted; everybody else reads the announcement."""
+    text, blocks = told(window, call.now)
+    return Reply(blocks, text, private=True)
+
+
+async def _when(call: Call, words: Sequence[str]) -> tuple[datetime, int]:
+    """Read WHEN; a time without a zone is in the person's own, as Slack knows it."""
+    zone = await call.maintenance.zone_of(call.person)
+    try:
+        starts, taken = parse_when(words, call.now, zone)
+    except WhenError as error:
+        raise UserError(str(error), usage=_usage(call)) from error
+    return starts.astimezone(UTC), taken
+
+
+def _duration(call: Call, text: str) -> timedelta:
+    try:
+        return _length(text)
+    except ValueError as error:
+        raise UserError(str(error), usage=_usage(call)) from error
+
+
+def _length(text: str) -> timedelta:
+    """Read how long a window takes.
+
+    Raises
+    ------
+    ValueError
+        If it is no duration, or none for a window; the text is for people.
+    """
+    try:
+        length = parse_duration(text.lower())
+    except ValueError as error:
+        raise ValueError(f"How long it takes {error}.") from error
+    if not SHORTEST <= length <= LONGEST:
+        raise ValueError(
+            f"It takes from {format_duration(SHORTEST)} to {format_duration(LONGEST)}."
+        )
+    return length
+
+
+def _agreed(call: Call) -> bool:
+    return OBSERVING in call.arguments.options
+
+
+def _usage(call: Call) -> str:
+    return call.registry[call.name].usage_line
+
+
+_act = partial(Act, purpose=Purpose.MAINTENANCE, right=Right.OPERATOR)
+
+FAMILY = (
+    _act(
+        name="maintenance announce",
+        usage="TEXT",
+        summary="say something once, in the channel and its mirrors; holds no alarm",
+        run=run_announce,
+        details="Shown as typed; nobody is pinged. For work that takes time, announce a window.",
+    ),
+    _act(
+        name="maintenance start",
+        usage=f"[--{OBSERVING}] (DURATION|ID) [REASON]",
+        summary="start a window now: a new one with DURATION and REASON, or the planned one ID",
+        run=run_start,
+        details="Alarms are held until it is ended, except that visits are about to be skipped.",
+    ),
+    _act(
+        name="maintenance schedule",
+        usage=f"[--{OBSERVING}] WHEN DURATION REASON",
+        summary="announce a window",
+        run=run_schedule,
+        form=Checked(
+            partial(_form, "maintenance schedule"), partial(_check, "maintenance schedule")
+        ),
+        details=(
+            "WHEN: `2026-11-24T15:00Z`, `15:00`, `tomorrow 15:00`, `in 2h`, with a zone after the "
+            "time: `UTC`, `Chile`, `SLAC` or an IANA name; without one it is in your own, as "
+            f"Slack knows it. Options come first. At night PROD needs `--{OBSERVING}`: say who "
+            "agreed. It starts by itself; you are reminded in its thread."
+        ),
+    ),
+    _act(
+        name="maintenance change",
+        usage=f"[--{OBSERVING}] ID WHEN DURATION",
+        summary="change the times of a planned window",
+        run=run_change,
+        form=Checked(partial(_form, "maintenance change"), partial(_check, "maintenance change")),
+    ),
+    _act(
+        name="maintenance extend",
+        usage=f"[--{OBSERVING}] ID DURATION",
+        summary="give a window more time",
+        run=run_extend,
+    ),
+    _act(
+        name="maintenance update",
+        usage="ID TEXT",
+        summary="tell in a window's thread how it goes",
+        run=run_update,
+        form=_text_form,
+    ),
+    _act(
+        name="maintenance end",
+        usage="ID [TEXT]",
+        summary="end a window: the channel hears what was done and what still fires",
+        run=run_end,
+    ),
+    _act(
+        name="maintenance cancel",
+        usage="ID",
+        summary="take a planned window back",
+        run=run_cancel,
+    ),
+    Read(
+        name="maintenance list",
+        usage="",
+        summary="what is planned or under way",
+        purpose=Purpose.MAINTENANCE,
+        right=Right.ANYBODY,
+        run=run_list,
+    ),
+)
+
+COMMANDS = (
+    _act(
+        name="maintenance",
+        usage="[SUBCOMMAND…]",
+        summary="announce work on Redis in a form",
+        run=run,
+        form=_first,
+        details=(
+            "The form shows the hours in UTC, Chile and at SLAC, and how far the night is, before "
+            "anything is posted. A window holds alarms from its start to its end."
+        ),
+    ),
+    *FAMILY,
+)
