@@ -41,7 +41,9 @@ def _form(command: str, call: Call) -> Form | None:
         submit="Look at it",
         fields=(
             Day("date", "Day", call.now.date()),
-            TimeOfDay("time", "From"),
+            TimeOfDay("time", "From", optional=True),
+            # Not every client that draws forms draws a time picker.
+            Text("clock", "Or the time, typed, such as 16:00", optional=True, lines=False),
             Choice("zone", "In the time of", _ZONES, initial="UTC"),
             Choice("duration", "How long", _LENGTHS, initial="1h", optional=True),
             Text("other", "Or another duration, such as 90m", optional=True, lines=False),
@@ -61,7 +63,10 @@ def _check(command: str, filled: Filled) -> Found:
     if "date" not in values:
         return None
     try:
-        typed = (f"{values['date']}T{values.get('time', '')}", values.get("zone") or "UTC")
+        clock = values.get("clock", "").strip() or values.get("time", "")
+        # A date that nobody touched is today's.
+        at = f"{values['date']}T{clock}" if values["date"] else clock
+        typed = (at, values.get("zone") or "UTC")
         starts, _ = parse_when(typed, now, None)
     except WhenError as error:
         return {"time": str(error).replace("`", "")}

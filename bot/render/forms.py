@@ -79,6 +79,7 @@ class TimeOfDay:
 
     name: str
     label: str
+    optional: bool = False
 
 
 Field = Text | Choice | Tick | Day | TimeOfDay
@@ -218,6 +219,7 @@ def _field(asked: Field) -> Block:
             if asked.initial is not None:
                 element["initial_date"] = asked.initial.isoformat()
         case TimeOfDay():
+            optional = asked.optional
             element = {"type": "timepicker"}
         case Tick():
             optional = True

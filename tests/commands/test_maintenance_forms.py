@@ -80,6 +80,8 @@ def test_the_second_page_is_what_would_be_typed(registry: Registry) -> None:
         ({"zone": "Chile", "time": "10:30"}, "2026-11-24T13:30Z 1h"),
         ({"zone": "SLAC", "time": "05:00"}, "2026-11-24T13:00Z 1h"),
         ({"other": "1h30m"}, "2026-11-24T16:00Z 1h30m"),
+        ({"time": "", "clock": " 15:30"}, "2026-11-24T15:30Z 1h"),
+        ({"date": "", "clock": "15:30"}, "2026-11-24T15:30Z 1h"),
         ({"other": "90m", "duration": ""}, "2026-11-24T16:00Z 1h30m"),
         (
             {"time": "23:50", "during-observing": "during-observing"},
@@ -231,6 +233,7 @@ async def test_the_form_opens(bot: World, typed: str) -> None:
     assert list(fields) == [
         "date",
         "time",
+        "clock",
         "zone",
         "duration",
         "other",
