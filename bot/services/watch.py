@@ -209,6 +209,10 @@ class Watch:
             # Nothing is known of the streams, so their incidents stay as they are.
             await self._tell(silences, now)
             return
+        for (name, instrument), incident in firing.items():
+            if instrument and instrument not in watched.looks:
+                # Taken out of the configuration: nobody looks after its stream any more.
+                await self._keeper.look((name, instrument), incident, {}, Figures(now), holds)
         for look in watched.looks.values():
             await self._evaluate_stream(look, firing, holds, night=night, took=watched.took)
         await self._tell(silences, now)

@@ -43,7 +43,8 @@ class Conversation:
             await self._show_picture(answer, reply.picture)
         elif answer.public:
             await self._post(answer)
-        elif answer.shared:
+        elif answer.shared or self._delivery.thread is not None:
+            # What was asked for below a message is answered there, whatever the answer is.
             await self._share(answer)
         else:
             await self.whisper(

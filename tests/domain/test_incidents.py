@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -20,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from bot.domain.alarms import Figures, Finding, Holding, Hours, Incident, Rule, Severity, Silence
-from bot.domain.errors import StateError, UserError
+from bot.domain.errors import StateError
 from bot.domain.incidents import advanced, escalates, holding, opened, owner_is_due, resolved
 from bot.domain.night import is_night
 from bot.domain.people import Person
@@ -162,9 +161,11 @@ class AnyOrder(Leaders):
         self.windows: list[Hours] = []
         self.critical: dict[int, datetime] = {}
 
-    @initialize(night=st.booleans())
-    def begin(self, night: bool) -> None:
-        self.now = NIGHT if night else DAY
+    @initialize(day=rarely, subject=st.sampled_from(list(KINDS)), pick=picks, leader=leaders)
+    def begin(self, day: bool, subject: Subject, pick: int, leader: int) -> None:
+        self.now = DAY if day else NIGHT
+        self.appears_or_changes(subject, pick, CRITICAL)
+        self.looks(leader, both=False)
 
     # --- what is found, and what people do ---------------------------------------------------
 
@@ -180,6 +181,14 @@ class AnyOrder(Leaders):
         if all_of_it:
             self.found[subject].clear()
 
+    @precondition(lambda self: not set(EITHER).isdisjoint(self.found[BACKLOG]))
+    @rule(leader=leaders, worse=st.booleans())
+    def eases_or_worsens(self, leader: int, worse: bool) -> None:
+        self.found[BACKLOG].pop(Rule.EXPIRING, None)
+        for which in set(self.found[BACKLOG]) & set(EITHER):
+            self.found[BACKLOG][which] = CRITICAL if worse else WARNING
+        self.looks(leader, both=False)
+
     @rule(seconds=st.sampled_from([1, 16, 61, 301, 601, 1801]))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
@@ -192,15 +201,20 @@ class AnyOrder(Leaders):
         self.looks(leader, both=False)
 
     @precondition(lambda self: self.firing())
-    @rule(pick=picks, who=st.sampled_from([ANA, BEN]), hand=rarely)
-    def own_or_escalate(self, pick: int, who: Person, hand: bool) -> None:
+    @rule(pick=picks, who=st.sampled_from([ANA, BEN]), sleeps=st.booleans(), leader=leaders)
+    def own(self, pick: int, who: Person, sleeps: bool, leader: int) -> None:
         incident = self.firing()[pick % len(self.firing())]
-        if not hand:
-            assert self.run(self.people.own(incident.id, who, self.now)).owner == who
-            return
-        with suppress(UserError):
-            self.run(self.people.escalate(incident.id, who, self.now))
-            self.by_hand[incident.id] += 1
+        assert self.run(self.people.own(incident.id, who, self.now)).owner == who
+        if sleeps:
+            self.time_passes(1801)
+            self.looks(leader, both=False)
+
+    @precondition(lambda self: self.firing())
+    @rule(pick=picks)
+    def escalate(self, pick: int) -> None:
+        incident = self.firing()[pick % len(self.firing())]
+        self.run(self.people.escalate(incident.id, ANA, self.now))
+        self.by_hand[incident.id] += 1
 
     @rule(pick=picks, minutes=st.sampled_from([1, 8, 40]))
     def silence(self, pick: int, minutes: int) -> None:
@@ -299,6 +313,7 @@ class AnyOrder(Leaders):
         self.met["held"] += expected is not None
         assert expected or self.posts()[incident.id] == 1, "what is not held is shown"
 
+        self.met["eased"] += not critical and incident.id in self.critical
         since = self.critical.setdefault(incident.id, self.now)
         if not critical:
             del self.critical[incident.id]
@@ -340,7 +355,7 @@ def test_any_order(tmp_path: Path) -> None:
     run_state_machine_as_test(
         cast("type[AnyOrder]", machine),
         settings=settings(
-            max_examples=50,
+            max_examples=40,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -348,5 +363,5 @@ def test_any_order(tmp_path: Path) -> None:
             report_multiple_bugs=False,
         ),
     )
-    wanted = ("before", "after", "held", "asked", "escalated", "at once", "ended")
+    wanted = ("before", "after", "held", "asked", "escalated", "at once", "eased", "ended")
     assert all(met[word] for word in wanted), met

@@ -1,0 +1,215 @@
+"""Who is told of alarms: by the clock, by hand, and what is said of it."""
+
+import asyncio
+import re
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
+from tests.support.night import observing
+from tests.support.pager_servers import ROUTING_KEY, WEBHOOK_KEY, PagerServers
+from tests.support.slack_faults import Fault
+from tests.support.world import DEV, PROD, World, shown
+
+ANA, BEN = "U0ANA", "U0BEN"
+WELL = "reached AND there AND waiting = 0"
+
+
+@pytest.fixture
+async def pagers() -> AsyncIterator[PagerServers]:
+    async with PagerServers() as servers:
+        yield servers
+
+
+@pytest.fixture
+async def world(world: World, pagers: PagerServers) -> World:
+    """A webhook and a user group are told late, PagerDuty at once, and only of prod."""
+    late = {"environments": ["prod"], "on": "escalate"}
+    hook = {"name": "hook", "kind": "webhook", "url": pagers.webhook, **late}
+    group = {"name": "group", "kind": "slack", "usergroup": "S0ONCALL", **late}
+    duty = {"name": "duty", "kind": "pagerduty", "url": pagers.pagerduty, "on": "fire"}
+    people = {"operators": {"users": [ANA]}, "approvers": {"users": [BEN]}}
+    world.settings = {
+        "alarms": {**SHORT, "escalate": "3s"},
+        "oncall": {"targets": [hook, group, {**duty, "environments": ["prod"]}]},
+        "environments": {"prod": {"access": people, "approval": {"self_approval": False}}},
+        **observing(night=False),
+    }
+    world.environ["PROMPT_REDIS_ONCALL_HOOK_KEY"] = WEBHOOK_KEY
+    world.environ["PROMPT_REDIS_ONCALL_DUTY_KEY"] = ROUTING_KEY
+    await world.group()
+    for each in ("hsc", "latiss", "lsstcam"):
+        await world.group(DEV, each)
+    return world
+
+
+def mentions(world: World) -> list[str]:
+    """Everything that mentioned the on-call's group in prod's channel."""
+    texts = [each.all_text for each in world.slack.messages(PROD) if not each.ephemeral_to]
+    return [text for text in texts if "<!subteam^S0ONCALL" in text]
+
+
+def steps(pagers: PagerServers, to: str) -> list[str]:
+    key = "step" if to == "webhook" else "event_action"
+    return [str(each.content[key]) for each in pagers.sent_to(to)]
+
+
+async def metrics(port: int) -> str:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"http://127.0.0.1:{port}/metrics") as answer,
+    ):
+        return await answer.text()
+
+
+async def counted(port: int) -> Counter[tuple[str, str]]:
+    line = re.compile(r'notifications_total{(?=.*outcome="(\w+)")(?=.*target="(\w+)").*} ([\d.]+)')
+    found = line.finditer(await metrics(port))
+    return Counter({(each[2], each[1]): int(float(each[3])) for each in found})
+
+
+async def firing(port: int) -> list[str]:
+    found = re.findall(r"prompt_redis_bot_alarms_firing{(.*)} (\S+)", await metrics(port))
+    return [labels for labels, number in found if float(number)]
+
+
+async def arrived(find: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not find():  # noqa: ASYNC110 -- a pager tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def missing(world: World) -> None:
+    await world.redis[PROD].xgroup_destroy("instrument:lsstcam", "lsstcam_consumer_group")
+
+
+async def test_each_is_told_once_and_of_the_end(world: World, pagers: PagerServers) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    world.settings["http"] = {"port": port}
+    prod = Alarmed(world)
+    async with world.bot():
+        await seen(world, WELL)
+        await missing(world)
+        root = await prod.root("PROD lsstcam: missing")
+        await prod.told(root, "on-call is told: duty.")
+        assert steps(pagers, "webhook") == []
+        await prod.told(root, "on-call is told: hook, group.")
+        await arrived(lambda: mentions(world))
+        await arrived(lambda: steps(pagers, "webhook"))
+        await prod.says(root, "on-call told")
+        await seen(world, "environment = 'dev' OR NOT there")
+        sent = {("duty", "sent"): 1, ("group", "sent"): 1, ("hook", "sent"): 1}
+        assert await counted(port) == sent
+        assert await firing(port) == ['rule="missing",severity="critical"']
+        await world.group()
+        await seen(world, WELL)
+    a_minute_passes(world)
+    async with world.bot():
+        await prod.told(root, "resolved after")
+        await arrived(lambda: len(steps(pagers, "webhook")) > 1)
+        assert await firing(port) == []
+    assert steps(pagers, "webhook") == ["trigger", "resolve"]
+    assert steps(pagers, "pagerduty") == ["trigger", "resolve"]
+    assert list(pagers.alerts.values()) == ["resolved"]
+    (key,) = {each.content["key"] for each in pagers.sent_to("webhook")}
+    assert list(pagers.alerts) == [key], "one key for everybody"
+    (mention,) = mentions(world)
+    assert "PROD lsstcam: missing" in mention
+    page = pagers.sent_to("webhook")[0].content
+    assert page["summary"].startswith("PROD lsstcam: missing, no")
+    assert page["link"].endswith(f"/archives/{PROD}/p{root.ts.replace('.', '')}")
+    assert prod.roots == [root]
+
+
+async def test_an_owner_stops_the_clock_and_a_person_does_not_wait_for_it(
+    world: World, pagers: PagerServers
+) -> None:
+    prod = Alarmed(world)
+    async with world.bot():
+        await world.announce(2)
+        root = await prod.root("PROD lsstcam: not reading")
+        await world.type("own 1")
+        await prod.says(root, "🔴 *PROD")
+        assert "Tell on-call now" not in root.buttons, "duty knows"
+        await seen(world, "environment = 'dev' OR wait > 9000000 OR unconfirmed > 0 OR waiting > 0")
+        refused = await world.type("escalate 1", user=BEN)
+        assert refused.text.startswith("You are not an operator of PROD")
+        assert mentions(world) == []
+        assert steps(pagers, "webhook") == []
+        await prod.done("escalate 1", "ana has on-call told of alarm 1")
+        await arrived(lambda: mentions(world))
+        await arrived(lambda: steps(pagers, "webhook"))
+        assert await prod.told(root, "ana has on-call told: ")
+    assert prod.roots == [root]
+    assert len(mentions(world)) == 1
+    assert len(pagers.alerts) == 1
+
+
+async def test_the_button(world: World, pagers: PagerServers) -> None:
+    targets = world.settings["oncall"]["targets"]
+    world.settings["oncall"] = {"targets": targets[:1]}
+    world.settings["alarms"] = {**SHORT, "escalate": "1h"}
+    prod = Alarmed(world)
+    async with world.bot():
+        await world.announce(2)
+        root = await prod.root("PROD lsstcam: not reading")
+        assert root.buttons == ["I'm on it", "Silence…", "Tell on-call now", "Figures now"]
+        await world.slack.click(root, "Tell on-call now", user=ANA)
+        await prod.said("ana has on-call told of alarm 1")
+        await arrived(lambda: steps(pagers, "webhook"))
+        await prod.says(root, "on-call told")
+        assert "Tell on-call now" not in root.buttons
+        assert "`escalate 1` by ana: *done*" in shown(await world.type("audit"))
+
+
+async def test_by_hand(world: World, pagers: PagerServers) -> None:
+    prod = Alarmed(world)
+    async with world.bot():
+        answer = await world.type("oncall", user=BEN)
+        assert "on-call is told through 3 of 3 targets, now by day" in answer.text
+        assert "group S0ONCALL" in shown(answer)
+        assert pagers.webhook not in shown(answer)
+        assert "has no on-call target" in (await world.type("oncall page help", DEV)).text
+        for typed in ("oncall page help", "oncall test"):
+            refused = await world.type(typed, user=BEN)
+            assert refused.text.startswith("You are not an operator of PROD")
+
+        said = await prod.done("oncall page All is <!channel> dark", "🔴 *PROD: ana calls for")
+        assert said.mentions() == []
+        await arrived(lambda: mentions(world))
+        await arrived(lambda: steps(pagers, "webhook"))
+        page = pagers.sent_to("webhook")[0].content
+        assert page["summary"] == "PROD: ana calls for help: All is <!channel> dark"
+        (mention,) = mentions(world)
+        assert "All is &lt;!channel&gt; dark" in mention
+
+        await prod.done("oncall test", "ana tries 3 on-call targets")
+        await arrived(lambda: len(mentions(world)) > 1)
+        await arrived(lambda: len(steps(pagers, "pagerduty")) > 1)
+        assert "a test by ana, nothing is wrong" in mentions(world)[1]
+    assert len(pagers.alerts) == 2
+    assert prod.roots == []
+
+
+async def test_a_target_that_cannot_be_told_is_said_once(
+    world: World, pagers: PagerServers
+) -> None:
+    pagers.fail("webhook", Fault(status=403, times=None))
+    prod = Alarmed(world)
+    async with world.bot():
+        await missing(world)
+        failed = await prod.said("on-call target hook could not be told of alarm 1")
+        assert "It is not tried any more." in shown(failed)
+        assert "HTTP 403" in shown(failed)
+        assert WEBHOOK_KEY not in shown(failed)
+        assert failed.buttons == ["I'm on it", "On-call"]
+        await arrived(lambda: mentions(world))
+        await seen(world, "environment = 'dev' OR NOT there")
+    assert sum("could not be told" in m.text for m in world.slack.messages(PROD)) == 1
+    assert len(steps(pagers, "webhook")) == 1

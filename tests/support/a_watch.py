@@ -1,0 +1,299 @@
+"""What the tests of the watch share: its parts on a real database, and alarms in the channel."""
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from bot.domain.alarms import DEFAULT_RULES, Incident, Thresholds
+from bot.domain.environments import Environment
+from bot.domain.errors import StateError, StateTrouble
+from bot.domain.oncall import Kind, On, Page, Receipt, Step, Target, When, key_of
+from bot.domain.people import Person
+from bot.services.alarms import Alarms
+from bot.services.incidents import Clocks, Keeper
+from bot.services.oncall import Oncall
+from bot.storage.alarm_documents import read_page
+from bot.storage.alarms import Incidents
+from bot.storage.database import Database
+from bot.storage.documents import read_values
+from bot.storage.outbox import Outbox
+from bot.storage.posts import Posts
+from bot.storage.silences import Silences
+from tests.support.slack_server import Message
+from tests.support.world import PROD, World
+
+Result = TypeVar("Result")
+Found = TypeVar("Found")
+
+ONE = Environment("prod", ("a",))
+NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC)
+ANA, BEN = Person("U0ANA", "ana"), Person("U0BEN", "ben")
+MINUTE = timedelta(minutes=1)
+CLOCKS = Clocks(escalate=10 * MINUTE, still_on_it=30 * MINUTE)
+TARGETS = (
+    Target("group", Kind.SLACK, usergroup="S0ONCALL"),
+    Target("duty", Kind.PAGERDUTY, on=On.FIRE),
+    Target("nightly", Kind.WEBHOOK, when=When.OBSERVING),
+)
+
+
+def nothing() -> None:
+    """Nobody waits for what changed."""
+
+
+class Flaky(Incidents):
+    """A database that fails once: before it does its part, or when it has done it."""
+
+    trouble = ""
+
+    async def open(self, *arguments: Any, **named: Any) -> Incident:
+        self._fail("before")
+        made = await super().open(*arguments, **named)
+        self._fail("after")
+        return made
+
+    async def replace(self, *arguments: Any, **named: Any) -> bool:
+        self._fail("before")
+        done = await super().replace(*arguments, **named)
+        self._fail("after")
+        return done
+
+    def _fail(self, moment: str) -> None:
+        if self.trouble == moment:
+            self.trouble = ""
+            raise StateError(StateTrouble.LOCKED)
+
+
+def words(incident: Incident) -> tuple[str, Sequence[tuple[str, str]]]:
+    return f"PROD: alarm {incident.id}", ()
+
+
+def an_oncall(environment: Environment, targets: Sequence[Target] = TARGETS) -> Oncall:
+    receipts: dict[str, Receipt] = {}
+    return Oncall(environment, targets, words=words, receipts=receipts)
+
+
+def a_keeper(
+    environment: Environment,
+    incidents: Incidents,
+    writer: str,
+    targets: Sequence[Target] = TARGETS,
+) -> Keeper:
+    who = an_oncall(environment, targets)
+    return Keeper(environment, incidents, who, clocks=CLOCKS, writer=writer, changed=nothing)
+
+
+def an_office(environment: Environment, database: Database) -> Alarms:
+    """What people do about alarms."""
+    return Alarms(
+        environment,
+        incidents=Incidents(database),
+        silences=Silences(database),
+        posts=Posts(database),
+        outbox=Outbox(database),
+        oncall=an_oncall(environment),
+        thresholds=Thresholds(DEFAULT_RULES),
+        escalate=CLOCKS.escalate,
+        workspace="https://example.slack.com/",
+        writer="people",
+        changed=nothing,
+    )
+
+
+class Leaders(RuleBasedStateMachine):
+    """Two leaders, old and new, and what must be true at every moment of what they keep."""
+
+    def __init__(self, template: Path, file: Path, met: Counter[str]) -> None:
+        super().__init__()
+        self.met = met
+        shutil.copy(template, file)
+        self.runner = asyncio.Runner()
+        self.database = self.run(Database.open(f"sqlite+aiosqlite:///{file}"))
+        self.file = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)
+        self.incidents = Flaky(self.database)
+        self.silences = Silences(self.database)
+        self.people = an_office(ONE, self.database)
+        self.keepers = [self.keeper(number) for number in range(2)]
+        self.by_hand: Counter[int] = Counter()
+        self.now = NIGHT
+
+    def run(self, work: Awaitable[Result]) -> Result:
+        async def awaited() -> Result:
+            return await work
+
+        return self.runner.run(awaited())
+
+    def keeper(self, number: int) -> Keeper:
+        return a_keeper(ONE, self.incidents, f"leader {number}")
+
+    def firing(self) -> list[Incident]:
+        return self.run(self.incidents.firing("prod"))
+
+    def posts(self) -> Counter[int]:
+        return Counter(number for (number,) in self.file.execute("SELECT subject FROM posts"))
+
+    def asked(self) -> Counter[int]:
+        query = "SELECT subject FROM outbox WHERE said = 'asked'"
+        return Counter(number for (number,) in self.file.execute(query))
+
+    @invariant()
+    def one_of_each(self) -> None:
+        query = "SELECT name, instrument, count(*) FROM alarms WHERE resolved IS NULL GROUP BY 1, 2"
+        assert all(number == 1 for _, _, number in self.file.execute(query))
+        posts = self.posts()
+        assert all(number == 1 for number in posts.values())
+        said: Counter[int] = Counter()
+        talk = "SELECT subject, \"values\" FROM outbox WHERE lane = 'talk'"
+        for number, values in self.file.execute(talk):
+            assert posts[number], "what was never shown is not talked about"
+            said[number] += read_values(values)["turn"] == "resolved"
+        for number, over, held in self.file.execute("SELECT id, resolved, held FROM alarms"):
+            assert said[number] == (over is not None and held is None)
+
+    @invariant()
+    def told_once(self) -> None:
+        pages: list[Page] = [
+            read_page(values)
+            for (values,) in self.file.execute("SELECT \"values\" FROM outbox WHERE lane = 'page'")
+        ]
+        for incident in self.run(self.incidents.history("prod", 1000)):
+            mine = [each for each in pages if each.incident == incident.id]
+            assert {each.key for each in mine} <= {key_of(incident)}
+            begun = Counter(each.target for each in mine if each.step is Step.TRIGGER)
+            assert set(begun) == set(incident.told)
+            assert max(begun.values(), default=0) <= 1 + self.by_hand[incident.id]
+            ended = Counter(each.target for each in mine if each.step is Step.RESOLVE)
+            over = set(incident.told) - {"group"} if incident.resolved else set()
+            assert ended == Counter(over), "who was told of it is told of its end"
+            self.met["ended"] += bool(over)
+
+    def last_of_all(self) -> None:
+        """Let everything be well again."""
+        raise NotImplementedError
+
+    def teardown(self) -> None:
+        try:
+            if sys.exc_info()[0] is None:
+                self.last_of_all()
+                assert self.firing() == []
+                self.one_of_each()
+                self.told_once()
+        finally:
+            self.file.close()
+            self.run(self.database.aclose())
+            self.runner.close()
+
+
+# --- at the front door -----------------------------------------------------------------------
+
+SHORT: dict[str, Any] = {
+    "poll": "1s",
+    "rules": {
+        "stalled": {"warning": "2s", "critical": "4s"},
+        "backlog": {"warning": "2s", "critical": "1m", "for": "1s", "least": 5},
+        "expiring": {"within": "7s"},
+        "unreachable": {"night": "1s", "day": "1s"},
+        "unknown_lag": {"for": "1s"},
+    },
+}
+"""Alarms that fire within seconds."""
+
+
+@dataclass
+class Alarmed:
+    """A channel, as those who read it see its alarms."""
+
+    world: World
+    id: str = PROD
+    patience: float = 20
+
+    @property
+    def roots(self) -> list[Message]:
+        """Every root message of an alarm that was ever posted, deleted ones included."""
+        return [
+            each
+            for each in self.world.slack.messages(self.id, deleted=True)
+            if each.thread_ts is None
+            and each.ephemeral_to is None
+            and re.search(r"Alarm \d+$", each.text)
+        ]
+
+    def thread(self, root: Message) -> list[str]:
+        return [
+            each.text
+            for each in self.world.slack.messages(self.id)
+            if each.thread_ts == root.ts and each.ephemeral_to is None
+        ]
+
+    async def root(self, text: str = "") -> Message:
+        """Wait for the message of an alarm that says something."""
+        return await self.until(
+            lambda: next((m for m in self.roots if text in m.text and not m.deleted), None),
+            f"an alarm with {text!r}",
+        )
+
+    async def says(self, root: Message, text: str) -> None:
+        """Wait until a message says something, anywhere in it."""
+        await self.until(lambda: text in root.all_text, f"{text!r}, not {root.text!r}")
+
+    async def told(self, root: Message, text: str) -> str:
+        """Wait until a thread says something."""
+        return await self.until(
+            lambda: next((each for each in self.thread(root) if text in each), None),
+            f"{text!r} in the thread of {root.text!r}",
+        )
+
+    async def done(self, typed: str, text: str, user: str = "U0ANA") -> Message:
+        """Type something that all are to see, and wait for what it says."""
+        await self.world.slack.command(typed, channel=self.id, user=user)
+        return await self.said(text)
+
+    async def said(self, text: str) -> Message:
+        """Wait for a message in the channel."""
+        messages = self.world.slack.messages
+        return await self.until(
+            lambda: next(
+                (each for each in messages(self.id) if text in each.text and not each.thread_ts),
+                None,
+            ),
+            repr(text),
+        )
+
+    async def until(self, find: Callable[[], Found | None], what: str) -> Found:
+        return await self.world.slack.until(find, self.patience, what)
+
+
+def a_minute_passes(world: World) -> None:
+    """Let a minute pass for the watch, while the bot is down.
+
+    What it remembers is dated back, which stands for the time after which a rule takes what was
+    wrong for over.
+    """
+    with closing(sqlite3.connect(world.folder / "state.db")) as file, file:
+        earlier = "strftime('%Y-%m-%d %H:%M:%f000', at, '-61 seconds')"
+        file.execute(f"UPDATE samples SET at = {earlier}")  # noqa: S608 -- a constant
+
+
+async def seen(world: World, condition: str) -> None:
+    """Wait until the newest sample of every stream is so."""
+    query = (
+        "SELECT count(*) FROM (SELECT *, max(at) FROM samples GROUP BY environment, instrument) "  # noqa: S608 -- from the tests
+        f"WHERE NOT ({condition})"
+    )
+    async with asyncio.timeout(20):
+        while True:
+            with closing(sqlite3.connect(world.folder / "state.db")) as file:
+                if file.execute(query).fetchone() == (0,):
+                    return
+            await asyncio.sleep(0.1)
