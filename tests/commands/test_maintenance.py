@@ -22,7 +22,6 @@ def by_day(**prod: Any) -> dict[str, Any]:
     return {
         "environments": {"prod": {**OPERATORS, **prod}},
         "alarms": {"poll": "1s"},
-        **observing(night=False),
     }
 
 

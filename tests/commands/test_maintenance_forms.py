@@ -12,7 +12,6 @@ from bot.domain.environments import Environment
 from bot.domain.night import next_dusk
 from bot.render.forms import LONGEST_INPUT, METADATA, Checked, Filled, Form, Found, view
 from bot.slack.deliveries import from_form, look_over
-from tests.support.night import observing
 from tests.support.slack_blocks import check_view
 from tests.support.slack_server import Delivery
 from tests.support.world import DEV, PROD, World
@@ -193,7 +192,6 @@ def test_forms_without_a_look_are_left_alone(registry: Registry) -> None:
 
 @pytest.fixture
 async def bot(world: World) -> AsyncIterator[World]:
-    world.settings = observing(night=False)
     async with world.bot():
         yield world
 

@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
-from tests.support.night import observing
 from tests.support.pager_servers import ROUTING_KEY, WEBHOOK_KEY, PagerServers
 from tests.support.slack_faults import Fault
 from tests.support.world import DEV, PROD, World, shown
@@ -38,7 +37,6 @@ async def world(world: World, pagers: PagerServers) -> World:
         "alarms": {**SHORT, "escalate": "3s"},
         "oncall": {"targets": [hook, group, {**duty, "environments": ["prod"]}]},
         "environments": {"prod": {"access": people, "approval": {"self_approval": False}}},
-        **observing(night=False),
     }
     world.environ["PROMPT_REDIS_ONCALL_HOOK_KEY"] = WEBHOOK_KEY
     world.environ["PROMPT_REDIS_ONCALL_DUTY_KEY"] = ROUTING_KEY

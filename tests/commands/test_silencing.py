@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.support.a_watch import SHORT, Alarmed
-from tests.support.night import observing
 from tests.support.slack_server import Message
 from tests.support.world import DEV, PROD, World, shown
 
@@ -19,7 +18,7 @@ async def bot(world: World) -> AsyncIterator[World]:
     """Ana is an operator of prod; in dev anybody may do anything."""
     people = {"operators": {"users": [ANA]}, "approvers": {"users": [BEN]}}
     prod = {"access": people, "approval": {"self_approval": False}}
-    world.settings = {"alarms": SHORT, "environments": {"prod": prod}, **observing(night=False)}
+    world.settings = {"alarms": SHORT, "environments": {"prod": prod}}
     await world.group()
     for each in ("hsc", "latiss", "lsstcam"):
         await world.group(DEV, each)

@@ -14,7 +14,6 @@ import pytest
 from tests.proof.processes import Bot, a_bot
 from tests.proof.state import StateFile
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
-from tests.support.night import observing
 from tests.support.pager_servers import WEBHOOK_KEY, PagerServers
 from tests.support.slack_faults import Fault
 from tests.support.world import DEV, PROD, World
@@ -73,7 +72,6 @@ async def scene(world: World) -> AsyncIterator[Scene]:
         world.settings = {
             "alarms": SHORT,
             "oncall": {"targets": [hook]},
-            **observing(night=False),
         }
         await world.group()
         for each in ("hsc", "latiss", "lsstcam"):

