@@ -105,6 +105,8 @@ class Window:
         Where it is on its way; the version grows with every step.
     started, ended
         When it really was; `ended` also for a cancelled one.
+    started_by
+        Who started it; None where it started by itself.
     ended_by, closing
         Who ended or cancelled it, and what they wrote.
     said
@@ -124,6 +126,7 @@ class Window:
     stage: Stage = Stage.SCHEDULED
     version: int = 0
     started: datetime | None = None
+    started_by: Person | None = None
     ended: datetime | None = None
     ended_by: Person | None = None
     closing: str = ""
@@ -151,10 +154,13 @@ class Window:
         """
         return self.starts < other.lasts_until(now) and other.starts < self.lasts_until(now)
 
-    def begun(self, now: datetime) -> Self:
+    def begun(self, now: datetime, person: Person | None = None) -> Self:
         """Start it, at its time or earlier; an early start keeps the duration."""
         ends = self.ends if now >= self.starts else now + self.planned
-        return self._next(stage=Stage.STARTED, started=now, starts=min(now, self.starts), ends=ends)
+        starts = min(now, self.starts)
+        return self._next(
+            stage=Stage.STARTED, started=now, started_by=person, starts=starts, ends=ends
+        )
 
     def moved(
         self,

@@ -265,9 +265,13 @@ def _under_way(window: Window, environment: Environment, now: datetime) -> Drawn
     if now >= window.ends:
         past = f"should have ended at {clock(window.ends, now=now)} UTC"
         first = first_line("📣", environment, past, window)
+    # Who announced it has the reminders: told where it is not whoever started it.
+    own = window.started_by is not None and window.started_by.id == window.owner.id
+    announced = "" if own else f"announced by {name(window.owner.name)} · "
+    by = f" by {name(window.started_by.name)}" if window.started_by else ""
     begun = clock(window.started or window.starts, now=now)
     foot = (
-        f"announced by {name(window.owner.name)} · started {begun} UTC · updates in the thread · "
+        f"{announced}started{by} {begun} UTC · updates in the thread · "
         f"updated {clock(now, seconds=True)} UTC"
     )
     number = str(window.id)

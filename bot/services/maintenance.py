@@ -197,7 +197,13 @@ class Maintenance:
         ends = now + duration
         self._check(now, ends, now, during_observing=during_observing)
         draft = self._draft(now, ends, reason, person, now)
-        draft = replace(draft, during_observing=during_observing, stage=Stage.STARTED, started=now)
+        draft = replace(
+            draft,
+            during_observing=during_observing,
+            stage=Stage.STARTED,
+            started=now,
+            started_by=person,
+        )
         # The announcement itself says to the channel that it has started.
         return await self._keeper.create(
             draft, "maintenance start", self._keeper.mirrors, Word.STARTED
@@ -215,7 +221,7 @@ class Maintenance:
         def begun(window: Window) -> Window:
             if window.stage is not Stage.SCHEDULED:
                 raise UserError(f"Window {number} is {window.stage.value} already.")
-            after = window.begun(now)
+            after = window.begun(now, person)
             self._check(after.starts, after.ends, now, during_observing=window.during_observing)
             return after
 

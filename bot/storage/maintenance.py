@@ -241,9 +241,13 @@ def _read_said(text: str) -> frozenset[tuple[str, datetime]]:
     return frozenset((word, datetime.fromisoformat(at)) for word, at in json.loads(text))
 
 
+def _person(person: str | None, name: str) -> Person | None:
+    return None if person is None else Person(person, name)
+
+
 def _progress(window: Window) -> dict[str, Any]:
     # The columns that a step can change.
-    by = window.ended_by
+    starter, by = window.started_by, window.ended_by
     return {
         "starts": window.starts,
         "ends": window.ends,
@@ -251,6 +255,8 @@ def _progress(window: Window) -> dict[str, Any]:
         "stage": window.stage.value,
         "version": window.version,
         "started": window.started,
+        "started_by": starter and starter.id,
+        "started_by_name": starter and starter.name,
         "ended": window.ended,
         "ended_by": by and by.id,
         "ended_by_name": by and by.name,
@@ -273,8 +279,9 @@ def _window(row: Row[Any]) -> Window:
         stage=Stage(row.stage),
         version=row.version,
         started=row.started,
+        started_by=_person(row.started_by, row.started_by_name),
         ended=row.ended,
-        ended_by=None if row.ended_by is None else Person(row.ended_by, row.ended_by_name),
+        ended_by=_person(row.ended_by, row.ended_by_name),
         closing=row.closing,
         said=_read_said(row.said),
         updates=row.updates,

@@ -270,6 +270,8 @@ windows = Table(
     Column("stage", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("started", Time),
+    Column("started_by", Text),
+    Column("started_by_name", Words),
     Column("ended", Time),
     Column("ended_by", Text),
     Column("ended_by_name", Words),

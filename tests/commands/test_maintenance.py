@@ -108,7 +108,7 @@ async def test_a_window_starts_by_itself_and_holds_its_owner_to_it(bot: World) -
 
 async def test_requests_and_windows_know_of_each_other(bot: World) -> None:
     await bot.type("maintenance start 1h all-day clearing")
-    await posted(bot, "all-day clearing")
+    assert "started by ana" in shown(await posted(bot, "all-day clearing")).lower()
     await bot.announce(2)
     await bot.type("clear lsstcam")
     card = await posted(bot, "asks to discard")

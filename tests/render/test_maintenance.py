@@ -98,6 +98,18 @@ def test_a_changed_window_says_when_it_was_edited() -> None:
     assert "Wider" not in shown
 
 
+@pytest.mark.parametrize(
+    ("person", "said"),
+    [
+        (None, "announced by Ana · started 16:00 UTC · "),
+        (ANA, "\nstarted by Ana 16:00 UTC · "),
+        (BEN, "announced by Ana · started by Ben 16:00 UTC · "),
+    ],
+)
+def test_who_started_a_window(person: Person | None, said: str) -> None:
+    assert said in drawn(maintenance.card(PLANNED.begun(at(16), person), PROD, at(16, 0, 2)))
+
+
 def test_a_window_that_has_started() -> None:
     card = maintenance.card(STARTED, PROD, at(16, 0, 2))
     assert drawn(card) == (

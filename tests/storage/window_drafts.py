@@ -26,6 +26,7 @@ WINDOWS = st.builds(
     stage=st.sampled_from(Stage),
     version=st.integers(0, 1000),
     started=st.none() | TIMES,
+    started_by=st.none() | PEOPLE,
     ended=st.none() | TIMES,
     ended_by=st.none() | PEOPLE,
     closing=TEXT,

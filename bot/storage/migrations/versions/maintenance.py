@@ -29,6 +29,8 @@ def upgrade() -> None:
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("started", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_by", sa.Text(), nullable=True),
+        sa.Column("started_by_name", sa.Text(), nullable=True),
         sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_by", sa.Text(), nullable=True),
         sa.Column("ended_by_name", sa.Text(), nullable=True),
