@@ -241,3 +241,18 @@ async def test_slack_is_down_when_it_begins(world: World) -> None:
     thread = prod.thread(root)
     assert len(thread) == len(set(thread)), thread
     assert sum("is on it." in each for each in thread) == 1
+
+
+async def test_somebody_deletes_the_message(world: World) -> None:
+    """The next thing to say of the alarm posts it once more, and its thread goes on there."""
+    prod = Alarmed(world)
+    await groups(world)
+    async with world.bot():
+        await world.announce()
+        lost = await prod.root("PROD lsstcam")
+        world.slack.workspace.delete(lost)
+        await world.slack.command("own 1", channel=PROD, user="U0ANA")
+        anew = await prod.root("PROD lsstcam")
+        await prod.says(anew, "ana is on it since")
+        await prod.told(anew, "critical now")
+    assert prod.roots == [lost, anew]
