@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from secrets import token_hex
 from time import monotonic, time
@@ -73,10 +73,16 @@ class Parts:
     watches: Mapping[str, Watch]
     heartbeat: Heartbeat | None
     tasks: tuple[Tasks, Tasks]
+    clock: Callable[[], datetime]
 
 
 async def build(
-    settings: config.Settings, secrets: config.Secrets, proxy: Proxy, stack: AsyncExitStack
+    settings: config.Settings,
+    secrets: config.Secrets,
+    proxy: Proxy,
+    stack: AsyncExitStack,
+    *,
+    clock: Callable[[], datetime],
 ) -> Parts:
     """Build from the inside out; the stack ends it all in the opposite order."""
     metrics = Metrics()
@@ -99,15 +105,15 @@ async def build(
     deployment = Deployment(
         slash=settings.slack.command,
         version=__version__,
-        started=_now(),
+        started=clock(),
         places=tuple(Place(one, channels.mention(one.name)) for one in served),
         workspace=identity.url,
         leader=leader.holder,
     )
     rooms: dict[str, Room] = {}
     deliveries, executions = Tasks(), Tasks(at_once=20)
-    execution = Execution(registry, rooms, deployment, tasks=executions, clock=_now)
-    calls = Calls(proxy.for_url, clock=_now)
+    execution = Execution(registry, rooms, deployment, tasks=executions, clock=clock)
+    calls = Calls(proxy.for_url, clock=clock)
     stack.push_async_callback(calls.aclose)
     receipts: dict[str, Receipt] = {}
     speaking = messengers(
@@ -124,7 +130,7 @@ async def build(
             receipts=receipts,
             holder=holder,
             leads=leader.leads,
-            clock=_now,
+            clock=clock,
         )
     )
     seen = LastSeen(Positions(database))
@@ -138,7 +144,7 @@ async def build(
         holder=holder,
         carry_out=execution.start,
         changed=speaking.changed,
-        clock=_now,
+        clock=clock,
     )
     around = Surroundings(
         settings=settings,
@@ -164,7 +170,7 @@ async def build(
         metrics,
         allow=identities.check,
         first=Deliveries(database).first,
-        clock=_now,
+        clock=clock,
         limit=COMMAND_LIMIT,
     )
     app = SlackApp(
@@ -197,6 +203,7 @@ async def build(
         watches=watches,
         heartbeat=heartbeat(settings, secrets, calls),
         tasks=(deliveries, executions),
+        clock=clock,
     )
 
 
@@ -249,7 +256,3 @@ def find_commands() -> Registry:
         for module in pkgutil.iter_modules(commands.__path__)
         for command in importlib.import_module(f"commands.{module.name}").COMMANDS
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,7 +1,7 @@
 """The running process: builds the parts, serves until it is told to stop, and ends in order."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -36,8 +36,18 @@ COMPARE_SERVERS_EVERY = timedelta(minutes=1)
 FATAL, INVALID = 1, 2
 
 
+def utc_now() -> datetime:
+    """Give the time in UTC."""
+    return datetime.now(UTC)
+
+
 async def serve(
-    path: Path, environ: Mapping[str, str], stop: asyncio.Event, ready: asyncio.Event
+    path: Path,
+    environ: Mapping[str, str],
+    stop: asyncio.Event,
+    ready: asyncio.Event,
+    *,
+    clock: Callable[[], datetime] = utc_now,
 ) -> int:
     """Run the bot.
 
@@ -51,6 +61,8 @@ async def serve(
         Ends it when set: what runs is finished first.
     ready
         Is set when Slack is connected.
+    clock
+        Gives the time in UTC.
 
     Returns
     -------
@@ -58,7 +70,7 @@ async def serve(
         The exit code: 0 after `stop`, 2 if the configuration is invalid, 1 for any other reason.
         The reason is on standard error.
     """
-    serving = asyncio.create_task(_configured(path, environ, stop, ready))
+    serving = asyncio.create_task(_configured(path, environ, stop, ready, clock))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -80,31 +92,30 @@ async def serve(
 
 
 async def _configured(
-    path: Path, environ: Mapping[str, str], stop: asyncio.Event, ready: asyncio.Event
+    path: Path,
+    environ: Mapping[str, str],
+    stop: asyncio.Event,
+    ready: asyncio.Event,
+    clock: Callable[[], datetime],
 ) -> None:
     settings = config.load(path, environ)
     secrets = config.load_secrets(settings, environ)
     async with AsyncExitStack() as stack:
-        await _serve(settings, secrets, Proxy(environ), stack, (stop, ready))
+        parts = await build(settings, secrets, Proxy(environ), stack, clock=clock)
+        await _serve(parts, stack, stop, ready)
 
 
 async def _serve(
-    settings: config.Settings,
-    secrets: config.Secrets,
-    proxy: Proxy,
-    stack: AsyncExitStack,
-    events: tuple[asyncio.Event, asyncio.Event],
+    parts: Parts, stack: AsyncExitStack, stop: asyncio.Event, ready: asyncio.Event
 ) -> None:
-    stop, ready = events
-    parts = await build(settings, secrets, proxy, stack)
-    loops = Loops(_beats(parts), clock=_now)
+    loops = Loops(_beats(parts), clock=parts.clock)
     web = _web(parts, loops, stop, ready)
     # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
     stack.push_async_callback(web.aclose)
     stack.push_async_callback(_finish, parts)
     await web.start()
     # Known before the first turn of what only the leader does.
-    await parts.leader.tick(_now())
+    await parts.leader.tick(parts.clock())
     if parts.sockets is not None:
         stack.push_async_callback(parts.sockets.aclose)
         await parts.sockets.connect()
@@ -169,7 +180,7 @@ async def _heart(parts: Parts, now: datetime) -> None:
 
 def _web(parts: Parts, loops: Loops, stop: asyncio.Event, ready: asyncio.Event) -> Web:
     async def livez() -> list[str]:
-        return [f"loop {name} is stuck" for name in loops.stuck(_now())]
+        return [f"loop {name} is stuck" for name in loops.stuck(parts.clock())]
 
     async def readyz() -> list[str]:
         if stop.is_set() or not ready.is_set():
@@ -186,7 +197,9 @@ def _web(parts: Parts, loops: Loops, stop: asyncio.Event, ready: asyncio.Event) 
     async def figures() -> bytes:
         # The leader's watch has just looked; a follower looks when it is asked.
         leads = parts.leader.leads()
-        late = [name for name, watch in parts.watches.items() if not leads or watch.late(_now())]
+        late = [
+            name for name, watch in parts.watches.items() if not leads or watch.late(parts.clock())
+        ]
         rooms = [parts.rooms[name] for name in late]
         await asyncio.gather(*(each.streams.look(each.environment.instruments) for each in rooms))
         return parts.metrics.text()
@@ -204,10 +217,6 @@ def _web(parts: Parts, loops: Loops, stop: asyncio.Event, ready: asyncio.Event) 
 async def _finish(parts: Parts) -> None:
     """Let what runs come to its end, then show, say and write down what came of it."""
     await asyncio.gather(*(tasks.drain(DRAIN_SECONDS) for tasks in parts.tasks))
-    await parts.speaking.finish(_now(), FLUSH_SECONDS)
+    await parts.speaking.finish(parts.clock(), FLUSH_SECONDS)
     with suppress(StateError):
-        await parts.seen.tick(_now())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        await parts.seen.tick(parts.clock())
