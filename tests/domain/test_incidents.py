@@ -4,18 +4,15 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     initialize,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from bot.domain.alarms import Figures, Finding, Holding, Hours, Incident, Rule, Severity, Silence
@@ -25,8 +22,8 @@ from bot.domain.night import is_night
 from bot.domain.people import Person
 from bot.domain.turns import Turn
 from bot.services.incidents import Holds, Keeper, Subject
-from bot.storage.database import Database
 from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, TARGETS, Leaders
+from tests.support.machines import run_machine
 
 DAY = datetime(2026, 11, 24, 15, tzinfo=UTC)
 WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
@@ -339,29 +336,10 @@ class AnyOrder(Leaders):
         self.run(self.look_now(0))
 
 
-async def _migrate(url: str) -> None:
-    await (await Database.open(url)).aclose()
-
-
 def test_any_order(tmp_path: Path) -> None:
-    template = tmp_path / "template.db"
-    asyncio.run(_migrate(f"sqlite+aiosqlite:///{template}"))
-    numbers = count(1)
     met: Counter[str] = Counter()
-
-    def machine() -> AnyOrder:
-        return AnyOrder(template, tmp_path / f"{next(numbers)}.db", met)
-
-    run_state_machine_as_test(
-        cast("type[AnyOrder]", machine),
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            report_multiple_bugs=False,
-        ),
+    run_machine(
+        lambda template, file: AnyOrder(template, file, met), tmp_path, examples=40, steps=30
     )
     wanted = ("before", "after", "held", "asked", "escalated", "at once", "eased", "ended")
     assert all(met[word] for word in wanted), met

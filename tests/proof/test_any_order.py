@@ -1,21 +1,17 @@
 """People, two replicas and their deaths in any order: once, never unapproved, never lost."""
 
-import asyncio
 import sys
 from collections import Counter
 from collections.abc import Awaitable
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     initialize,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from bot.domain.approvals import Happened, Outcome, Policy, Request, State
@@ -23,7 +19,6 @@ from bot.domain.environments import Environment
 from bot.domain.people import Person
 from bot.domain.refusals import Occupied
 from bot.services.approvals import Approved
-from bot.storage.database import Database
 from tests.proof.office import Office
 from tests.proof.replicas import (
     ACCESS,
@@ -36,6 +31,7 @@ from tests.proof.replicas import (
     plan,
     vote_counts,
 )
+from tests.support.machines import run_machine
 
 Result = TypeVar("Result")
 Move = tuple[str, Person, int]
@@ -314,29 +310,10 @@ class AnyOrder(Office):
             self.runner.close()
 
 
-async def _migrate(url: str) -> None:
-    await (await Database.open(url)).aclose()
-
-
 def test_any_order(tmp_path: Path) -> None:
-    template = tmp_path / "template.db"
-    asyncio.run(_migrate(f"sqlite+aiosqlite:///{template}"))
-    numbers = count(1)
     met: Counter[str] = Counter()
-
-    def office() -> AnyOrder:
-        return AnyOrder(template, tmp_path / f"{next(numbers)}.db", met)
-
-    run_state_machine_as_test(
-        cast("type[AnyOrder]", office),
-        settings=settings(
-            max_examples=110,
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            report_multiple_bugs=False,
-        ),
+    run_machine(
+        lambda template, file: AnyOrder(template, file, met), tmp_path, examples=110, steps=40
     )
     # Luck may leave out the rest, but a run without these would prove little.
     assert all(met[word] for word in ("done", "interrupted", "expired", "made")), met
