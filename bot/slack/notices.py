@@ -17,6 +17,7 @@ from bot.domain.notices import Queued, Said
 from bot.render.blocks import message
 from bot.slack.channels import Channels
 from bot.slack.patience import SlackRefused
+from bot.slack.posts import AGAIN_AFTER
 from bot.slack.telling import Telling
 from bot.slack.web import Web
 from bot.storage.outbox import Outbox
@@ -26,11 +27,12 @@ from bot.tasks import Tasks
 _log = structlog.get_logger()
 
 CLAIMED_FOR = timedelta(seconds=60)
-LONGEST_PAUSE = 300
-"""Seconds between two tries, at most."""
+LONGEST_PAUSE = 60
+"""Seconds between two tries, at most: when Slack is there again, people wait for what was held."""
 
 _GIVEN = 50.0
 _LOOK_BACK = timedelta(minutes=1)
+_NO_MESSAGE = "its message is not there yet"
 _OF_CHANNEL = (Said.OUTCOME, Said.RESOLVED, Said.ALONE, Said.DROPPED, Said.WINDOW)
 _IN_THREAD = (Said.OUTCOME, Said.RESOLVED, Said.TRANSITION, Said.ASKED, Said.PAGED)
 
@@ -107,7 +109,10 @@ class Notices:
                 await self._post(queued, now)
             await self._outbox.sent(queued, now)
         except (SlackRefused, TimeoutError) as error:
-            pause = min(2**queued.attempts, LONGEST_PAUSE) * (1 + secrets.randbelow(50) / 100)
+            # To look for the message that it belongs below asks nothing of Slack.
+            waits = str(error) == _NO_MESSAGE
+            most = AGAIN_AFTER.total_seconds() if waits else LONGEST_PAUSE
+            pause = min(2**queued.attempts, most) * (1 + secrets.randbelow(50) / 100)
             _log.warning("a notice could not be sent", notice=queued.id, reason=str(error))
             await self._outbox.failed(queued, not_before=now + timedelta(seconds=pause))
         except StateError:
@@ -129,7 +134,7 @@ class Notices:
         if below and said.subject is not None:
             post = await self._posts.find(said.subject)
             if post is None or post.ts is None:
-                raise SlackRefused("its message is not there yet")
+                raise SlackRefused(_NO_MESSAGE)
             thread, channel = post.ts, post.channel or channel
         drawn = await self._telling.draw(said, now)
         if drawn is None:

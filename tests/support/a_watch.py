@@ -285,6 +285,13 @@ def a_minute_passes(world: World) -> None:
         file.execute(f"UPDATE samples SET at = {earlier}")  # noqa: S608 -- a constant
 
 
+async def time_passes(world: World, length: timedelta, *, step: timedelta) -> None:
+    """Let time pass for a bot that runs: its clock jumps, and after each jump it has a look."""
+    for _ in range(length // step):
+        world.ahead += step
+        await seen(world, f"at >= '{world.clock():%Y-%m-%d %H:%M:%S.%f}'")
+
+
 async def seen(world: World, condition: str) -> None:
     """Wait until the newest sample of every stream is so."""
     query = (

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class World:
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
+    ahead: timedelta = timedelta(0)
+    """How far the bot's clock is ahead of the true time."""
 
     def configuration(self) -> Path:
         """Write the configuration file."""
@@ -70,11 +73,17 @@ class World:
             **self.environ,
         }
 
+    def clock(self) -> datetime:
+        """Give the bot the time."""
+        return datetime.now(UTC) + self.ahead
+
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[None]:
         """Run the bot; it must end well."""
         stop, ready = asyncio.Event(), asyncio.Event()
-        running = asyncio.create_task(serve(self.configuration(), self.secrets, stop, ready))
+        running = asyncio.create_task(
+            serve(self.configuration(), self.secrets, stop, ready, clock=self.clock)
+        )
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait({running, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
