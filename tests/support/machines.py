@@ -4,18 +4,31 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from bot.storage.database import Database
 
+Machine = TypeVar("Machine", bound=RuleBasedStateMachine)
+
+
+def migrated(folder: Path) -> Path:
+    """Make the database that each run copies."""
+    template = folder / "template.db"
+
+    async def migrate() -> None:
+        await (await Database.open(f"sqlite+aiosqlite:///{template}")).aclose()
+
+    asyncio.run(migrate())
+    return template
+
 
 def run_machine(
     make: Callable[[Path, Path], RuleBasedStateMachine], folder: Path, *, examples: int, steps: int
 ) -> None:
-    """Run it `examples` times.
+    """Run it `examples` times, its steps in an order that hypothesis chooses.
 
     Parameters
     ----------
@@ -26,15 +39,11 @@ def run_machine(
     examples, steps
         How many runs, and how many steps at most in each.
     """
-    template, numbers = folder / "template.db", count(1)
-
-    async def migrate() -> None:
-        await (await Database.open(f"sqlite+aiosqlite:///{template}")).aclose()
+    template, numbers = migrated(folder), count(1)
 
     def machine() -> RuleBasedStateMachine:
         return make(template, folder / f"{next(numbers)}.db")
 
-    asyncio.run(migrate())
     run_state_machine_as_test(
         # It wants a class, and only calls it.
         cast("type[RuleBasedStateMachine]", machine),
@@ -47,3 +56,14 @@ def run_machine(
             report_multiple_bugs=False,
         ),
     )
+
+
+def walk_machine(
+    make: Callable[[Path, Path], Machine], folder: Path, walk: Callable[[Machine], None]
+) -> None:
+    """Run it once, its steps in the order of `walk`, and end it as hypothesis does."""
+    machine = make(migrated(folder), folder / "one.db")
+    try:
+        walk(machine)
+    finally:
+        machine.teardown()
