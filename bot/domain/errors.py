@@ -8,11 +8,18 @@ BotError
 ├── CannotLookUp          nobody knows at this moment who has the right, so nobody has
 ├── SameRedis             two environments are configured with one Redis
 ├── StateError            the bot's own database does not do what was asked of it; `kind` says why
-└── RedisError            Prompt Redis does not do what was asked of it
-    ├── RedisUnreachable  no answer; `kind` says how
-    ├── RedisForbidden    it answers, and refuses (NOPERM)
-    ├── RedisRefused      it cannot as it is; `kind` says why
-    └── RedisInDoubt      a change was sent, and nobody knows whether it was made
+├── RedisError            Prompt Redis does not do what was asked of it
+│   ├── RedisUnreachable  no answer; `kind` says how
+│   ├── RedisForbidden    it answers, and refuses (NOPERM)
+│   ├── RedisRefused      it cannot as it is; `kind` says why
+│   └── RedisInDoubt      a change was sent, and nobody knows whether it was made
+└── ClusterError          Kubernetes does not do what was asked of it
+    ├── ClusterUnreachable  no answer, or none that counts; `kind` says how; a later one may come
+    ├── ClusterForbidden    the bot lacks a right: the verb and the resource
+    ├── ClusterMissing      there is no such object
+    ├── ClusterConflict     somebody else has changed the object in between
+    ├── ClusterRefused      it does not take what was sent
+    └── ClusterInDoubt      a change was sent, and nobody knows whether it was made
 
 Any other exception is logged with its traceback, and the person gets a reference code.
 """
@@ -203,3 +210,110 @@ class RedisInDoubt(RedisError):
     def __init__(self, address: str):
         super().__init__(f"{address}: Redis cut the answer off; the change may have been made")
         self.address = address
+
+
+class ClusterTrouble(Enum):
+    """Ways in which Kubernetes gives no answer; the value completes "Kubernetes …"."""
+
+    REFUSED = "refuses the connection"
+    TIMED_OUT = "does not answer"
+    DISCONNECTED = "cut the connection"
+    UNRESOLVED = "has no address: its name cannot be resolved"
+    CERTIFICATE = "has a certificate that is not accepted"
+    TOKEN = "does not accept the bot's token"  # noqa: S105 -- a sentence, not a secret
+    CONFIGURATION = "cannot be asked: the bot has no token or no kubeconfig"
+    UNWELL = "is not well itself"
+
+
+class ClusterError(BotError):
+    """Kubernetes does not do what was asked of it."""
+
+
+class ClusterUnreachable(ClusterError):
+    """No answer from Kubernetes, or none that counts; asked again, it may answer.
+
+    Parameters
+    ----------
+    kind
+        In which way.
+    """
+
+    def __init__(self, kind: ClusterTrouble) -> None:
+        super().__init__(f"Kubernetes {kind.value}")
+        self.kind = kind
+
+
+class ClusterForbidden(ClusterError):
+    """The bot lacks a right in Kubernetes.
+
+    Parameters
+    ----------
+    verb, resource
+        As a Role has them: ``patch`` and ``statefulsets.apps``.
+    name
+        Of the object; empty for all of them.
+    namespace
+        Where.
+    """
+
+    def __init__(self, verb: str, resource: str, name: str, namespace: str) -> None:
+        what = f"{resource} {name}".strip()
+        super().__init__(f"Kubernetes does not allow the bot to {verb} {what} in {namespace}")
+        self.verb = verb
+        self.resource = resource
+        self.name = name
+        self.namespace = namespace
+
+
+class ClusterMissing(ClusterError):
+    """There is no such object, or no such kind of object, in Kubernetes.
+
+    Parameters
+    ----------
+    resource, name, namespace
+        What was asked for.
+    """
+
+    def __init__(self, resource: str, name: str, namespace: str) -> None:
+        super().__init__(f"Kubernetes has no {resource} {name} in {namespace}")
+        self.resource = resource
+        self.name = name
+        self.namespace = namespace
+
+
+class ClusterConflict(ClusterError):
+    """Somebody else has changed the object since it was read; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("Kubernetes says that somebody else has changed it in between")
+
+
+class ClusterRefused(ClusterError):
+    """Kubernetes does not take what was sent; nothing was changed.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    why
+        Its own sentence.
+    """
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(f"Kubernetes does not take it (HTTP {status}): {why}")
+        self.status = status
+        self.why = why
+
+
+class ClusterInDoubt(ClusterError):
+    """A change was sent to Kubernetes, no answer came, and it cannot be looked up.
+
+    Parameters
+    ----------
+    kind
+        In which way Kubernetes does not answer.
+    """
+
+    def __init__(self, kind: ClusterTrouble) -> None:
+        super().__init__(f"Kubernetes {kind.value}; the change may have been made")
+        self.kind = kind

@@ -1,0 +1,231 @@
+"""What is in the fake cluster, and the answer to each request.
+
+Rights are those of the bot's Roles: whatever else is asked for is forbidden in RBAC's words.
+"""
+
+import json
+import re
+from asyncio import get_running_loop
+from collections.abc import AsyncGenerator, Callable
+
+from tests.support.kubernetes_faults import Call
+from tests.support.kubernetes_jobs import jobs, listed
+from tests.support.kubernetes_recordings import Json, Recording, failure, recorded
+from tests.support.kubernetes_rollout import Phase, Rollout
+
+TOKEN = "prompt-bot-token"
+
+_BOT = "system:serviceaccount:prompt-bot:prompt-bot"
+_STRATEGIC = "application/strategic-merge-patch+json"
+_TARGET = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/[^/]+/namespaces/(?P<namespace>[^/]+)"
+    r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+))?"
+)
+_BY_NAME = re.compile(r"metadata\.name==?([^,]+)")
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+class Contents:
+    """One Prompt Redis with its workers and its Argo CD application.
+
+    Attributes
+    ----------
+    jobs, events
+        The workers by instrument (see `set_jobs`), and the events of Prompt Redis: a test may
+        change both.
+    in_sync, paused
+        What Argo CD says of the application, and whether KEDA is told to start no worker.
+    allowed
+        Decides a SelfSubjectAccessReview by its `resourceAttributes`; requests themselves are
+        forbidden by a fault.
+    """
+
+    def __init__(self, token: str = TOKEN) -> None:
+        self.jobs: dict[str, list[Json]] = {}
+        self.events: list[Json] = recorded("events-list-rollout").body["items"]
+        self.in_sync = True
+        self.paused = False
+        self.allowed: Callable[[Json], bool] = lambda _: True
+        self._token = token
+        self._rollout = Rollout()
+        self._oldest = int(recorded("pod-get-stable").body["metadata"]["resourceVersion"])
+        self.set_jobs("lsstcam", running=3, succeeded=2)
+
+    @property
+    def phase(self) -> Phase:
+        """How far the rollout is."""
+        return self._rollout.phase
+
+    @phase.setter
+    def phase(self, phase: Phase) -> None:
+        self._rollout.enter(phase)
+
+    @property
+    def statefulset(self) -> Json:
+        """The StatefulSet as a GET answers it now."""
+        return self._rollout.statefulset
+
+    @property
+    def pod(self) -> Json | None:
+        """The pod as a GET answers it now; None where there is none."""
+        return self._rollout.pod
+
+    @property
+    def generation(self) -> int:
+        """Of the StatefulSet: one more with every restart that is asked for."""
+        return self._rollout.generation
+
+    def set_jobs(
+        self, instrument: str, *, running: int = 0, succeeded: int = 0, failed: int = 0
+    ) -> None:
+        """Let an instrument have these Jobs; one that was never set has no namespace."""
+        made = jobs(instrument, running=running, succeeded=succeeded, failed=failed)
+        self.jobs[instrument] = made
+
+    def forget_history(self) -> None:
+        """Let a watch from any version before the newest be too old."""
+        self._oldest = self._rollout.version
+
+    def answer(self, call: Call) -> Recording:
+        """Do what is asked, and say what came of it."""
+        # The library writes the scheme in small letters for a pod's own token.
+        scheme, _, token = call.authorization.partition(" ")
+        if call.authorization and (scheme.lower(), token) != ("bearer", self._token):
+            return recorded("error-401-bad-token")
+        if call.path == "/version":
+            return recorded("version")
+        if not call.authorization:
+            return recorded("error-403-anonymous")
+        if call.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
+            return self._review(call.body)
+        target = _TARGET.fullmatch(call.path)
+        if target is None:
+            return recorded("error-404-no-such-resource")
+        group, namespace, resource = target["group"] or "", target["namespace"], target["resource"]
+        name, verb = target["name"] or "", _VERBS.get(call.method, "get")
+        if not name and verb == "get":
+            # RBAC takes the name out of such a selector, so that a Role can name the object.
+            by_name = _BY_NAME.search(call.query.get("fieldSelector", ""))
+            verb, name = "watch" if call.watches else "list", by_name[1] if by_name else ""
+        perform = self._granted().get((namespace, group, resource, name, verb))
+        if perform is None:
+            return _forbidden(verb, group, resource, name, namespace)
+        return perform(call)
+
+    async def watched(self, call: Call) -> AsyncGenerator[Json]:
+        """Every change since the version that is asked for, until its time is over."""
+        resource = call.path.rpartition("/")[2]
+        loop = get_running_loop()
+        seconds = call.seconds
+        end = None if seconds is None else loop.time() + seconds
+        version = int(call.query.get("resourceVersion") or 0)
+        if 0 < version < self._oldest:
+            for line in recorded("watch-410-gone").lines or []:
+                yield line
+            return
+        if not version:
+            version = self._rollout.version
+            first = self.pod if resource == "pods" else self.statefulset
+            if first is not None:
+                yield {"type": "ADDED", "object": first}
+        while True:
+            changes = self._rollout.since(resource, version)
+            for change in changes:
+                version = change.version
+                yield change.line
+            left = None if end is None else end - loop.time()
+            if not changes and not await self._rollout.news(left):
+                return
+
+    def _granted(self) -> dict[tuple[str, str, str, str, str], Callable[[Call], Recording]]:
+        """The bot's Roles, and what is done by each right: namespace, group, resource, name, verb.
+
+        Without a name a right is for all of the resource.
+        """
+        workload = ("prompt-redis", "apps", "statefulsets", "prompt-redis")
+        pod = ("prompt-redis", "", "pods", "prompt-redis-0")
+        application = ("argocd", "argoproj.io", "applications", "prompt-redis")
+        rights = {
+            (*workload, "get"): lambda _: _found(self.statefulset, *workload[1:]),
+            (*workload, "list"): self._list_statefulsets,
+            (*workload, "watch"): self._list_statefulsets,
+            (*workload, "patch"): self._patch,
+            (*pod, "get"): lambda _: _found(self.pod, *pod[1:]),
+            (*pod, "list"): self._list_pods,
+            (*pod, "watch"): self._list_pods,
+            ("prompt-redis", "", "events", "", "list"): self._list_events,
+            (*application, "get"): lambda _: self._application(),
+        }
+        for instrument in self.jobs:
+            place = f"prompt-keda-{instrument}"
+            rights[place, "batch", "jobs", "", "list"] = self._list_jobs
+            rights[place, "keda.sh", "scaledjobs", place, "get"] = self._scaled_job
+        return rights
+
+    def _list_statefulsets(self, call: Call) -> Recording:
+        return self._list(call, "StatefulSetList", [self.statefulset])
+
+    def _list_pods(self, call: Call) -> Recording:
+        return self._list(call, "PodList", [] if self.pod is None else [self.pod])
+
+    def _list_events(self, call: Call) -> Recording:
+        return self._list(call, "EventList", self.events)
+
+    def _list_jobs(self, call: Call) -> Recording:
+        return self._list(call, "JobList", self.jobs[_instrument(call)])
+
+    def _list(self, call: Call, kind: str, items: list[Json]) -> Recording:
+        return listed(kind, self._rollout.version, items, call.query)
+
+    def _patch(self, call: Call) -> Recording:
+        if call.content_type != _STRATEGIC:
+            # A real one would take a merge patch too; the bot sends what kubectl sends.
+            return recorded("scaledjob-patch-strategic-415")
+        return self._rollout.patch(call.body)
+
+    def _application(self) -> Recording:
+        return recorded(
+            "application-get" if self.in_sync else "application-get-outofsync-progressing"
+        )
+
+    def _scaled_job(self, call: Call) -> Recording:
+        answer = recorded("scaledjob-get-paused" if self.paused else "scaledjob-get")
+        text = json.dumps(answer.body).replace("lsstcam", _instrument(call))
+        return Recording("GET", "", {}, answer.status, answer.headers, json.loads(text))
+
+    def _review(self, asked: Json) -> Recording:
+        """Answer whether the bot may; a refusal gives no reason."""
+        attributes = asked["spec"]["resourceAttributes"]
+        answer = recorded(
+            "selfsubjectaccessreview-patch-statefulset"
+            if self.allowed(attributes)
+            else "selfsubjectaccessreview-delete-pod"
+        )
+        answer.body["spec"]["resourceAttributes"] = {k: v for k, v in attributes.items() if v}
+        return answer
+
+
+def _instrument(call: Call) -> str:
+    return call.path.partition("/namespaces/prompt-keda-")[2].partition("/")[0]
+
+
+def _found(thing: Json | None, group: str, resource: str, name: str) -> Recording:
+    if thing is not None:
+        return Recording("GET", "", {}, 200, body=thing)
+    details = {"name": name, "group": group, "kind": resource}
+    details = {key: value for key, value in details.items() if value}
+    message = f'{_qualified(group, resource)} "{name}" not found'
+    return failure(404, "NotFound", message, details=details)
+
+
+def _forbidden(verb: str, group: str, resource: str, name: str, namespace: str) -> Recording:
+    details = {"name": name, "group": group, "kind": resource}
+    details = {key: value for key, value in details.items() if value}
+    what = f'{_qualified(group, resource)} "{name}"' if name else _qualified(group, resource)
+    message = f'{what} is forbidden: User "{_BOT}" cannot {verb} resource "{resource}" in API '
+    message += f'group "{group}" in the namespace "{namespace}"'
+    return failure(403, "Forbidden", message, details=details)
+
+
+def _qualified(group: str, resource: str) -> str:
+    return f"{resource}.{group}" if group else resource
