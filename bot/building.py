@@ -30,11 +30,13 @@ from bot.metrics import Metrics
 from bot.render import errors
 from bot.render.blocks import message
 from bot.rooms import Shared, environments, room
+from bot.services.addresses import Addresses
 from bot.services.identities import Identities
 from bot.services.leadership import Leader
 from bot.services.positions import LastSeen
 from bot.services.rooms import Room
 from bot.services.watch import Watch
+from bot.services.workloads import Cluster
 from bot.slack.app import SlackApp
 from bot.slack.channels import Channels
 from bot.slack.http import Events
@@ -46,6 +48,7 @@ from bot.storage.database import Database
 from bot.storage.deliveries import Deliveries
 from bot.storage.leadership import Leadership
 from bot.storage.positions import Positions
+from bot.storage.posts import Posts
 from bot.tasks import Tasks
 from bot.watching import Surroundings, heartbeat
 
@@ -82,9 +85,22 @@ async def build(
     proxy: Proxy,
     stack: AsyncExitStack,
     *,
+    clusters: Mapping[str, Cluster],
     clock: Callable[[], datetime],
 ) -> Parts:
-    """Build from the inside out; the stack ends it all in the opposite order."""
+    """Build from the inside out; the stack ends it all in the opposite order.
+
+    Parameters
+    ----------
+    settings, secrets, proxy
+        The configuration.
+    stack
+        Ends what was built.
+    clusters
+        What runs the Redis of an environment, by its name, where that is not Kubernetes.
+    clock
+        Gives the time in UTC.
+    """
     metrics = Metrics()
     # The pod's name tells people which replica it is; the rest, one start from the next.
     holder = f"{platform.node()}-{token_hex(4)}"
@@ -116,13 +132,14 @@ async def build(
     calls = Calls(proxy.for_url, clock=clock)
     stack.push_async_callback(calls.aclose)
     receipts: dict[str, Receipt] = {}
+    addresses = Addresses(Posts(database), identity.url)
     speaking = messengers(
         Means(
             settings=settings,
             secrets=secrets,
             slack=slack,
             channels=channels,
-            workspace=identity.url,
+            addresses=addresses,
             calls=calls,
             database=database,
             rooms=rooms,
@@ -144,6 +161,7 @@ async def build(
         holder=holder,
         carry_out=execution.start,
         changed=speaking.changed,
+        clusters=clusters,
         clock=clock,
     )
     around = Surroundings(
@@ -151,7 +169,7 @@ async def build(
         database=database,
         metrics=metrics,
         receipts=receipts,
-        workspace=identity.url,
+        addresses=addresses,
         holder=holder,
         changed=speaking.changed,
     )

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from typing import Self
 
 from bot.deployment import Deployment, Place
 from bot.domain.approvals import Outcome, Plan, Request
@@ -18,15 +18,20 @@ from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.people import Person, Right
 from bot.grammar import Arguments, Grammar, did_you_mean, quoted, words_of
-from bot.render.blocks import Block, Button, Markup
+from bot.render.blocks import Button
 from bot.render.forms import Form
+from bot.reply import Purpose, Reply
+from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals, Approved
 from bot.services.changes import Changes
 from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
+from bot.services.restarts import Restarts
+from bot.services.rooms import Room
 from bot.services.streams import Streams
+from bot.services.workloads import Workloads
 
 __all__ = [
     "SHARE",
@@ -50,41 +55,6 @@ _DIGITS = 9
 """Longer numbers are no IDs, and would not fit the database."""
 
 
-class Purpose(Enum):
-    """Under which heading `help` lists a subcommand, in this order."""
-
-    LOOK = "See how the streams are doing"
-    ALARMS = "Hear of trouble, and look after it"
-    CHANGE = "Change them, two people together"
-    MAINTENANCE = "Announce work on it"
-    LEARN = "Find your way"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a subcommand answers.
-
-    Parameters
-    ----------
-    blocks
-        What is shown, buttons excepted.
-    text
-        The first line: the notification, and the whole story.
-    buttons
-        The likeliest first; a message that is shared goes without.
-    private
-        True where an `Act` has its effect elsewhere in the channel, and answers the person alone.
-    picture
-        A PNG. Slack has no private files, so a reply with one is shown in the channel.
-    """
-
-    blocks: Sequence[Block]
-    text: Markup
-    buttons: Sequence[Button] = ()
-    private: bool = False
-    picture: bytes | None = None
-
-
 @dataclass(frozen=True)
 class Call:
     """One typed command, button or form, with all that a subcommand may use.
@@ -97,9 +67,11 @@ class Call:
         Who typed or clicked.
     environment
         The one whose channel it came from.
-    streams, changes, approvals, ledger, history, alarms, maintenance
+    streams, changes, approvals, ledger, history, alarms, maintenance, workloads, restarts
         That environment's services: looking, changing, deciding, what was done and seen before,
-        what is wrong now, and work that is announced.
+        what is wrong now, work that is announced, and what runs its Redis.
+    addresses
+        Where the messages of requests, alarms and windows are.
     deployment, registry
         What is the same for every call.
     now
@@ -119,10 +91,48 @@ class Call:
     history: History
     alarms: Alarms
     maintenance: Maintenance
+    workloads: Workloads
+    restarts: Restarts
+    addresses: Addresses
     deployment: Deployment
     registry: "Registry"
     now: datetime
     clicked: bool = False
+
+    @classmethod
+    def in_room(
+        cls,
+        room: Room,
+        *,
+        name: str,
+        arguments: Arguments,
+        person: Person,
+        deployment: Deployment,
+        registry: "Registry",
+        now: datetime,
+        clicked: bool = False,
+    ) -> Self:
+        """Make a call with the services of a room."""
+        return cls(
+            name=name,
+            arguments=arguments,
+            person=person,
+            environment=room.environment,
+            streams=room.streams,
+            changes=room.changes,
+            approvals=room.approvals,
+            ledger=room.ledger,
+            history=room.history,
+            alarms=room.alarms,
+            maintenance=room.maintenance,
+            workloads=room.workloads,
+            restarts=room.restarts,
+            addresses=room.addresses,
+            deployment=deployment,
+            registry=registry,
+            now=now,
+            clicked=clicked,
+        )
 
     def instruments(self) -> tuple[str, ...]:
         """Instruments that were named; all of them where none was, or ``all``.
@@ -300,11 +310,19 @@ class Change(_Subcommand):
         Carries out what was approved: lines of progress, and at last the facts, with `result`.
     tell
         Says what facts amount to; also when another process found them in the marker.
+    look_back
+        Finds out what came of a request of which nobody knows; None where the marker in Redis
+        tells. It gives None while nobody knows.
+    resume
+        Goes on where a process has died, from what can be seen; None where a change is never
+        gone on with. Nothing is made twice by it.
     """
 
     plan: Callable[[Call], Awaitable[Plan]]
     run: Callable[[Call, Approved], AsyncIterator[str | Facts]]
     tell: Callable[[Environment, Request, Facts], Outcome]
+    look_back: Callable[[Call, Request], Awaitable[Facts | None]] | None = None
+    resume: Callable[[Call, Approved], AsyncIterator[str | Facts]] | None = None
     form: Opens | None = None
     aliases: tuple[str, ...] = ()
     details: str = ""

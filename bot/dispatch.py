@@ -217,18 +217,11 @@ class Dispatcher:
 
     def _call(self, command: Command, rest: str, line: Line) -> Call:
         room = self._rooms[line.environment]
-        return Call(
+        return Call.in_room(
+            room,
             name=command.name,
             arguments=command.parse(rest, partly=command.form is not None),
             person=line.person,
-            environment=room.environment,
-            streams=room.streams,
-            changes=room.changes,
-            approvals=room.approvals,
-            ledger=room.ledger,
-            history=room.history,
-            alarms=room.alarms,
-            maintenance=room.maintenance,
             deployment=self._deployment,
             registry=self._registry,
             now=self._clock(),

@@ -2,11 +2,11 @@
 
 The change and its marker are one atomic step in Redis. Whoever takes up a request whose process has
 died asks the marker whether it happened, and makes sure that it can no longer happen; nothing is
-ever repeated.
+ever repeated. What takes long after it was asked for, such as a restart, is watched further.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -14,7 +14,8 @@ import structlog
 
 from bot.command import Call, Change, Deployment, Registry
 from bot.domain.approvals import Happened, Outcome, Request
-from bot.domain.errors import RedisError, RedisInDoubt, StateError
+from bot.domain.changes import Facts
+from bot.domain.errors import ClusterError, ClusterInDoubt, RedisError, RedisInDoubt, StateError
 from bot.render.errors import saying
 from bot.services.approvals import Approved
 from bot.services.rooms import Room
@@ -60,15 +61,24 @@ class Execution:
         self._deployment = deployment
         self._tasks = tasks
         self._clock = clock
+        self._watching: set[asyncio.Task[None]] = set()
 
     def start(self, approved: Approved) -> None:
         """Carry out a request, apart from whoever approved it."""
         self._tasks.start(self._carry_out(approved), name=f"request {approved.request.id}")
 
+    def let_go(self) -> None:
+        """Stop watching what the next process can watch as well; it takes it up at once."""
+        for task in self._watching:
+            task.cancel()
+
     async def tick(self, now: datetime) -> None:
         """Take up what other processes have left behind; the leader's work."""
         for room in self._rooms.values():
             for request in await room.approvals.abandoned(now):
+                if self._change(request).resume is not None and not request.state.final:
+                    await self._take_up(room, request, now)
+                    continue
                 outcome = await self._look_back(room, request)
                 if await room.approvals.interrupt(request, outcome, now):
                     _log.warning(
@@ -78,37 +88,66 @@ class Execution:
                         happened=outcome.happened.value,
                     )
 
+    async def _take_up(self, room: Room, request: Request, now: datetime) -> None:
+        approved = await room.approvals.take_up(request, now)
+        if approved is not None:
+            _log.warning("a request is taken up", request=request.id, executor=request.executor)
+            work = self._see_through(room, approved.request, approved, resumed=True)
+            self._tasks.start(work, name=f"request {request.id}, taken up")
+
     async def _carry_out(self, approved: Approved) -> None:
         room = self._rooms[approved.request.environment]
-        structlog.contextvars.bind_contextvars(request=approved.request.id)
         request = await room.approvals.begin(approved, self._clock())
         if request is None:
-            _log.warning("a request was taken up by another process")
+            _log.warning("a request was taken up by another process", request=approved.request.id)
             return
+        await self._see_through(room, request, approved, resumed=False)
+
+    async def _see_through(
+        self, room: Room, request: Request, approved: Approved, *, resumed: bool
+    ) -> None:
+        """Run a change to its end, with a sign of life every few seconds, and record the end."""
+        structlog.contextvars.bind_contextvars(request=request.id)
         command = self._change(request)
+        run = command.resume if resumed and command.resume else command.run
         beating = asyncio.create_task(self._beat(room, request))
+        this = asyncio.current_task()
+        if command.resume is not None and this is not None:
+            self._watching.add(this)
+            this.add_done_callback(self._watching.discard)
+        ended = False
         try:
-            request, outcome = await self._run(command, room, request, approved)
+            steps = run(self._call(command, room, request), approved)
+            request, outcome = await self._run(steps, command, room, request)
             await self._finish(room, request, outcome)
+            ended = True
         finally:
             beating.cancel()
             with suppress(asyncio.CancelledError):
                 await beating
+            if not ended and command.resume is not None:
+                # This process ends, or has lost its database: whoever leads next goes on at once.
+                with suppress(StateError):
+                    await room.approvals.hand_over(request, self._clock())
 
     async def _run(
-        self, command: Change, room: Room, request: Request, approved: Approved
+        self,
+        steps: AsyncIterator[str | Facts],
+        command: Change,
+        room: Room,
+        request: Request,
     ) -> tuple[Request, Outcome]:
         """Run the change, and say what came of it, whatever came of it."""
         try:
-            async for step in command.run(self._call(command, room, request), approved):
+            async for step in steps:
                 if not isinstance(step, str):
                     return request, command.tell(room.environment, request, step)
                 request = await room.approvals.progress(request, (step,), self._clock())
             raise RuntimeError(f"{command.name} ended without a result")  # noqa: TRY301 -- as any fault
-        except RedisInDoubt as error:
+        except (RedisInDoubt, ClusterInDoubt) as error:
             _log.warning("nobody knows whether a change was made", reason=str(error))
             return request, _unknown(saying(error))
-        except RedisError as error:
+        except (RedisError, ClusterError) as error:
             _log.warning("a change was not made", reason=str(error))
             if request.progress:
                 return request, _stopped(request.progress[-1], saying(error))
@@ -118,14 +157,20 @@ class Execution:
             return request, await self._look_back(room, request)
 
     async def _look_back(self, room: Room, request: Request) -> Outcome:
-        """Ask the marker in Redis whether the change was made, and see that it no longer can be."""
+        """Find out whether a change was made, and see that it no longer can be."""
+        command = self._change(request)
         try:
-            facts = await room.changes.fence(request)
-        except RedisError as error:
+            if command.look_back is not None:
+                facts = await command.look_back(self._call(command, room, request), request)
+                if facts is None:
+                    return _unknown("It is still being found out")
+            else:
+                facts = await room.changes.fence(request)
+                if facts is None:
+                    return Outcome(Happened.NO, "nothing was changed")
+        except (RedisError, ClusterError) as error:
             return _unknown(saying(error))
-        if facts is None:
-            return Outcome(Happened.NO, "nothing was changed")
-        return self._change(request).tell(room.environment, request, facts)
+        return command.tell(room.environment, request, facts)
 
     async def _finish(self, room: Room, request: Request, outcome: Outcome) -> None:
         """Record the end; a database that does not take it is asked again for a while."""
@@ -157,18 +202,11 @@ class Execution:
         return command
 
     def _call(self, command: Change, room: Room, request: Request) -> Call:
-        return Call(
+        return Call.in_room(
+            room,
             name=command.name,
             arguments=command.parse(request.arguments, partly=True),
             person=request.requester,
-            environment=room.environment,
-            streams=room.streams,
-            changes=room.changes,
-            approvals=room.approvals,
-            ledger=room.ledger,
-            history=room.history,
-            alarms=room.alarms,
-            maintenance=room.maintenance,
             deployment=self._deployment,
             registry=self._registry,
             now=self._clock(),

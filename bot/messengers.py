@@ -11,6 +11,7 @@ from bot.domain.errors import StateError
 from bot.domain.notices import Notice, Said, Subject
 from bot.domain.oncall import Page, Receipt, Told
 from bot.metrics import Metrics
+from bot.services.addresses import Addresses
 from bot.services.rooms import Room
 from bot.slack.channels import Channels
 from bot.slack.drawers import AlarmDrawer, Drawer, RequestDrawer, WindowDrawer
@@ -57,8 +58,8 @@ class Means:
     ----------
     settings, secrets
         The configuration.
-    slack, channels, workspace
-        Slack, its channels, and the address of the workspace.
+    slack, channels, addresses
+        Slack, its channels, and where messages are.
     calls
         Reaches on-call targets.
     database
@@ -79,7 +80,7 @@ class Means:
     secrets: config.Secrets
     slack: Web
     channels: Channels
-    workspace: str
+    addresses: Addresses
     calls: Calls
     database: Database
     rooms: Mapping[str, Room]
@@ -122,10 +123,7 @@ def messengers(means: Means) -> Messengers:
         notices.wake.set()
 
     async def address(page: Page) -> str:
-        found = await posts.find(page.incident)
-        if found is None or found.ts is None or found.channel is None:
-            return ""
-        return f"{means.workspace}archives/{found.channel}/p{found.ts.replace('.', '')}"
+        return await means.addresses.of(page.incident)
 
     pager = Pager(
         outbox,

@@ -12,16 +12,19 @@ from urllib.parse import urlsplit
 import click
 
 from bot import config
+from bot.clients.kubernetes import Kubernetes
 from bot.clients.pager_calls import connect
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.errors import (
+    ClusterError,
     FatalError,
     RedisError,
     RedisForbidden,
     RedisUnreachable,
 )
 from bot.domain.oncall import PageFailed
-from bot.render.errors import remedy
+from bot.render.errors import cluster_remedy, remedy, saying
+from bot.rooms import site
 from bot.slack.network import Proxy
 from bot.slack.patience import SlackRefused
 from bot.slack.web import Identity, Web
@@ -98,6 +101,8 @@ async def _lines(
     owners: dict[str, str] = {}
     for name in settings.environments:
         async for line in _redis(name, settings, secrets, owners):
+            yield line
+        async for line in _kubernetes(name, settings, secrets):
             yield line
 
 
@@ -286,6 +291,51 @@ async def _rights(
         )
     else:
         yield Line(Outcome.OK, f"{subject}, rights", f"user {access.user} has all it needs")
+
+
+async def _kubernetes(
+    name: str, settings: config.Settings, secrets: config.Secrets
+) -> AsyncIterator[Line]:
+    """Ask for each right by itself; asking needs none."""
+    one = settings.environments[name]
+    subject = f"Kubernetes of {name}"
+    if one.kubernetes is None:
+        yield Line(
+            Outcome.INFORMATION, subject, "is not configured: no restart, nothing of the pod"
+        )
+        return
+    place = site(one.kubernetes)
+    kubernetes = Kubernetes(place, kubeconfig=secrets.kubeconfig)
+    rights = place.rights(tuple(one.instruments))
+    if one.read_only:
+        rights = [(right, where) for right, where in rights if right.verb != "patch"]
+    try:
+        missing = [
+            f"{right.verb} {right.resource}{f'.{right.group}' if right.group else ''} "
+            f"{right.name}".strip()
+            + f" in {namespace}"
+            for right, namespace in rights
+            if not await kubernetes.may(right, namespace)
+        ]
+        if missing:
+            yield Line(
+                Outcome.FAILED,
+                subject,
+                f"the bot may not {', '.join(missing)}",
+                "add them to its Role there",
+            )
+            return
+        workload = await kubernetes.workload()
+        yield Line(
+            Outcome.OK,
+            subject,
+            f"all rights are there; {workload.name} runs {workload.image}, {workload.ready} of "
+            f"{workload.replicas} ready",
+        )
+    except ClusterError as error:
+        yield Line(Outcome.FAILED, subject, saying(error), cluster_remedy(error))
+    finally:
+        await kubernetes.aclose()
 
 
 def _failed(subject: str, error: FatalError) -> Line:

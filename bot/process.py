@@ -15,6 +15,7 @@ from bot.building import Parts, build
 from bot.domain.errors import FatalError, StateError
 from bot.loops import Beat, Loops
 from bot.services.pruning import Pruning
+from bot.services.workloads import Cluster
 from bot.slack.network import Proxy
 from bot.storage.chores import Chores
 from bot.storage.outbox import Outbox
@@ -47,6 +48,7 @@ async def serve(
     stop: asyncio.Event,
     ready: asyncio.Event,
     *,
+    clusters: Mapping[str, Cluster] | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> int:
     """Run the bot.
@@ -61,6 +63,8 @@ async def serve(
         Ends it when set: what runs is finished first.
     ready
         Is set when Slack is connected.
+    clusters
+        What runs the Redis of an environment, by its name, where that is not Kubernetes.
     clock
         Gives the time in UTC.
 
@@ -70,7 +74,9 @@ async def serve(
         The exit code: 0 after `stop`, 2 if the configuration is invalid, 1 for any other reason.
         The reason is on standard error.
     """
-    serving = asyncio.create_task(_configured(path, environ, stop, ready, clock))
+    serving = asyncio.create_task(
+        _configured(path, environ, stop, ready, clusters=clusters or {}, clock=clock)
+    )
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -96,12 +102,15 @@ async def _configured(
     environ: Mapping[str, str],
     stop: asyncio.Event,
     ready: asyncio.Event,
+    *,
+    clusters: Mapping[str, Cluster],
     clock: Callable[[], datetime],
 ) -> None:
     settings = config.load(path, environ)
     secrets = config.load_secrets(settings, environ)
     async with AsyncExitStack() as stack:
-        parts = await build(settings, secrets, Proxy(environ), stack, clock=clock)
+        proxy = Proxy(environ)
+        parts = await build(settings, secrets, proxy, stack, clusters=clusters, clock=clock)
         await _serve(parts, stack, stop, ready)
 
 
@@ -147,12 +156,13 @@ def _beats(parts: Parts) -> list[Beat]:
     for name, watch in parts.watches.items():
         every = parts.settings.alarms_for(name).poll
         room = parts.rooms[name]
-        # The end of a window has everything looked at at once.
+        # The end of a window, or of a restart, has everything looked at at once.
         ended = room.maintenance.ended
         beats += [
             Beat(f"watch {name}", every, watch.tick, wake=ended, when=leads),
             Beat(f"maintenance {name}", SECOND, room.maintenance.tick, when=leads),
             Beat(f"nights {name}", ONCE_A_MINUTE, room.nights.tick, when=leads),
+            Beat(f"workload {name}", ONCE_A_MINUTE, room.workloads.tick, when=leads),
         ]
     if parts.heartbeat is not None:
         beats.append(Beat("heartbeat", ONCE_A_MINUTE, partial(_heart, parts), when=leads))
@@ -216,6 +226,7 @@ def _web(parts: Parts, loops: Loops, stop: asyncio.Event, ready: asyncio.Event) 
 
 async def _finish(parts: Parts) -> None:
     """Let what runs come to its end, then show, say and write down what came of it."""
+    parts.execution.let_go()
     await asyncio.gather(*(tasks.drain(DRAIN_SECONDS) for tasks in parts.tasks))
     await parts.speaking.finish(parts.clock(), FLUSH_SECONDS)
     with suppress(StateError):

@@ -1,12 +1,14 @@
 """Builds each environment's services from the configuration: the last place that reads it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from bot import config
+from bot.clients.kubernetes import Kubernetes
+from bot.clients.kubernetes import Site as KubernetesSite
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.domain.alarms import Severity
@@ -24,9 +26,11 @@ from bot.services.ledger import Ledger
 from bot.services.oncall import Oncall
 from bot.services.people import Roster
 from bot.services.positions import LastSeen
+from bot.services.restarts import Restarts
 from bot.services.rooms import Room
 from bot.services.streams import Streams
-from bot.services.watch import Watch
+from bot.services.watch import Held, Watch
+from bot.services.workloads import Cluster, Workloads
 from bot.slack.people import Directory
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
@@ -92,6 +96,8 @@ class Shared:
         Starts what was approved.
     changed
         Is called after every step of a request.
+    clusters
+        What runs the Redis of an environment, by its name, where that is not Kubernetes.
     clock
         Gives the time in UTC.
     """
@@ -105,6 +111,7 @@ class Shared:
     holder: str
     carry_out: Callable[[Approved], None]
     changed: Callable[[], None]
+    clusters: Mapping[str, Cluster]
     clock: Callable[[], datetime]
 
 
@@ -119,9 +126,6 @@ def room(
     stack.push_async_callback(reads.aclose)
     roster = Roster(environment, members=shared.directory.members, names=shared.directory.names)
 
-    def ended(request: Request) -> None:
-        shared.metrics.request(request.command, request.state.value)
-
     streams = Streams(
         environment,
         reads,
@@ -131,20 +135,28 @@ def room(
     )
     who = oncall(environment, around)
     work = maintenance(environment, shared.directory.zone, around)
+    workloads = Workloads(environment, _cluster(environment, shared, stack), clock=shared.clock)
+
+    def ended(request: Request) -> None:
+        shared.metrics.request(request.command, request.state.value)
+        if request.plan.outage:
+            work.ended.set()
+
+    approvals = Approvals(
+        environment,
+        Requests(shared.database),
+        roster,
+        executor=shared.holder,
+        carry_out=shared.carry_out,
+        changed=shared.changed,
+        ended=ended,
+        told_alone=partial(_told_alone, who, environment, shared.directory),
+    )
     built = Room(
         environment=environment,
         streams=streams,
         changes=Changes(environment, reads, writes, Positions(shared.database)),
-        approvals=Approvals(
-            environment,
-            Requests(shared.database),
-            roster,
-            executor=shared.holder,
-            carry_out=shared.carry_out,
-            changed=shared.changed,
-            ended=ended,
-            told_alone=partial(_told_alone, who, environment, shared.directory),
-        ),
+        approvals=approvals,
         ledger=Ledger(environment, Audit(shared.database)),
         history=History(
             environment,
@@ -156,9 +168,45 @@ def room(
         alarms=alarms(environment, who, around),
         nights=nights(environment, streams, around),
         maintenance=work,
+        workloads=workloads,
+        restarts=Restarts(
+            environment, workloads, reads, streams, Positions(shared.database), clock=shared.clock
+        ),
+        addresses=around.addresses,
         roster=roster,
     )
-    return built, watch(environment, streams, reads, who=who, windows=work.hours, around=around)
+    return built, watch(
+        environment,
+        streams,
+        reads,
+        who=who,
+        holds=Held(work.hours, approvals.outages),
+        memory_limit=lambda: workloads.memory_limit,
+        around=around,
+    )
+
+
+def _cluster(environment: Environment, shared: Shared, stack: AsyncExitStack) -> Cluster | None:
+    """Build the way to what runs an environment's Redis; None where none is configured."""
+    given = shared.clusters.get(environment.name)
+    place = shared.settings.environments[environment.name].kubernetes
+    if given is not None or place is None:
+        return given
+    kubernetes = Kubernetes(site(place), kubeconfig=shared.secrets.kubeconfig)
+    stack.push_async_callback(kubernetes.aclose)
+    return kubernetes
+
+
+def site(place: config.settings.Kubernetes) -> KubernetesSite:
+    """Take over where a Redis runs."""
+    argocd = place.argocd
+    return KubernetesSite(
+        namespace=place.namespace,
+        statefulset=place.statefulset,
+        context=place.context,
+        argocd=(argocd.namespace, argocd.application) if argocd else None,
+        jobs=place.jobs,
+    )
 
 
 async def _told_alone(

@@ -18,13 +18,14 @@ from bot.domain.people import Person
 from bot.metrics import Metrics
 from bot.render.maintenance import night_refusal
 from bot.render.pages import page_details, page_summary
+from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
-from bot.services.incidents import Clocks, Keeper, Windows
+from bot.services.incidents import Clocks, Keeper
 from bot.services.maintenance import Maintenance, Rules
 from bot.services.nights import Nights, Records
 from bot.services.oncall import Oncall
 from bot.services.streams import Streams
-from bot.services.watch import Stores, Watch
+from bot.services.watch import Held, Stores, Watch
 from bot.services.windows import Keeper as WindowKeeper
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
@@ -32,7 +33,6 @@ from bot.storage.chores import Chores
 from bot.storage.database import Database
 from bot.storage.maintenance import Windows as Maintained
 from bot.storage.outbox import Outbox
-from bot.storage.posts import Posts
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences
 
@@ -57,8 +57,8 @@ class Surroundings:
         Counts what fires.
     receipts
         The last that is known of telling each target.
-    workspace
-        Address of the Slack workspace.
+    addresses
+        Knows where messages are.
     holder
         Name of this process.
     changed
@@ -69,7 +69,7 @@ class Surroundings:
     database: Database
     metrics: Metrics
     receipts: Mapping[str, Receipt]
-    workspace: str
+    addresses: Addresses
     holder: str
     changed: Callable[[], None]
 
@@ -132,12 +132,11 @@ def alarms(environment: Environment, who: Oncall, around: Surroundings) -> Alarm
         environment,
         incidents=Incidents(database),
         silences=Silences(database),
-        posts=Posts(database),
         outbox=Outbox(database),
         oncall=who,
         thresholds=thresholds(settings),
         escalate=settings.escalate,
-        workspace=around.workspace,
+        addresses=around.addresses,
         writer=around.holder,
         changed=around.changed,
     )
@@ -149,7 +148,8 @@ def watch(
     redis: PromptRedis,
     *,
     who: Oncall,
-    windows: Windows,
+    holds: Held,
+    memory_limit: Callable[[], int | None],
     around: Surroundings,
 ) -> Watch:
     """Build the watch over an environment."""
@@ -168,7 +168,9 @@ def watch(
         redis,
         thresholds=thresholds(settings),
         keeper=keeper,
-        stores=Stores(Samples(around.database), Silences(around.database), windows),
+        stores=Stores(Samples(around.database), Silences(around.database)),
+        held=holds,
+        memory_limit=memory_limit,
         firing=around.metrics.alarms,
     )
 

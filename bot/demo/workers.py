@@ -61,6 +61,16 @@ class Workers:
         self._working = 0
         self.reading = True
 
+    @property
+    def working(self) -> int:
+        """How many work now."""
+        return self._working
+
+    @property
+    def most(self) -> int:
+        """How many work at most."""
+        return self._most
+
     async def run(self) -> None:
         """Scale until cancelled; the workers end with it."""
         async with asyncio.TaskGroup() as jobs:

@@ -6,12 +6,14 @@ Two environments, each with its server, its producer of visits and its workers. 
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
 from bot.demo import groups, history
+from bot.demo.cluster import EmbeddedCluster
 from bot.demo.processes import Processes
 from bot.demo.producer import Producer
 from bot.demo.servers import Server
@@ -62,7 +64,11 @@ class World:
         self.servers: Mapping[str, Server] = {
             name: Server(processes, folder / name) for name in DETECTORS
         }
-        self._workers: list[Workers] = []
+        self.clusters: Mapping[str, EmbeddedCluster] = {
+            name: EmbeddedCluster(server, partial(self._jobs, name))
+            for name, server in self.servers.items()
+        }
+        self._workers: dict[tuple[str, str], Workers] = {}
         self._stood_at: dict[str, str] = {}
 
     async def start(self) -> None:
@@ -96,17 +102,26 @@ class World:
                         processing=self._pace.processing,
                     )
                     tasks.create_task(workers.run())
-                    if name == TROUBLED:
-                        self._workers.append(workers)
+                    self._workers[name, instrument] = workers
 
     async def aclose(self) -> None:
         """Close the world's own connections; the processes end by themselves."""
+        for cluster in self.clusters.values():
+            await cluster.aclose()
         for server in self.servers.values():
             await server.aclose()
 
+    def _jobs(self, environment: str, instrument: str) -> tuple[int, int]:
+        """Count the workers of an instrument that work, and how many there may be."""
+        workers = self._workers.get((environment, instrument))
+        return (0, 0) if workers is None else (workers.working, workers.most)
+
+    def _troubled(self) -> list[Workers]:
+        return [each for (name, _), each in self._workers.items() if name == TROUBLED]
+
     async def stall(self) -> str:
         """Make prod's workers stop reading."""
-        for workers in self._workers:
+        for workers in self._troubled():
             workers.reading = False
         return "PROD's workers have stopped. Visits will wait: `stats` turns yellow in a minute."
 
@@ -132,6 +147,7 @@ class World:
     async def recover(self) -> str:
         """Undo everything: server, group, workers."""
         environment, server = self.environments[TROUBLED], self.servers[TROUBLED]
+        await self.clusters[TROUBLED].settled()
         if not server.running:
             await server.start()
         for instrument, stood_at in self._stood_at.items():
@@ -142,6 +158,6 @@ class World:
                 stood_at,
             )
         self._stood_at.clear()
-        for workers in self._workers:
+        for workers in self._troubled():
             workers.reading = True
         return "All is as it was. What waits is read within some seconds."

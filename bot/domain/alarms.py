@@ -53,6 +53,9 @@ PIERCING = (Rule.MISSING, Rule.UNREACHABLE, Rule.EXPIRING)
 AT_ONCE = (Rule.MISSING, Rule.UNREACHABLE, Rule.EXPIRING)
 """Rules of which, at night, every target is told at once."""
 
+BY_RESTART = (Rule.MISSING, Rule.UNREACHABLE)
+"""Rules that a restart makes fire by itself; an approved one holds them until it ends."""
+
 EDIT_EVERY = timedelta(seconds=15)
 """Figures alone change a message at most this often."""
 
@@ -179,6 +182,7 @@ class Holding(Enum):
 
     SILENCE = "silence"
     WINDOW = "window"
+    RESTART = "restart"
     INHIBITED = "inhibited"
 
 

@@ -110,6 +110,9 @@ class Plan:
         Lines of the longer list: every visit, every entry.
     confirmation
         Set where something is destroyed.
+    outage
+        What goes on while it is carried out, where nobody reaches Redis meanwhile: ``Redis is
+        restarting``. Such a change belongs into an announced window.
     """
 
     subject: str
@@ -121,6 +124,7 @@ class Plan:
     warning: str = ""
     listing: tuple[str, ...] = ()
     confirmation: Confirmation | None = None
+    outage: str = ""
 
 
 class Happened(Enum):
@@ -151,6 +155,12 @@ class Outcome:
         Command that undoes it, such as ``restore 42``; empty where nothing does.
     well
         False where somebody must look, although the change was made.
+    failed
+        True where it was made, and has not done what it was for.
+    offers
+        Label and command of each step that suggests itself, such as ``bootstrap lsstcam``.
+    aside
+        Lines for the thread alone.
     """
 
     happened: Happened
@@ -161,6 +171,9 @@ class Outcome:
     notes: tuple[str, ...] = ()
     undo: str = ""
     well: bool = True
+    failed: bool = False
+    offers: tuple[tuple[str, str], ...] = ()
+    aside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -292,10 +305,15 @@ class Request:
 
     def finished(self, outcome: Outcome, now: datetime) -> Self:
         """Close it with what came of it."""
-        state = State.DONE if outcome.happened is Happened.YES else State.FAILED
+        done = outcome.happened is Happened.YES and not outcome.failed
+        state = State.DONE if done else State.FAILED
         if outcome.happened is Happened.UNKNOWN:
             state = State.INTERRUPTED
         return self._next(state=state, ended=now, outcome=outcome)
+
+    def taken_up(self, executor: str, now: datetime) -> Self:
+        """Let another process see it through, for one that has died."""
+        return self._next(state=State.RUNNING, executor=executor, heartbeat=now)
 
     def interrupted(self, outcome: Outcome, now: datetime) -> Self:
         """Close it for an executor that has died; the outcome is what the marker says."""

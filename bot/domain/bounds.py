@@ -128,6 +128,32 @@ class Repairing(_Bound):
     capped: bool
 
 
+@dataclass(frozen=True)
+class Restarting(_Bound):
+    """What a restart is bound to.
+
+    Parameters
+    ----------
+    generation, uids
+        Of the StatefulSet, and of the pods that are to be replaced.
+    image, version
+        What ran, and which version Redis said it was; empty where it did not answer.
+    run_id
+        Identity of the Redis process; empty where it did not answer.
+    instruments, stood, added
+        Those that had a group, where each stood, and the last entry that was ever added.
+    """
+
+    generation: int
+    uids: tuple[str, ...]
+    image: str
+    version: str
+    run_id: str
+    instruments: tuple[str, ...]
+    stood: tuple[EntryId, ...]
+    added: tuple[EntryId, ...]
+
+
 def _written(value: object) -> str:
     match value:
         case None:

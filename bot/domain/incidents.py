@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.domain.alarms import (
+    BY_RESTART,
     EDIT_EVERY,
     PIERCING,
     Figures,
@@ -49,17 +50,24 @@ def by_incident(findings: Iterable[Finding]) -> dict[Rule, dict[Rule, Finding]]:
 
 
 def holding(
-    incident: Incident, silences: Sequence[Silence], windows: Sequence[Hours], now: datetime
+    incident: Incident,
+    silences: Sequence[Silence],
+    windows: Sequence[Hours],
+    now: datetime,
+    *,
+    restarts: Sequence[Hours] = (),
 ) -> Holding | None:
     """Tell what keeps an incident out of the channel at this moment.
 
-    A window holds everything but `expiring`; a silence holds what it matches, but nothing that
-    pierces silences.
+    A window holds everything but `expiring`; an approved restart what it brings about itself; a
+    silence holds what it matches, but nothing that pierces silences.
     """
     rules = set(incident.findings)
     in_window = any(each.starts <= now < each.ends for each in windows)
     if in_window and Rule.EXPIRING not in rules:
         return Holding.WINDOW
+    if incident.name in BY_RESTART and any(each.starts <= now < each.ends for each in restarts):
+        return Holding.RESTART
     if rules & set(PIERCING):
         return None
     if any(each.active(now) and each.matches(incident) for each in silences):

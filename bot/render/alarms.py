@@ -29,10 +29,11 @@ from bot.render.blocks import (
     mark,
     section,
 )
-from bot.render.figures import SAFE, every, facts
+from bot.render.figures import SAFE, answers, every, facts
 from bot.render.findings import headline, name
 from bot.render.resolved import resolved
 from bot.render.words import clock, duration, quick
+from bot.render.workloads import NOTHING_KNOWN, Around, jobs, pod
 
 Drawn = tuple[Markup, list[Block], list[Button]]
 """First line, blocks, buttons."""
@@ -40,6 +41,7 @@ Drawn = tuple[Markup, list[Block], list[Button]]
 HELD = {
     Holding.SILENCE: "held by a silence",
     Holding.WINDOW: "held by the maintenance window",
+    Holding.RESTART: "held while Redis is being restarted",
     Holding.INHIBITED: "held while Redis does not answer",
 }
 
@@ -54,6 +56,7 @@ def incident(
     targets: str,
     now: datetime,
     thresholds: Thresholds | None = None,
+    around: Around = NOTHING_KNOWN,
 ) -> Drawn:
     """Draw an incident.
 
@@ -71,6 +74,8 @@ def incident(
         The time of this drawing.
     thresholds
         Limits of the rules, to tell when a warning would become critical.
+    around
+        What is known of what runs Redis and its workers, and of the window it falls into.
     """
     if incident.resolved is not None:
         return (*resolved(incident, now), [])
@@ -85,20 +90,27 @@ def incident(
     ]
     clocks = _on_call(incident, escalate_after, targets, now, night=night, limits=thresholds)
     foot = [*_before(incident, now), *clocks, f"updated {clock(now, seconds=True)}"]
+    lines = [mark("{}", each) for each in foot]
+    if around.window is not None:
+        lines.insert(0, mark("in {}", _window(around)))
     blocks = [
-        section(first, _fields(incident, environment, now)),
+        section(first, [*_fields(incident, environment, now), *_runs(incident, around, now)]),
         section(join("\n", advice)),
-        context(mark("{}", " · ".join(foot))),
+        context(join(" · ", lines)),
     ]
-    return first, blocks, buttons(incident, environment, targets)
+    return first, blocks, buttons(incident, environment, targets, around)
 
 
-def buttons(incident: Incident, environment: Environment, targets: str) -> list[Button]:
+def buttons(
+    incident: Incident, environment: Environment, targets: str, around: Around = NOTHING_KNOWN
+) -> list[Button]:
     """Give what can be done about an incident, the likeliest first; nothing when it is over."""
     if incident.resolved is not None:
         return []
     number = str(incident.id)
     wanted = [Button("I'm on it", "own", number), *_remedies(incident, environment)]
+    if _restart_helps(incident, environment, around):
+        wanted.append(Button("Restart…", "restart"))
     if not set(incident.findings) & set(PIERCING) and incident.held is not Holding.SILENCE:
         wanted.append(Button("Silence…", "silence", number))
     if targets and not incident.told:
@@ -123,6 +135,27 @@ def _remedies(incident: Incident, environment: Environment) -> Iterator[Button]:
         yield Button("Remove old names", "prune", instrument)
 
 
+def _restart_helps(incident: Incident, environment: Environment, around: Around) -> bool:
+    """Tell whether a restart may help: it replaces no pod that does not start."""
+    if environment.read_only or not around.restartable or incident.held is Holding.RESTART:
+        return False
+    away = incident.name is Rule.UNREACHABLE and not answers(incident.figures)
+    return away and not (around.pod is not None and around.pod.stuck)
+
+
+def _runs(incident: Incident, around: Around, now: datetime) -> Iterator[tuple[str, Markup]]:
+    """Name the pod where Redis may be what is wrong, and the jobs where workers may be."""
+    if around.pod is not None and incident.name in (*WHOLE, Rule.MISSING):
+        yield "Pod", mark("{}", pod(around.pod, now))
+    if around.jobs is not None and family(incident.name) is Rule.BACKLOG:
+        yield "Jobs", mark("{}", jobs(around.jobs))
+
+
+def _window(around: Around) -> Markup:
+    named = f"window {around.window}"
+    return link(around.announcement, named) if around.announcement else Markup(named)
+
+
 def _fields(
     incident: Incident, environment: Environment, now: datetime
 ) -> Iterator[tuple[str, Markup]]:
@@ -137,6 +170,8 @@ def _meaning(incident: Incident, *, night: bool) -> Iterator[Markup]:
         tonight = " tonight" if night else ""
         yield mark("{}; skipped visits send no science alerts{}.", SAFE, tonight)
     match incident.name:
+        case Rule.UNREACHABLE if answers(figures):
+            return
         case Rule.UNREACHABLE if adds_fail(kind_of(figures)):
             yield mark(
                 "Visits announced now are skipped{}: the fan-out service does not repeat them. {}.",

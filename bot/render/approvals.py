@@ -1,11 +1,10 @@
-"""Requests, drawn: the card in each of its states, and what is said in its thread."""
+"""Requests, drawn: the card in each of its states, and lists of them."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from bot.domain.approvals import NUMBER, Happened, Outcome, Request, State
 from bot.domain.environments import Environment
-from bot.domain.notices import Notice, Said
 from bot.render.blocks import (
     Block,
     Button,
@@ -25,9 +24,6 @@ _LISTED = 40
 """Lines of a plan's longer list that one message shows."""
 
 _LONGEST_NAME = 16
-
-_LONGEST_REPEATED = 1500
-"""Characters of a command that a button can repeat."""
 
 Drawn = tuple[Markup, list[Block], list[Button]]
 
@@ -72,7 +68,7 @@ def card(
         case State.APPROVED | State.RUNNING:
             return _running(request, now)
         case State.DONE | State.FAILED | State.INTERRUPTED if request.outcome is not None:
-            return _carried_out(request, request.outcome, now)
+            return _carried_out(request, request.outcome, now, window)
         case _:
             return _not_carried_out(request, now)
 
@@ -138,26 +134,6 @@ def summary(requests: Sequence[Request], now: datetime) -> str:
     return f"{one.id} {one.state.value}{until}: {one.command} {one.arguments}".strip() + more
 
 
-def notice(said: Notice, request: Request | None) -> tuple[Markup, list[Block], list[Button]]:
-    """Draw what is said once.
-
-    Parameters
-    ----------
-    said
-        What.
-    request
-        The request that it is about, as it is now.
-    """
-    match said.said:
-        case Said.OUTCOME | Said.RESOLVED if request is not None:
-            return _ended(request)
-        case Said.ALONE if request is not None:
-            return _alone(request)
-        case _:
-            text = mark("{}", said.values.get("text", ""))
-            return text, [section(text)], []
-
-
 def _open(request: Request, environment: Environment, approvers: str, window: int | None) -> Drawn:
     plan, policy = request.plan, environment.policy
     first = headline(request)
@@ -168,6 +144,13 @@ def _open(request: Request, environment: Environment, approvers: str, window: in
         lines.append(mark("🔴 {}", plan.warning))
     if window is not None:
         lines.append(mark("Inside window {}.", window))
+    elif plan.outage:
+        lines.append(
+            mark(
+                "No maintenance window is open: {} announces it.",
+                code("maintenance start 30m REASON"),
+            )
+        )
     if request.votes:
         lines.append(mark("{}", _votes_so_far(request)))
     needed = count(request.needed, "approval")
@@ -204,27 +187,40 @@ def _open(request: Request, environment: Environment, approvers: str, window: in
 
 
 def _running(request: Request, now: datetime) -> Drawn:
-    since = f" for {duration(now - request.started)}" if request.started else ""
-    first = mark(
-        "🔧 *{}: approved by {}, running{}.* Request {}",
-        request.plan.subject,
-        _approvers(request),
-        since,
-        request.id,
-    )
-    blocks = [section(first + "\n" + _what(request)), *typed(request.reason)]
+    lasted = duration(now - request.started) if request.started else ""
+    if request.plan.outage:
+        since = f", {lasted} so far" if lasted else ""
+        first = mark(
+            "🔧 *{}: {}{}.* Request {}",
+            request.plan.subject,
+            request.plan.outage,
+            since,
+            request.id,
+        )
+        blocks = [section(first), *typed(request.reason)]
+        who = f"asked by {request.requester.name}, approved by {approvers_of(request)}"
+    else:
+        first = mark(
+            "🔧 *{}: approved by {}, running{}.* Request {}",
+            request.plan.subject,
+            approvers_of(request),
+            f" for {lasted}" if lasted else "",
+            request.id,
+        )
+        blocks = [section(first + "\n" + what(request)), *typed(request.reason)]
+        who = f"asked by {request.requester.name} {clock(request.asked)} UTC"
     if request.progress:
         blocks.append(section(join("\n", [mark("{}", line) for line in request.progress])))
-    return first, [*blocks, _foot(request, now)], []
+    return first, [*blocks, context(mark("{} · {}", who, _updated(now)))], []
 
 
-def _carried_out(request: Request, outcome: Outcome, now: datetime) -> Drawn:
+def _carried_out(request: Request, outcome: Outcome, now: datetime, window: int | None) -> Drawn:
     interrupted = request.state is State.INTERRUPTED
-    emoji = "🔴" if outcome.happened is Happened.UNKNOWN else "🟡"
+    emoji = "🔴" if outcome.failed or outcome.happened is Happened.UNKNOWN else "🟡"
     if outcome.happened is Happened.YES and outcome.well and not interrupted:
         emoji = "🟢"
     took = ""
-    if request.started and request.ended and not interrupted:
+    if request.started and request.ended and not interrupted and not request.plan.outage:
         took = f", done in {_took(request.ended - request.started)}"
     first = mark(
         "{} *{}: {}{}.* Request {}{}",
@@ -248,7 +244,12 @@ def _carried_out(request: Request, outcome: Outcome, now: datetime) -> Drawn:
     if outcome.undo:
         command, _, value = outcome.undo.partition(" ")
         buttons.append(Button("Undo…", command, value))
+    for label, line in outcome.offers:
+        command, _, value = line.partition(" ")
+        buttons.append(Button(label, command, value))
     buttons.append(Button("Stats", "stats"))
+    if request.plan.outage and window is not None:
+        buttons.append(Button("End maintenance", "maintenance end", str(window)))
     return first, [*blocks, context(_updated(now))], buttons
 
 
@@ -264,72 +265,13 @@ def _not_carried_out(request: Request, now: datetime) -> Drawn:
         words.get(request.state, request.state.value),
         request.id,
     )
-    blocks = [section(first + "\n" + _what(request)), *typed(request.reason)]
+    blocks = [section(first + "\n" + what(request)), *typed(request.reason)]
     if request.answer:
         blocks += [section(Markup("*The answer:*")), *typed(request.answer)]
     return first, [*blocks, _foot(request, now)], []
 
 
-def _ended(request: Request) -> Drawn:
-    mention = mark("<@{}>", request.requester.id)
-    outcome = request.outcome
-    blocks: list[Block] = []
-    buttons: list[Button] = []
-    match request.state:
-        case State.DENIED:
-            by = request.ended_by.name if request.ended_by else "somebody"
-            text = mark("{} {} denied request {}. Nothing was changed.", mention, by, request.id)
-            blocks = typed(request.answer)
-        case State.EXPIRED:
-            text = mark(
-                "{} request {} has expired unanswered. Nothing was changed.", mention, request.id
-            )
-            buttons = [_again(request)]
-        case State.WITHDRAWN:
-            text = mark("{} request {} is withdrawn. Nothing was changed.", mention, request.id)
-        case State.DONE if outcome is not None:
-            text = mark(
-                "{} request {} is done: {}. Approved by {}.",
-                mention,
-                request.id,
-                outcome.headline,
-                _approvers(request),
-            )
-        case State.INTERRUPTED if outcome is not None:
-            text = mark(
-                "{} request {} was interrupted while it ran: {}. Nothing was repeated.",
-                mention,
-                request.id,
-                outcome.headline,
-            )
-        case _:
-            said = outcome.headline if outcome else request.state.value
-            text = mark("{} request {} is closed: {}.", mention, request.id, said)
-    notes = [mark("{}", note) for note in outcome.notes] if outcome else []
-    return text, [section(join("\n", [text, *notes])), *blocks], buttons
-
-
-def _alone(request: Request) -> Drawn:
-    vote = next(vote for vote in request.votes if vote.alone)
-    first = mark(
-        "🔴 *{}: {} went on alone with request {}.* Nobody else approved it.",
-        request.plan.subject,
-        vote.person.name,
-        request.id,
-    )
-    asked_by = mark("Asked by {}. The reason for going on alone:", request.requester.name)
-    return first, [section(join("\n", [first, _what(request), asked_by])), *typed(vote.reason)], []
-
-
-def _again(request: Request) -> Button:
-    typed_again = request.arguments
-    reason = f"{typed_again} --reason {request.reason}" if request.reason else typed_again
-    if len(reason) <= _LONGEST_REPEATED:
-        typed_again = reason
-    return Button("Ask again", request.command, typed_again)
-
-
-def _what(request: Request) -> Markup:
+def what(request: Request) -> Markup:
     """Say what was asked for, below a line that says what came of it."""
     plan = request.plan
     what = f"to {plan.headline}" if plan.asks else f"for {request.command}, because {plan.headline}"
@@ -347,7 +289,8 @@ def _votes_so_far(request: Request) -> str:
     return f"{len(request.votes)} of {count(request.needed, 'approval')}: {votes} UTC."
 
 
-def _approvers(request: Request) -> str:
+def approvers_of(request: Request) -> str:
+    """Name those who approved it."""
     names = [vote.person.name for vote in request.votes]
     return " and ".join(names) + (" alone" if request.alone else "")
 
@@ -359,7 +302,7 @@ def _who(request: Request) -> Markup:
         "Asked by {} {}, approved by {} {} UTC.",
         request.requester.name,
         clock(request.asked),
-        _approvers(request),
+        approvers_of(request),
         clock(request.votes[-1].at),
     )
 

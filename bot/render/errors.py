@@ -5,6 +5,14 @@ from collections.abc import Sequence
 from bot.domain.environments import Environment
 from bot.domain.errors import (
     CannotLookUp,
+    ClusterConflict,
+    ClusterError,
+    ClusterForbidden,
+    ClusterInDoubt,
+    ClusterMissing,
+    ClusterRefused,
+    ClusterTrouble,
+    ClusterUnreachable,
     NotAllowed,
     RedisError,
     RedisForbidden,
@@ -48,6 +56,19 @@ _NEXT = {
 }
 
 
+_KUBECTL = {
+    ClusterTrouble.REFUSED: "Look whether the cluster is up: `kubectl get nodes`.",
+    ClusterTrouble.TIMED_OUT: "It hangs, or the network does. Try again in a minute.",
+    ClusterTrouble.DISCONNECTED: "Try again in a moment.",
+    ClusterTrouble.UNRESOLVED: "Check the context in the bot's configuration.",
+    ClusterTrouble.CERTIFICATE: "Whoever deploys the bot must look at the cluster's authority.",
+    ClusterTrouble.TOKEN: "Whoever deploys the bot must look at its service account.",
+    ClusterTrouble.CONFIGURATION: "Whoever deploys the bot must give it a service account, or the "
+    "kubeconfig that has its context.",
+    ClusterTrouble.UNWELL: "It answers with errors of its own. Try again in a minute.",
+}
+
+
 def draw(  # noqa: C901 -- one case an error
     error: Exception, environment: Environment, slash: str, reference: str
 ) -> Drawn | None:
@@ -88,6 +109,9 @@ def draw(  # noqa: C901 -- one case an error
         case RedisRefused() | RedisInDoubt():
             text, blocks = refused(error, environment)
             outcome = "unreachable"
+        case ClusterError():
+            text, blocks = cluster(error, environment)
+            outcome = "cluster"
         case StateError():
             text, blocks = state(error, reference)
             outcome = "state"
@@ -157,9 +181,42 @@ def refused(
     return first, [section(text)]
 
 
-def saying(error: RedisError) -> str:
-    """Say in a few words what Redis did instead, without a full stop."""
+def cluster(error: ClusterError, environment: Environment) -> tuple[Markup, list[Block]]:
+    """Draw a Kubernetes that does not do its part; Redis and all else is not concerned."""
+    first = mark("⚪ *{}: {}.* Nothing was changed.", environment.label, saying(error))
+    then = Markup(f"{cluster_remedy(error)} `runbook restart` says it by hand.")
+    return first, [section(mark("{}\n{} Commands about Redis go on.", first, then))]
+
+
+def cluster_remedy(error: ClusterError) -> str:
+    """Say what to do about a Kubernetes that does not do its part, in Slack's markup."""
     match error:
+        case ClusterUnreachable():
+            return _KUBECTL[error.kind]
+        case ClusterForbidden():
+            return "Whoever deploys the bot must add it to its Role there."
+        case ClusterMissing():
+            return "Check the bot's configuration, environments.*.kubernetes."
+        case _:
+            return "Look once more, and try again."
+
+
+def saying(error: RedisError | ClusterError) -> str:
+    """Say in a few words what Redis or Kubernetes did instead, without a full stop."""
+    match error:
+        case ClusterUnreachable():
+            return f"Kubernetes {error.kind.value}"
+        case ClusterForbidden():
+            what = f"{error.resource} {error.name}".strip()
+            return f"Kubernetes does not allow the bot to {error.verb} {what} in {error.namespace}"
+        case ClusterMissing():
+            return f"Kubernetes has no {error.resource} {error.name} in {error.namespace}"
+        case ClusterInDoubt():
+            return "Kubernetes did not say whether it was done"
+        case ClusterConflict():
+            return "somebody else has changed it at the same moment"
+        case ClusterRefused():
+            return f"Kubernetes does not take it (HTTP {error.status}): {error.why}"
         case RedisUnreachable() | RedisRefused():
             return f"Redis {error.kind.value}"
         case RedisInDoubt():

@@ -26,6 +26,11 @@ _LONGEST_VISIT = 40
 _MINUTE, _TWO_HOURS = timedelta(minutes=1), timedelta(hours=2)
 
 
+def answers(figures: Figures) -> bool:
+    """Tell whether Redis answered at this look, although its alarm still fires."""
+    return figures.answers_in is not None and not figures.kind and not figures.tries
+
+
 def amount(entries: int, visits: int, *, capped: bool = False) -> str:
     """Write ``860 entries = 5 visits``."""
     at_least = "at least " if capped else ""
@@ -70,10 +75,7 @@ def facts(incident: Incident, environment: Environment, now: datetime) -> Iterat
     if family(incident.name) is Rule.BACKLOG:
         yield from _backlog(incident, environment, now)
     elif incident.name is Rule.UNREACHABLE:
-        yield "Tried", _tried(figures)
-        if figures.read_last is not None:
-            at = clock(figures.read_last, seconds=True, now=now)
-            yield "Last known", f"an entry was read at {at} UTC"
+        yield from _away(figures, now)
     elif incident.name is Rule.MEMORY:
         yield "Memory", memory(figures)
         if figures.answers_in is not None:
@@ -91,6 +93,16 @@ def facts(incident: Incident, environment: Environment, now: datetime) -> Iterat
         yield "Since", _since(incident, now)
     if incident.skipped and family(incident.name) is Rule.BACKLOG:
         yield "Skipped so far", _skipped_so_far(incident, now)
+
+
+def _away(figures: Figures, now: datetime) -> Iterator[tuple[str, str]]:
+    if answers(figures) and figures.answers_in is not None:
+        yield "Answers in", quick(figures.answers_in)
+    else:
+        yield "Tried", _tried(figures)
+    if figures.read_last is not None:
+        at = clock(figures.read_last, seconds=True, now=now)
+        yield "Last known", f"an entry was read at {at} UTC"
 
 
 def _backlog(

@@ -7,7 +7,7 @@ from bot.domain.diagnosis import growing, kind_of
 from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
 from bot.render.blocks import FIRST_LINE, Markup, mark, truncate
-from bot.render.figures import countdown, memory, minutes
+from bot.render.figures import answers, countdown, memory, minutes
 from bot.render.words import clock, count, rough
 
 _LONGEST_INSTRUMENT = 16
@@ -65,6 +65,8 @@ def claim(incident: Incident, now: datetime) -> str:  # noqa: C901 -- one case a
         case Rule.MISSING:
             what = "no group" if figures.waiting else "no stream or no group"
             return f"missing, {what} since {clock(incident.began, now=now)} UTC"
+        case Rule.UNREACHABLE if answers(figures):
+            return f"Redis answers again, away since {_since(incident, now)}; watched for 10 s"
         case Rule.UNREACHABLE:
             return f"{away(figures)} since {_since(incident, now)}"
         case Rule.PENDING:

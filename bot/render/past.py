@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from bot.domain.alarms import Incident
 from bot.domain.samples import RATES_OVER, Minute, Rates, Sample, highest, sparkline
 from bot.domain.streams import Look
+from bot.domain.workloads import Jobs
 from bot.render.blocks import Markup, mark
 from bot.render.words import clock, count, duration
 
@@ -91,15 +92,20 @@ def speeds(past: Past, now: datetime) -> Iterator[tuple[str, Markup]]:
     yield "Read", mark("{}", read)
 
 
-def too_slow(past: Past) -> Markup | None:
+def too_slow(past: Past, running: Jobs | None = None) -> Markup | None:
     """Say what is likely where reading goes on, but too slowly; None where it does not."""
     read, arriving = past.rates.read, past.rates.arriving
     if read is None or arriving is None or not _LEAST <= read < arriving:
         return None
+    known = ""
+    if running is not None:
+        most = "" if running.most is None else f" of {running.most:,}"
+        known = f"; {running.running:,}{most} jobs are running"
     return mark(
-        "*Likely:* all workers are busy. Read {} of {} entries/s.",
+        "*Likely:* all workers are busy. Read {} of {} entries/s{}.",
         f"{read:,.1f}",
         f"{arriving:,.1f}",
+        known,
     )
 
 

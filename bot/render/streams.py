@@ -22,6 +22,8 @@ from bot.domain.streams import (
     Waiting,
     worst,
 )
+from bot.domain.workloads import Jobs, Pod
+from bot.render import workloads
 from bot.render.blocks import (
     FIRST_LINE,
     Block,
@@ -54,6 +56,9 @@ def stats(
     looks: Sequence[Look],
     pasts: Mapping[str, Past],
     firing: Collection[Incident] = (),
+    *,
+    pod: Pod | None = None,
+    jobs: Mapping[str, Jobs] | None = None,
 ) -> tuple[Markup, list[Block]]:
     """Draw one stream in full, or several one below the other.
 
@@ -67,18 +72,21 @@ def stats(
         What is known of the last hour, by instrument.
     firing
         Alarms that are open.
+    pod, jobs
+        What runs Redis, and each instrument's workers; what nobody can tell is left out.
     """
-    footer = _footer(environment, looks, firing)
+    blocks: list[Block] = []
     if len(looks) == 1:
-        look = looks[0]
-        first, more = headline(environment, look)
-        return first, [*_stream(environment, look, pasts[look.instrument], first, more), footer]
-    first = summary(environment, looks)
-    blocks = [section(first)]
+        first = headline(environment, looks[0])[0]
+    else:
+        first = summary(environment, looks)
+        blocks.append(section(first))
     for look in looks:
-        line, more = headline(environment, look)
-        blocks += _stream(environment, look, pasts[look.instrument], line, more)
-    return first, [*blocks, footer]
+        running = (jobs or {}).get(look.instrument)
+        blocks += _stream(environment, look, pasts[look.instrument], running)
+    if pod is not None:
+        blocks.append(context(mark("Pod {}", workloads.pod(pod, looks[0].at))))
+    return first, [*blocks, _footer(environment, looks, firing)]
 
 
 def summary(environment: Environment, looks: Sequence[Look]) -> Markup:
@@ -168,12 +176,15 @@ def _meaning(environment: Environment, look: Look, verdict: Verdict) -> Markup:
 
 
 def _stream(
-    environment: Environment, look: Look, past: Past, first: Markup, more: Markup
+    environment: Environment, look: Look, past: Past, running: Jobs | None
 ) -> Iterator[Block]:
     """Draw one stream: the verdict, the figures, the last hour, and then what to do."""
-    lines = [line for line in (first, more) if line]
-    yield section(join("\n", lines), _fields(environment, look, past))
-    below = list(_advice(environment, look, past))
+    lines = [line for line in headline(environment, look) if line]
+    figures = list(_fields(environment, look, past))
+    if running is not None:
+        figures.append(("Jobs", mark("{}", workloads.jobs(running))))
+    yield section(join("\n", lines), figures)
+    below = list(_advice(environment, look, past, running))
     if look.group is not None or past.seen:
         below.insert(0, last_hour(past, look.at))
     if below:
@@ -238,7 +249,9 @@ def _last_announced(look: Look) -> datetime | None:
     return look.facts.last_added.added if isinstance(look.facts, Stream) else None
 
 
-def _advice(environment: Environment, look: Look, past: Past) -> Iterator[Markup]:
+def _advice(
+    environment: Environment, look: Look, past: Past, running: Jobs | None
+) -> Iterator[Markup]:
     """Say what differs, what is likely, and what to do next."""
     group = look.group
     if group is not None:
@@ -251,13 +264,10 @@ def _advice(environment: Environment, look: Look, past: Past) -> Iterator[Markup
             )
     match look.verdict(environment.stalled_after):
         case Verdict.NOT_READING:
-            yield Markup(
-                "*Likely:* Redis answers and the group is there, "
-                "so KEDA or the workers have stopped."
-            )
+            yield workloads.stopped(running)
             yield _next(environment, look.instrument, "not reading")
         case Verdict.WAITING:
-            yield too_slow(past) or Markup("Look again in a minute, whether workers read.")
+            yield too_slow(past, running) or Markup("Look again in a minute, whether workers read.")
             yield _next(environment, look.instrument, "not reading")
         case Verdict.MISSING:
             yield Markup("*Next:* `runbook no group`")

@@ -12,11 +12,11 @@ from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Receipt, Step, Target
 from bot.domain.people import Person
 from bot.domain.turns import Turn
+from bot.services.addresses import Addresses
 from bot.services.incidents import turn_values
 from bot.services.oncall import Oncall
 from bot.storage.alarms import Incidents
 from bot.storage.outbox import Outbox
-from bot.storage.posts import Posts
 from bot.storage.silences import Silences
 
 _TRIES = 5
@@ -29,16 +29,16 @@ class Alarms:
     ----------
     environment
         Whose.
-    incidents, silences, posts, outbox
-        Where they are kept, shown, and told.
+    incidents, silences, outbox
+        Where they are kept, and told.
     oncall
         Knows who is told.
     thresholds
         Limits of the rules, for messages.
     escalate
         How long a critical one goes without owner before on-call is told.
-    workspace
-        Address of the Slack workspace, for links to messages.
+    addresses
+        Knows where each one's message is.
     writer
         Name of this process.
     changed
@@ -51,24 +51,22 @@ class Alarms:
         *,
         incidents: Incidents,
         silences: Silences,
-        posts: Posts,
         outbox: Outbox,
         oncall: Oncall,
         thresholds: Thresholds,
         escalate: timedelta,
-        workspace: str,
+        addresses: Addresses,
         writer: str,
         changed: Callable[[], None],
     ) -> None:
         self._environment = environment
         self._incidents = incidents
         self._silences = silences
-        self._posts = posts
         self._outbox = outbox
         self._oncall = oncall
         self.thresholds = thresholds
         self.escalate_after = escalate
-        self._workspace = workspace
+        self._addresses = addresses
         self._writer = writer
         self._changed = changed
 
@@ -225,13 +223,8 @@ class Alarms:
 
     async def links(self, incidents: Sequence[Incident]) -> Mapping[int, str]:
         """Give the address of each alarm's message, where it has one."""
-        found = {}
-        for each in incidents:
-            post = await self._posts.find(each.id)
-            if post is not None and post.ts and post.channel and self._workspace:
-                where = f"archives/{post.channel}/p{post.ts.replace('.', '')}"
-                found[each.id] = f"{self._workspace}{where}"
-        return found
+        found = {each.id: await self._addresses.of(each.id) for each in incidents}
+        return {number: address for number, address in found.items() if address}
 
     def _hearing(self, now: datetime) -> list[Target]:
         night = is_night(self._environment.site, now)

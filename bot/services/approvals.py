@@ -11,7 +11,9 @@ from datetime import datetime
 
 import structlog
 
+from bot.domain.alarms import Hours
 from bot.domain.approvals import (
+    SILENT_AFTER,
     Entry,
     Happened,
     Outcome,
@@ -27,6 +29,7 @@ from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page
 from bot.domain.people import Person, Right
 from bot.domain.refusals import NotCounted, Occupied, Why, check_reason
+from bot.domain.workloads import GIVEN_UP_AFTER
 from bot.services.people import Roster
 from bot.storage.approvals import OneIsOpen, Requests
 
@@ -157,6 +160,15 @@ class Approvals:
         """Give the requests that are not at their end."""
         return await self._requests.live(self._environment.name)
 
+    async def outages(self, now: datetime) -> list[Hours]:
+        """Give the time of approved changes that keep everybody from Redis, at most 10 min each."""
+        del now
+        return [
+            Hours(each.started, each.started + GIVEN_UP_AFTER)
+            for each in await self.live()
+            if each.plan.outage and each.started is not None
+        ]
+
     async def approvers(self) -> str:
         """Say who may approve, as people read it."""
         return await self._roster.named(Right.APPROVER)
@@ -260,6 +272,15 @@ class Approvals:
         silent = [each for each in await self._requests.executing() if each.silent(now)]
         found = [*silent, *await self._requests.doubtful()]
         return [each for each in found if each.environment == self._environment.name]
+
+    async def take_up(self, request: Request, now: datetime) -> Approved | None:
+        """Take over the execution of a process that has died; None where another one was first."""
+        after = request.taken_up(self._executor, now)
+        return Approved(after, _SEAL) if await self._replace(request, after) else None
+
+    async def hand_over(self, request: Request, now: datetime) -> bool:
+        """Let the next leader take up an execution at once, because this process ends."""
+        return await self._requests.beat(request.id, self._executor, now - 2 * SILENT_AFTER)
 
     async def interrupt(self, request: Request, outcome: Outcome, now: datetime) -> bool:
         """Record what is known of a request whose process has died."""

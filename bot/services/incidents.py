@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.domain.alarms import Figures, Finding, Hours, Incident, Rule, Silence, Skipped
+from bot.domain.alarms import Figures, Finding, Holding, Hours, Incident, Rule, Silence, Skipped
 from bot.domain.environments import Environment
 from bot.domain.incidents import (
     Step,
@@ -60,6 +60,7 @@ class Holds:
 
     silences: Sequence[Silence]
     windows: Sequence[Hours]
+    restarts: Sequence[Hours] = ()
 
 
 class Keeper:
@@ -135,9 +136,7 @@ class Keeper:
         if not findings:
             await self._write(incident, resolved(incident, figures.at), figures.at)
             return
-        held = holding(
-            replace(incident, findings=findings), holds.silences, holds.windows, figures.at
-        )
+        held = self._held(replace(incident, findings=findings), holds, figures.at)
         await self._write(incident, advanced(incident, findings, held), figures.at)
 
     async def _open(
@@ -145,7 +144,7 @@ class Keeper:
     ) -> None:
         name, instrument = subject
         incident = opened(self._environment.name, name, instrument, findings, figures)
-        held = holding(incident, holds.silences, holds.windows, figures.at)
+        held = self._held(incident, holds, figures.at)
         incident = replace(incident, held=held, was_held=held is not None)
         try:
             made = await self._incidents.open(incident, shown=held is None, writer=self._writer)
@@ -192,6 +191,9 @@ class Keeper:
             self._peaks.pop(after.id, None)
             _log.info("an alarm is resolved", alarm=after.id)
         self._changed()
+
+    def _held(self, incident: Incident, holds: Holds, now: datetime) -> Holding | None:
+        return holding(incident, holds.silences, holds.windows, now, restarts=holds.restarts)
 
     def _pages(self, incident: Incident, now: datetime) -> list[Page]:
         if incident.held is not None or incident.resolved is not None:

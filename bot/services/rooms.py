@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.domain.environments import Environment
+from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals
 from bot.services.changes import Changes
@@ -11,7 +12,9 @@ from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
 from bot.services.people import Roster
+from bot.services.restarts import Restarts
 from bot.services.streams import Streams
+from bot.services.workloads import Workloads
 
 
 @dataclass(frozen=True)
@@ -27,4 +30,7 @@ class Room:
     alarms: Alarms
     nights: Nights
     maintenance: Maintenance
+    workloads: Workloads
+    restarts: Restarts
+    addresses: Addresses
     roster: Roster

@@ -30,7 +30,7 @@ from bot.domain.night import is_night, night_at
 from bot.domain.people import BOT
 from bot.domain.rules import server_findings, stream_findings
 from bot.domain.samples import RATES_OVER, Minute, Sample, rates, sample
-from bot.domain.streams import Look, NoAnswer, Stream
+from bot.domain.streams import Look, Memory, NoAnswer, Stream
 from bot.domain.tracks import ServerTrack, Track
 from bot.services.incidents import Holds, Keeper, Subject, Windows
 from bot.services.streams import Streams, Watched
@@ -55,7 +55,14 @@ class Stores:
 
     samples: Samples
     silences: Silences
+
+
+@dataclass(frozen=True)
+class Held:
+    """Who gives the hours during which alarms are held: of windows, and of approved restarts."""
+
     windows: Windows
+    restarts: Windows
 
 
 class Watch:
@@ -72,7 +79,11 @@ class Watch:
     keeper
         Turns findings into incidents.
     stores
-        Samples, silences and windows.
+        Samples and silences.
+    held
+        Knows when alarms are held.
+    memory_limit
+        Gives the limit of Redis' container in bytes; None where it is not known.
     firing
         Is told after each look which alarms fire.
     """
@@ -86,6 +97,8 @@ class Watch:
         thresholds: Thresholds,
         keeper: Keeper,
         stores: Stores,
+        held: Held,
+        memory_limit: Callable[[], int | None],
         firing: Callable[[str, Collection[Incident]], None],
     ) -> None:
         self._environment = environment
@@ -94,6 +107,8 @@ class Watch:
         self._thresholds = thresholds
         self._keeper = keeper
         self._stores = stores
+        self._held = held
+        self._memory_limit = memory_limit
         self._firing = firing
         self._tracks: dict[str, Track] = {}
         self._server = ServerTrack()
@@ -160,7 +175,12 @@ class Watch:
         memory = watched.memory
         if memory is None:
             return self._server.answered(at)
-        return self._server.answered(at, memory.used, memory.limit)
+        return self._server.answered(at, memory.used, self._limit(memory))
+
+    def _limit(self, memory: Memory | None) -> int | None:
+        """Give what Redis may use at most: its own limit or its container's, whichever is less."""
+        limits = (memory.limit if memory else None, self._memory_limit())
+        return min((each for each in limits if each), default=None)
 
     def _sample(self, look: Look) -> Sample:
         made = sample(look, self._visits.get(look.instrument), self._environment.expiration)
@@ -193,7 +213,8 @@ class Watch:
         environment, limits = self._environment, self._thresholds
         night = is_night(environment.site, now)
         silences = await self._stores.silences.active(environment.name, now)
-        holds = Holds(silences, await self._stores.windows(now))
+        windows = await self._held.windows(now)
+        holds = Holds(silences, windows, await self._held.restarts(now))
         firing = await self._keeper.firing()
         rules = _rules(firing.values(), "")
         found = by_incident(
@@ -320,7 +341,7 @@ class Watch:
             address=error.address if error else "",
             tries=self._server.failed,
             memory=memory.used if memory else 0,
-            memory_limit=memory.limit if memory else None,
+            memory_limit=self._limit(memory),
         )
 
     async def _tell(self, silences: Sequence[Silence], now: datetime) -> None:

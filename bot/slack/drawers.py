@@ -1,15 +1,18 @@
 """What each kind of message looks like now: requests, alarms, windows, from the database."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.domain import night
+from bot.domain.alarms import Incident, Rule, family
 from bot.domain.notices import Post
 from bot.domain.people import Right
 from bot.render import alarms, approvals, maintenance
 from bot.render.blocks import Message, message
+from bot.render.workloads import NOTHING_KNOWN, Around
 from bot.services.rooms import Room
 from bot.slack.channels import Channels
 from bot.slack.patience import SlackRefused
@@ -108,9 +111,33 @@ class AlarmDrawer:
             targets=room.alarms.told_now(now),
             now=now,
             thresholds=room.alarms.thresholds,
+            around=await _around(incident, room),
         )
         shown = message(text, blocks, buttons=buttons)
         return Drawing(shown, channel, incident.opened - _LOOK_BACK)
+
+
+async def _around(incident: Incident, room: Room) -> Around:
+    """Find out what is known around an alarm; what cannot be told in time is left out."""
+    if incident.resolved is not None:
+        return NOTHING_KNOWN
+    backlog = family(incident.name) is Rule.BACKLOG
+    window, pod, jobs = await asyncio.gather(
+        room.maintenance.inside(),
+        _nothing() if backlog else room.workloads.pod(),
+        room.workloads.jobs(incident.instrument) if backlog else _nothing(),
+    )
+    return Around(
+        pod=pod,
+        jobs=jobs,
+        restartable=room.workloads.configured,
+        window=window.id if window else None,
+        announcement=await room.addresses.of(window.id) if window else "",
+    )
+
+
+async def _nothing() -> None:
+    return None
 
 
 class WindowDrawer:

@@ -12,7 +12,7 @@ from bot.domain.night import next_dusk
 from bot.domain.notices import Notice, Said
 from bot.domain.people import Person
 from bot.domain.turns import Turn
-from bot.render import approvals, closings, maintenance, nights, pages, turns
+from bot.render import closings, maintenance, nights, outcomes, pages, turns
 from bot.render.blocks import Block, Button, Markup
 from bot.services.rooms import Room
 from bot.slack.patience import SlackRefused
@@ -77,7 +77,7 @@ class Telling:
                 found = None
                 if notice.subject is not None:
                     found = await self._requests.find(notice.subject)
-                return approvals.notice(notice, found)
+                return outcomes.notice(notice, found)
 
     async def _window(self, room: Room, notice: Notice, now: datetime) -> Drawn:
         """Draw what is said of a maintenance window, or announced without one."""

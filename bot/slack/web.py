@@ -43,6 +43,7 @@ SCOPES = frozenset(
         "channels:read",
         "groups:read",
         "channels:history",
+        "groups:history",
         "files:write",
         "users:read",
         "usergroups:read",

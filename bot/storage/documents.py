@@ -46,6 +46,7 @@ def write_plan(plan: Plan) -> str:
             "listing": plan.listing,
             "confirmation": asked
             and {"title": asked.title, "text": asked.text, "yes": asked.yes, "no": asked.no},
+            "outage": plan.outage,
         }
     )
 
@@ -57,7 +58,7 @@ def read_plan(text: str) -> Plan:
     return Plan(
         subject=document["subject"],
         headline=document["headline"],
-        facts=_facts(document),
+        facts=_pairs(document, "facts"),
         streams=tuple(document.get("streams", ())),
         bound=document.get("bound", {}),
         asks=document.get("asks", True),
@@ -65,6 +66,7 @@ def read_plan(text: str) -> Plan:
         listing=tuple(document.get("listing", ())),
         confirmation=asked
         and Confirmation(asked["title"], asked["text"], asked["yes"], asked["no"]),
+        outage=document.get("outage", ""),
     )
 
 
@@ -75,6 +77,9 @@ def write_outcome(outcome: Outcome) -> str:
             "happened": outcome.happened.value,
             "headline": outcome.headline,
             "facts": outcome.facts,
+            "failed": outcome.failed,
+            "offers": outcome.offers,
+            "aside": outcome.aside,
             "before": dict(outcome.before),
             "after": dict(outcome.after),
             "notes": outcome.notes,
@@ -90,7 +95,10 @@ def read_outcome(text: str) -> Outcome:
     return Outcome(
         happened=Happened(document["happened"]),
         headline=document["headline"],
-        facts=_facts(document),
+        facts=_pairs(document, "facts"),
+        failed=document.get("failed", False),
+        offers=_pairs(document, "offers"),
+        aside=tuple(document.get("aside", ())),
         before=document.get("before", {}),
         after=document.get("after", {}),
         notes=tuple(document.get("notes", ())),
@@ -104,5 +112,5 @@ def write_document(document: Any) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def _facts(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((label, text) for label, text in document.get("facts", ()))
+def _pairs(document: Mapping[str, Any], name: str) -> tuple[tuple[str, str], ...]:
+    return tuple((label, text) for label, text in document.get(name, ()))

@@ -21,7 +21,7 @@ from bot.domain.streams import Look
 from bot.services.incidents import Clocks, Keeper
 from bot.services.oncall import Oncall
 from bot.services.streams import Streams
-from bot.services.watch import Stores, Watch
+from bot.services.watch import Held, Stores, Watch
 from bot.storage.alarms import Incidents
 from bot.storage.database import Database
 from bot.storage.samples import Samples
@@ -95,7 +95,9 @@ def _watch(environment: Environment, redis: PromptRedis, database: Database) -> 
         redis,
         thresholds=Thresholds(DEFAULT_RULES),
         keeper=keeper,
-        stores=Stores(Samples(database), Silences(database), no_windows),
+        stores=Stores(Samples(database), Silences(database)),
+        held=Held(no_windows, no_windows),
+        memory_limit=lambda: None,
         firing=firing,
     )
 

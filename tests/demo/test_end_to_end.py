@@ -287,6 +287,26 @@ async def test_a_registry_that_does_not_answer_is_named(
     assert left_behind(tmp) == []
 
 
+async def test_a_restart_restarts_the_embedded_server(demo: Demo) -> None:
+    before = (await demo.type("ping", DEV))["blocks"]
+    await demo.type("restart --reason to see it", DEV)
+    card = await demo.until(
+        DEV,
+        lambda found: next(
+            (each for each in found if "asks to restart Redis" in each["text"]), None
+        ),
+    )
+    number = card["text"].rpartition(" ")[2]
+    # Typed with a reason: the demo's nights are the telescope's.
+    await demo.type(f"approve {number} everybody watches", DEV, BEN)
+    card = await demo.until(
+        DEV,
+        lambda found: next((each for each in found if "Redis is back after" in each["text"]), None),
+    )
+    assert "is there" in str(card["blocks"]) or "are there" in str(card["blocks"])
+    assert (await demo.type("ping", DEV))["blocks"] != before
+
+
 async def test_a_slack_that_ends_is_noticed(tmp_path: Path) -> None:
     process = await start(tmp_path)
     demo = Demo(process, None)  # type: ignore[arg-type]

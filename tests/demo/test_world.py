@@ -131,7 +131,9 @@ async def test_a_restart_keeps_data_and_address(world: World) -> None:
     server = world.servers["dev"]
     length = await server.redis.xlen(STREAM)
     first = (await server.redis.info("server"))["run_id"]
-    await server.restart()
+    await server.stop()
+    assert not server.running
+    await server.start()
     assert await server.redis.xlen(STREAM) == length
     assert (await server.redis.info("server"))["run_id"] != first
 

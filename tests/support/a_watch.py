@@ -20,6 +20,7 @@ from bot.domain.environments import Environment
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.oncall import Kind, On, Page, Receipt, Step, Target, When, key_of
 from bot.domain.people import Person
+from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.incidents import Clocks, Keeper
 from bot.services.oncall import Oncall
@@ -100,12 +101,11 @@ def an_office(environment: Environment, database: Database) -> Alarms:
         environment,
         incidents=Incidents(database),
         silences=Silences(database),
-        posts=Posts(database),
         outbox=Outbox(database),
         oncall=an_oncall(environment),
         thresholds=Thresholds(DEFAULT_RULES),
         escalate=CLOCKS.escalate,
-        workspace="https://example.slack.com/",
+        addresses=Addresses(Posts(database), "https://example.slack.com/"),
         writer="people",
         changed=nothing,
     )

@@ -153,7 +153,7 @@ SERVICE = (
         summary="A newer Redis from a newer chart. By day, announced.",
         when="Redis comes with the chart of the SQuaRE team. The sync replaces the pod, which is "
         "a restart of Redis.",
-        typed=(_VERSION, _NOTHING_WAITS),
+        typed=(Typed("upgrade", "what runs now, and these steps with links"), _NOTHING_WAITS),
         steps=(
             Step("*1.* Choose a release of the chart; read what it says of Redis' own version."),
             Step("*2.* Set that version in `Chart.yaml` in Phalanx, and merge."),
@@ -170,7 +170,10 @@ SERVICE = (
         chapter=Chapter.SERVICE,
         summary="Restart Redis, when it hangs or has to move. By day.",
         when="There is one Redis, not a cluster: while it restarts, nobody reads and nobody adds.",
-        typed=(_NOTHING_WAITS, Typed("ping", "PONG when it is back")),
+        typed=(
+            _NOTHING_WAITS,
+            Typed("restart", "with an approval; shows each step, and proves that Redis is back"),
+        ),
         steps=(
             Step(
                 "*By hand,* after a word in {channel}:",
