@@ -9,6 +9,7 @@ from bot.domain.durations import parse_duration
 from bot.domain.errors import UserError
 from bot.domain.samples import Minute, Sample
 from bot.render import chart
+from bot.render.drawing import drawn
 from bot.render.outline import nothing, outline
 from bot.render.words import duration
 
@@ -38,21 +39,17 @@ async def run(call: Call) -> Reply:
     about = [each for each in incidents if each.instrument in ("", instrument)]
     title = f"{environment.label} {instrument}, last {duration(span)}"
 
-    def draw() -> bytes:
-        marks = chart.Marks(
-            nights=chart.nights(environment.site, since, until),
-            windows=windows,
-            silences=[
-                each
-                for each in silences
-                if each.instrument == instrument or any(each.matches(one) for one in about)
-            ],
-            incidents=about,
-        )
-        limit = environment.expiration
-        return chart.draw(title, points, since, until, marks, expiration=limit)
-
-    picture = await chart.in_turn(draw)
+    marks = chart.Marks(
+        nights=chart.nights(environment.site, since, until),
+        windows=windows,
+        silences=[
+            each
+            for each in silences
+            if each.instrument == instrument or any(each.matches(one) for one in about)
+        ],
+        incidents=about,
+    )
+    picture = await drawn(title, points, since, until, marks, expiration=environment.expiration)
     text, blocks = outline(title, points, since, until, about)
     return Reply(blocks, text, picture=picture)
 

@@ -4,17 +4,14 @@ Made for a phone: big letters, few ticks, dark on white. What is true of a whole
 maintenance, silences, alarms) lies behind the curves. Where nobody looked, or Redis did not answer,
 there is no curve: a gap is a gap.
 
-The library that draws is large and slow to import, so the first drawing imports it, and one thread
-draws one picture at a time.
+The library that draws is large and slow to import, so drawing alone imports it; see
+`bot.render.drawing`.
 """
 
-import asyncio
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from io import BytesIO
 from itertools import pairwise
 from statistics import median
@@ -107,17 +104,6 @@ class _Curve:
             if value is not None
         ]
         return max(known, key=lambda each: each[0], default=None)
-
-
-async def in_turn(drawing: Callable[[], bytes]) -> bytes:
-    """Draw off the event loop, after those who asked before."""
-    return await asyncio.get_running_loop().run_in_executor(_pencil(), drawing)
-
-
-@cache
-def _pencil() -> ThreadPoolExecutor:
-    """Make the one thread that draws: two pictures at once would take twice the memory."""
-    return ThreadPoolExecutor(1, thread_name_prefix="chart")
 
 
 def nights(site: Site, begins: datetime, ends: datetime) -> list[tuple[datetime, datetime]]:

@@ -6,6 +6,7 @@ import sys
 import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -14,7 +15,8 @@ from bot.domain.alarms import Figures, Hours, Incident, Rule, Severity, Silence
 from bot.domain.night import Site
 from bot.domain.people import Person
 from bot.domain.samples import Minute, Sample
-from bot.render.chart import Marks, draw, in_turn, nights
+from bot.render.chart import Marks, draw, nights
+from bot.render.drawing import drawn
 from bot.render.past import COUNTED
 
 NOW = datetime(2026, 11, 24, 5, 31, 10, tzinfo=UTC)
@@ -149,18 +151,17 @@ def test_memory_is_bounded() -> None:
     assert left < 5 * 2**20
 
 
-async def test_pictures_wait_for_each_other() -> None:
-    drawing = 0
+async def test_a_process_of_its_own_draws() -> None:
+    seen, marks = minutes(HOUR), Marks()
+    pictures = await asyncio.gather(
+        *(drawn("x", seen, NOW - HOUR, NOW, marks, expiration=HOUR) for _ in range(2))
+    )
+    assert pictures == [draw("x", seen, NOW - HOUR, NOW, marks, expiration=HOUR)] * 2
 
-    def one() -> bytes:
-        nonlocal drawing
-        drawing += 1
-        assert drawing == 1
-        png = draw("x", minutes(HOUR), NOW - HOUR, NOW)
-        drawing -= 1
-        return png
 
-    assert len(set(await asyncio.gather(*(in_turn(one) for _ in range(3))))) == 1
+async def test_a_drawing_that_fails_says_why() -> None:
+    with pytest.raises(RuntimeError, match="no chart was drawn: "):
+        await drawn("x", [], NOW, NOW - HOUR, cast("Marks", None), expiration=HOUR)
 
 
 def test_nights_are_cut_at_the_ends() -> None:
