@@ -6,11 +6,12 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Write ``1 entry``, ``1,204 entries``."""
+    """Write ``1 entry``, ``1,204 entries``, ``6 days``."""
     if number == 1:
         return f"1 {noun}"
     if plural is None:
-        plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+        ies = noun.endswith("y") and noun[-2] not in "aeiou"
+        plural = f"{noun[:-1]}ies" if ies else f"{noun}s"
     return f"{number:,} {plural}"
 
 
