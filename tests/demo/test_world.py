@@ -19,6 +19,9 @@ from bot.demo.visits import DETECTORS, visit
 from bot.demo.world import Pace, World
 from bot.domain.environments import Environment
 
+# One port for its page, and servers that keep theirs over a restart: one after the other.
+pytestmark = pytest.mark.xdist_group("demo")
+
 STREAM, GROUP = "instrument:lsstcam", "lsstcam_consumer_group"
 QUICK = Pace(visits=(2, 2.5), poll=0.05, processing=(0, 0.01))
 FIELDS = [

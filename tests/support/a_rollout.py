@@ -8,6 +8,7 @@ from typing import Any
 from bot.demo.processes import Processes
 from bot.demo.servers import Server
 from tests.support.kubernetes_server import Cluster, Phase
+from tests.support.ports import rollout_port
 from tests.support.two_people import two_people
 from tests.support.world import PROD, World
 
@@ -29,7 +30,7 @@ ROLLOUT: Sequence[tuple[float, Phase]] = (
 async def a_rollout(world: World, folder: Path) -> AsyncIterator[Cluster]:
     """Let prod run on a server of its own, under a Kubernetes that restarts it in 2 s."""
     processes = Processes(folder)
-    server = Server(processes, folder / "redis")
+    server = Server(processes, folder / "redis", first_port=rollout_port())
     await server.start()
     world.urls[PROD] = server.url
     world.redis = {**world.redis, PROD: server.redis}

@@ -17,6 +17,9 @@ def bare_room(environment: Environment, **services: Any) -> Room:
         "alarms",
         "nights",
         "maintenance",
+        "workloads",
+        "restarts",
+        "addresses",
         "roster",
     )
     given: dict[str, Any] = {name: services.get(name) for name in names}

