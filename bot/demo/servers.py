@@ -146,7 +146,9 @@ class Server:
             await asyncio.sleep(0.02)
 
     async def _answers(self) -> bool:
+        """Tell whether it answers, and not another program's that was quicker to take the port."""
         try:
-            return bool(await self.redis.ping())
+            told = await self.redis.info("server")
         except RedisError:
             return False
+        return self._process is not None and told.get("process_id") == self._process.pid

@@ -16,7 +16,7 @@ from bot.demo import groups, history
 from bot.demo.cluster import EmbeddedCluster
 from bot.demo.processes import Processes
 from bot.demo.producer import Producer
-from bot.demo.servers import Server
+from bot.demo.servers import FIRST_PORT, Server
 from bot.demo.visits import DETECTORS
 from bot.demo.workers import Workers
 from bot.domain.environments import Environment
@@ -54,15 +54,19 @@ class World:
         For their data.
     pace
         How fast it all goes.
+    first_port
+        The first that its servers try.
     """
 
-    def __init__(self, processes: Processes, folder: Path, pace: Pace) -> None:
+    def __init__(
+        self, processes: Processes, folder: Path, pace: Pace, *, first_port: int = FIRST_PORT
+    ) -> None:
         self._pace = pace
         self.environments = {
             name: Environment(name, tuple(detectors)) for name, detectors in DETECTORS.items()
         }
         self.servers: Mapping[str, Server] = {
-            name: Server(processes, folder / name) for name in DETECTORS
+            name: Server(processes, folder / name, first_port=first_port) for name in DETECTORS
         }
         self.clusters: Mapping[str, EmbeddedCluster] = {
             name: EmbeddedCluster(server, partial(self._jobs, name))

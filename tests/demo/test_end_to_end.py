@@ -16,9 +16,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-# One port for its page, and servers that keep theirs over a restart: one after the other.
-pytestmark = pytest.mark.xdist_group("demo")
-
 PROD, DEV = "C0LSSTCAM1", "C0DMPP0002"
 ANA, BEN = "U0ANA0001", "U0BEN0002"
 ROOT = Path(__file__).parent.parent.parent

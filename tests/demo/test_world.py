@@ -18,9 +18,7 @@ from bot.demo.script import ScriptError, Step, parse
 from bot.demo.visits import DETECTORS, visit
 from bot.demo.world import Pace, World
 from bot.domain.environments import Environment
-
-# One port for its page, and servers that keep theirs over a restart: one after the other.
-pytestmark = pytest.mark.xdist_group("demo")
+from tests.support.ports import rollout_port
 
 STREAM, GROUP = "instrument:lsstcam", "lsstcam_consumer_group"
 QUICK = Pace(visits=(2, 2.5), poll=0.05, processing=(0, 0.01))
@@ -35,7 +33,7 @@ FIELDS = [
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """Both environments, their servers started, nobody at work yet."""
     processes = Processes(tmp_path / "run")
-    made = World(processes, tmp_path, QUICK)
+    made = World(processes, tmp_path, QUICK, first_port=rollout_port())
     try:
         await made.start()
         yield made
@@ -172,7 +170,8 @@ def test_scripts_that_cannot_be_read(text: str) -> None:
 async def test_the_world_ends_when_it_is_told_to(tmp_path: Path) -> None:
     """redis-py now and then takes a cancellation for a timeout of its own."""
     processes = Processes(tmp_path / "run")
-    world = World(processes, tmp_path, Pace(visits=(0.2, 0.4), poll=0.01, processing=(0, 0.005)))
+    pace = Pace(visits=(0.2, 0.4), poll=0.01, processing=(0, 0.005))
+    world = World(processes, tmp_path, pace, first_port=rollout_port())
     chance = Random(430)
     try:
         await world.start()

@@ -14,9 +14,6 @@ from bot import __version__
 from tests.manifests.dockerfile import INSTALLED, ROOT, build, rests, stages
 from tests.manifests.rendering import overlay, pod_of
 
-# Built once, in half a minute.
-pytestmark = pytest.mark.xdist_group("image")
-
 UNCHECKED_HASH = 0b01
 """The flags of a compiled file that is taken whatever its source's time is."""
 
