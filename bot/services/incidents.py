@@ -171,6 +171,10 @@ class Keeper:
         if after.resolved is not None and after.told:
             # Held or not: whoever was told of it still takes it for open.
             pages = self._oncall.about(after, sorted(after.told), PageStep.RESOLVE, now)
+        ended_while_held = after.resolved is not None and after.held is not None
+        # One that was shown before it was held has a thread, and the thread its end.
+        if ended_while_held and await self._incidents.was_shown(after.id):
+            turns.append(Turn.RESOLVED)
         shown = after.held is None and after.resolved is None
         if shown and owner_is_due(after, self._clocks.still_on_it, now):
             after = after.asked_again(now)

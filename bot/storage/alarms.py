@@ -31,7 +31,7 @@ from bot.storage.database import Database
 from bot.storage.numbers import next_number
 from bot.storage.outbox import add_notices, add_pages
 from bot.storage.posts import add_post, want
-from bot.storage.schema import alarms
+from bot.storage.schema import alarms, posts
 
 _FIRING = alarms.c.resolved.is_(None)
 
@@ -129,6 +129,12 @@ class Incidents:
                 writer=writer,
             )
         return incident
+
+    async def was_shown(self, number: int) -> bool:
+        """Tell whether a message was ever wanted for it."""
+        query = select(posts.c.id).where(posts.c.subject == number)
+        async with self._database.statement() as connection:
+            return (await connection.execute(query)).first() is not None
 
     async def replace(
         self,
