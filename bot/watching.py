@@ -29,6 +29,7 @@ from bot.services.watch import Held, Stores, Watch
 from bot.services.windows import Keeper as WindowKeeper
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
+from bot.storage.audit import Audit
 from bot.storage.chores import Chores
 from bot.storage.database import Database
 from bot.storage.maintenance import Windows as Maintained
@@ -219,6 +220,7 @@ def nights(environment: Environment, streams: Streams, around: Surroundings) -> 
         windows=Maintained(database),
         chores=Chores(database),
         outbox=Outbox(database),
+        audit=Audit(database),
     )
     return Nights(
         environment,

@@ -37,7 +37,14 @@ async def run(call: Call) -> AsyncIterator[Reply]:
             text, blocks = groups.pruning(environment, instrument, idle, done, now)
             yield Reply(blocks, text)
     removed = f"{done.removed:,} of {done.names:,} names removed"
-    await call.ledger.note(f"prune {instrument}", call.person, "done", call.now, answer=removed)
+    await call.ledger.note(
+        f"prune {instrument}",
+        call.person,
+        "done",
+        call.now,
+        answer=removed,
+        after={"removed": str(done.removed)},
+    )
     text, blocks = groups.pruned(environment, instrument, idle, done, datetime.now(UTC))
     yield Reply(blocks, text, (Button("Consumers", "consumers", instrument),))
 

@@ -44,7 +44,8 @@ def summary(environment: Environment, report: NightReport, now: datetime) -> Dra
         lines.append(mark("*Next:* {} still fires: {}", _alarms(report.firing), code("alarms")))
     if lines:
         blocks.append(section(join("\n", lines)))
-    return first, blocks, [Button("Alarms", "alarms history"), Button("Stats", "stats")]
+    chart = Button("Chart", "chart", f"{report.instrument} --since 12h")
+    return first, blocks, [Button("Alarms", "alarms history"), chart, Button("Stats", "stats")]
 
 
 def _figures(report: NightReport, about: str, now: datetime) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """What was done in one environment, and what was refused: read and added to, never changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.domain.approvals import Entry
@@ -26,7 +26,14 @@ class Ledger:
         self._audit = audit
 
     async def note(
-        self, action: str, person: Person, result: str, now: datetime, *, answer: str = ""
+        self,
+        action: str,
+        person: Person,
+        result: str,
+        now: datetime,
+        *,
+        answer: str = "",
+        after: Mapping[str, str] | None = None,
     ) -> None:
         """Add what was done without a request, or refused.
 
@@ -36,7 +43,15 @@ class Ledger:
             If the database does not take it.
         """
         await self._audit.add(
-            Entry(now, self._environment.name, action, person, result, answer=answer)
+            Entry(
+                now,
+                self._environment.name,
+                action,
+                person,
+                result,
+                answer=answer,
+                after=after or {},
+            )
         )
 
     async def latest(self, count: int) -> Sequence[tuple[Entry, Post | None]]:

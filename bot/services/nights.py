@@ -21,6 +21,7 @@ from bot.domain.streams import NoAnswer
 from bot.services.streams import Streams
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
+from bot.storage.audit import Audit
 from bot.storage.chores import Chores
 from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
@@ -54,6 +55,7 @@ class Records:
     windows: Windows
     chores: Chores
     outbox: Outbox
+    audit: Audit
 
 
 class Nights:
@@ -151,8 +153,16 @@ class Nights:
             longest_alarm=max(lasted, default=None),
             firing=sum(each.resolved is None for each in incidents),
             unconfirmed=_grown(minutes),
+            removed=await self._removed(instrument, ends),
             watched=len(whole) >= expected * _GAPS,
         )
+
+    async def _removed(self, instrument: str, dawn: datetime) -> int | None:
+        """Count the consumer names that were removed in the day that a night ends."""
+        name, day = self._environment.name, timedelta(days=1)
+        done = await self._records.audit.after(name, f"prune {instrument}", dawn - day, dawn)
+        known = [int(each["removed"]) for each in done if "removed" in each]
+        return sum(known) if known else None
 
     async def dusk(self, now: datetime) -> DuskReport | None:
         """Report what may be wrong before the next night; None where there is no night.

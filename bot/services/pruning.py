@@ -80,7 +80,8 @@ class Pruning:
                 continue
             last = steps[-1]
             removed = f"{last.removed:,} of {last.names:,} names removed"
-            await room.ledger.note(action, BOT, "done", now, answer=removed)
+            figures = {"removed": str(last.removed)}
+            await room.ledger.note(action, BOT, "done", now, answer=removed, after=figures)
             if last.dropped:
                 entries = sum(count for _, count in last.dropped)
                 text = (

@@ -1,5 +1,7 @@
 """The audit: one line for each action and each refusal, kept for good."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, insert, select
@@ -44,6 +46,21 @@ class Audit:
         async with self._database.statement() as connection:
             rows = (await connection.execute(query)).all()
         return [(_entry(row), None if row.post_id is None else read_post(row)) for row in rows]
+
+    async def after(
+        self, environment: str, action: str, since: datetime, until: datetime
+    ) -> list[Mapping[str, str]]:
+        """Give the figures after each time that this was done in a span of time."""
+        query = select(audit.c.after).where(
+            audit.c.environment == environment,
+            audit.c.action == action,
+            audit.c.result == "done",
+            audit.c.at >= since,
+            audit.c.at < until,
+        )
+        async with self._database.statement() as connection:
+            rows = (await connection.execute(query)).all()
+        return [read_values(row.after) for row in rows]
 
 
 async def add_entry(connection: AsyncConnection, entry: Entry) -> None:

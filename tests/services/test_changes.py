@@ -82,7 +82,7 @@ class Room:
     async def find(self, number: int) -> Request:
         return self.requests[number]
 
-    async def note(self, action: str, *_: object, answer: str = "") -> None:
+    async def note(self, action: str, *_: object, answer: str = "", **__: object) -> None:
         """As the ledger: what was done goes into the audit."""
         self.noted.append(f"{action}: {answer}")
 

@@ -7,15 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity, Silence, Skipped
+from bot.domain.approvals import Entry
 from bot.domain.environments import Environment
 from bot.domain.errors import RedisUnreachable, StateError, StateTrouble, Unreachable
 from bot.domain.night import day_obs, next_dawn, next_dusk
 from bot.domain.notices import Said
+from bot.domain.people import BOT
 from bot.domain.samples import Minute, Sample
 from bot.domain.streams import EntryId, Facts, Group, Look, NoAnswer, Stream, Waiting
 from bot.services.nights import Nights, Records
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
+from bot.storage.audit import Audit
 from bot.storage.chores import Chores
 from bot.storage.database import Database
 from bot.storage.maintenance import Windows
@@ -40,6 +43,7 @@ def known(found: datetime | None) -> datetime:
 BEGINS = known(next_dusk(PROD.site, NOON))
 ENDS = known(next_dawn(PROD.site, NOON))
 DUE = ENDS + timedelta(minutes=30)
+HOUR = timedelta(hours=1)
 DUSK = known(next_dusk(PROD.site, DUE))
 WELL = Stream(0, EntryId(1, 0), None, Group(Waiting(), 0, 0, EntryId(1, 0), 0))
 NO_GROUP = Stream(0, EntryId(1, 0), None, None)
@@ -67,6 +71,7 @@ class Scene:
             chores=Chores(self.database),
             outbox=self.outbox,
             windows=Windows(self.database),
+            audit=Audit(self.database),
         )
         return Nights(
             self.environment,
@@ -123,6 +128,21 @@ async def test_the_check_speaks_when_something_is_wrong_an_hour_before_dusk(scen
     ((at, said),) = heard.items()
     assert said == [Said.CHECK]
     assert timedelta(minutes=59) < DUSK - at <= timedelta(hours=1)
+
+
+async def test_consumer_names_that_were_removed_are_counted(scene: Scene) -> None:
+    audit = Audit(scene.database)
+    evening = day_obs(ENDS - HOUR)
+    assert (await scene.nights.night("lsstcam", evening, DUE)).removed is None
+    for ago, action, removed in (
+        (20, "prune lsstcam", "12000"),
+        (2, "prune lsstcam", "800"),
+        (25, "prune lsstcam", "1"),
+        (2, "prune hsc", "7"),
+    ):
+        entry = Entry(ENDS - ago * HOUR, "prod", action, BOT, "done", after={"removed": removed})
+        await audit.add(entry)
+    assert (await scene.nights.night("lsstcam", evening, DUE)).removed == 12_800
 
 
 async def test_neither_is_said_twice_after_a_restart_or_by_another_leader(scene: Scene) -> None:
