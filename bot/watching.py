@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from bot import config
 from bot.clients.pager_calls import Calls
-from bot.clients.pagers import Heartbeat, Notifier, PagerDuty, Squadcast, Webhook
+from bot.clients.pagers import BY_KIND, Heartbeat, Notifier
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.alarms import Incident, Rule, Thresholds
 from bot.domain.environments import Environment
@@ -240,15 +240,11 @@ def notifiers(
     for one in settings.oncall.targets:
         secret = secrets.oncall_keys.get(one.name)
         key, url = secret.get_secret_value() if secret else "", one.endpoint or ""
-        match Kind(one.kind):
-            case Kind.SLACK:
-                built[one.name] = mention(one.name, one.usergroup or "")
-            case Kind.PAGERDUTY:
-                built[one.name] = PagerDuty(one.name, url, key, calls)
-            case Kind.SQUADCAST:
-                built[one.name] = Squadcast(one.name, url, key, calls)
-            case Kind.WEBHOOK:
-                built[one.name] = Webhook(one.name, url, key, calls)
+        kind = Kind(one.kind)
+        if kind is Kind.SLACK:
+            built[one.name] = mention(one.name, one.usergroup or "")
+        else:
+            built[one.name] = BY_KIND[kind](one.name, url, key, calls)
     return built
 
 
