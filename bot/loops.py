@@ -15,6 +15,9 @@ from bot.domain.errors import FatalError
 
 _log = structlog.get_logger()
 
+NOT_YET = timedelta(seconds=1)
+"""How soon a turn that is not this process's is looked at again: a new leader begins at once."""
+
 GRACE = timedelta(seconds=30)
 """How much later than planned a turn may end before the loop counts as stuck."""
 
@@ -85,21 +88,22 @@ class Loops:
         while not stop.is_set():
             if beat.wake is not None:
                 beat.wake.clear()
+            due = beat.when is None or beat.when()
             try:
-                if beat.when is None or beat.when():
+                if due:
                     await beat.tick(self._clock())
             except FatalError:
                 raise
             except Exception:  # noqa: BLE001 -- a loop survives one bad item, and says so
                 _log.exception("a tick failed", loop=beat.name)
             self._turned[beat.name] = self._clock()
-            await _rest(beat, stop)
+            await _rest(beat, stop, beat.every if due else min(beat.every, NOT_YET))
 
 
-async def _rest(beat: Beat, stop: asyncio.Event) -> None:
+async def _rest(beat: Beat, stop: asyncio.Event, longest: timedelta) -> None:
     """Sleep until the next turn, or the end."""
     try:
-        async with asyncio.timeout(beat.every.total_seconds()):
+        async with asyncio.timeout(longest.total_seconds()):
             if beat.wake is None:
                 await stop.wait()
             else:

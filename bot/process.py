@@ -24,11 +24,11 @@ from bot.web import Web
 
 _log = structlog.get_logger()
 
-DRAIN_SECONDS = 18.0
+DRAIN_SECONDS = 15.0
 FLUSH_SECONDS = 3.0
 """Kubernetes kills after 30 s; the rest is for closing connections."""
 SECOND = timedelta(seconds=1)
-RENEW_EVERY = timedelta(seconds=5)
+RENEW_EVERY = timedelta(seconds=2)
 TAKE_UP_EVERY = timedelta(seconds=5)
 ONCE_A_MINUTE = timedelta(minutes=1)
 FORGET_EVERY = timedelta(hours=1)
@@ -128,6 +128,8 @@ async def _serve(
     if parts.sockets is not None:
         stack.push_async_callback(parts.sockets.aclose)
         await parts.sockets.connect()
+    # Before all of that: another one leads while this one finishes what runs.
+    stack.push_async_callback(parts.leader.aclose)
     _log.info("ready", version=__version__, environments=list(parts.rooms), port=web.port)
     ready.set()
     await loops.run(stop)

@@ -171,19 +171,17 @@ class Pager:
         self._address = address
         self._lanes: dict[str, Tasks] = {}
         self._sending: dict[int, QueuedPage] = {}
-        self._ends: dict[tuple[str, str], QueuedPage] = {}
         self.wake = asyncio.Event()
 
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""
         writer = None if self._leads() else self._holder
         waiting = await self._outbox.pages(now, writer=writer, limit=_MOST)
-        self._note_ends(waiting, now)
         for queued in waiting:
             lane = self._lane(queued.page.target)
             if queued.id in self._sending or lane.full:
                 continue
-            if self._is_over(queued):
+            if await self._outbox.is_over(queued):
                 _log.info("a page is not sent: its alarm is over", page=queued.id)
                 await self._outbox.give_up(queued, now, "the alarm is over")
                 continue
@@ -201,19 +199,6 @@ class Pager:
             # Nothing waits in it: what does, waits where every process finds it.
             self._lanes[target] = Tasks(at_once=AT_ONCE, waiting=0)
         return self._lanes[target]
-
-    def _note_ends(self, waiting: list[QueuedPage], now: datetime) -> None:
-        """Remember which alarms are over: nobody is woken for one, and none is opened again."""
-        self._ends = {
-            alarm: end for alarm, end in self._ends.items() if now - end.written < GIVEN_UP_AFTER
-        }
-        for queued in waiting:
-            if queued.page.step is Step.RESOLVE:
-                self._ends[_alarm(queued)] = queued
-
-    def _is_over(self, queued: QueuedPage) -> bool:
-        end = self._ends.get(_alarm(queued))
-        return queued.page.step is Step.TRIGGER and end is not None and queued.id < end.id
 
     async def _send(self, queued: QueuedPage, now: datetime) -> None:
         try:

@@ -118,7 +118,8 @@ class Cards:
             ts = await self._web.post(
                 drawing.channel, drawing.shown, key=post.key, perhaps_since=since
             )
-        else:
+        if post.tried or post.ts is not None:
+            # One that was found again shows its subject as it was when it was posted.
             await self._web.update(drawing.channel, ts, drawing.shown)
         await self._posts.shown(
             post, self._holder, channel=drawing.channel, ts=ts, version=post.wanted

@@ -19,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.render.blocks import Message
+from bot.slack.finding import find_post
 from bot.slack.network import Proxy
 from bot.slack.patience import (
     LONGEST_WAIT,
@@ -203,7 +204,7 @@ class Web:
         """
         key = key or secrets.token_hex(8)
         if perhaps_since is not None:
-            made = await self._find_post(channel, key, perhaps_since, thread)
+            made = await find_post(self._client, channel, key, perhaps_since, thread)
             if made is not None:
                 return made
         since = time.time() - LONGEST_WAIT
@@ -234,7 +235,7 @@ class Web:
             except (aiohttp.ClientError, TimeoutError) as error:
                 _log.warning("the answer to a post was lost", error=type(error).__name__)
                 await asyncio.sleep(pause(attempt))
-            made = await self._find_post(channel, key, since, thread)
+            made = await find_post(self._client, channel, key, since, thread)
             if made is not None:
                 return made
         raise SlackRefused("no_answer")
@@ -312,24 +313,6 @@ class Web:
         found = answer["user"]
         name = found.get("profile", {}).get("display_name") or found.get("name") or user
         return str(name), str(found.get("tz") or "")
-
-    async def _find_post(
-        self, channel: str, key: str, since: float, thread: str | None = None
-    ) -> str | None:
-        """Look for a post whose answer was lost."""
-        look = (
-            partial(self._client.conversations_replies, ts=thread)
-            if thread
-            else self._client.conversations_history
-        )
-        history = await repeat(
-            lambda: look(channel=channel, oldest=str(since), limit=100, include_all_metadata=True)
-        )
-        for message in history["messages"]:
-            payload = (message.get("metadata") or {}).get("event_payload") or {}
-            if payload.get("key") == key:
-                return str(message["ts"])
-        return None
 
     async def answer(
         self, response_url: str, message: Message, *, replace: bool, channel: str, person: str

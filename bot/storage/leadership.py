@@ -13,7 +13,7 @@ from bot.storage.clock import Clock
 from bot.storage.database import Database
 from bot.storage.schema import leadership
 
-LEASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=12)
 """How long a leader that is not heard of stays the leader."""
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.notices import Notice, Queued, QueuedPage, Said
-from bot.domain.oncall import Page
+from bot.domain.oncall import Page, Step
 from bot.storage.alarm_documents import read_page, write_page
 from bot.storage.database import Database
 from bot.storage.documents import read_values, write_values
@@ -82,6 +82,23 @@ class Outbox:
         """Give the pages that are due and that nobody is at, as `waiting` gives the notices."""
         rows = await self._due(_Lane.PAGE, now, writer, limit)
         return await self._young([_queued_page(row) for row in rows], now)
+
+    async def is_over(self, queued: QueuedPage) -> bool:
+        """Tell whether it opens an alarm whose end was written later for the same target."""
+        page = queued.page
+        if page.step is not Step.TRIGGER or not page.incident:
+            return False
+        query = select(outbox).where(
+            outbox.c.lane == _Lane.PAGE.value,
+            outbox.c.said == Step.RESOLVE.value,
+            outbox.c.subject == page.incident,
+            # Sent or not, and whoever sent it: that one may be dead by now.
+            outbox.c.id > queued.id,
+        )
+        async with self._database.statement() as connection:
+            rows = (await connection.execute(query)).all()
+        ends = [_queued_page(row).page for row in rows]
+        return any((each.target, each.key) == (page.target, page.key) for each in ends)
 
     async def claim(
         self, queued: _Waiting, holder: str, now: datetime, until: datetime
