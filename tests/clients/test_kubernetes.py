@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,15 @@ from bot.domain.errors import (
 )
 from bot.domain.restarts import Hindrance, hindrance
 from bot.domain.workloads import Application, Jobs
-from tests.support.kubernetes_server import RESTARTED_AT, TOKEN, Cluster, Phase, failure, recorded
+from tests.support.kubernetes_server import (
+    RESTARTED_AT,
+    TOKEN,
+    Call,
+    Cluster,
+    Phase,
+    failure,
+    recorded,
+)
 
 STAMP = "2026-11-25T16:04:02Z"
 SITE = Site(
@@ -174,6 +183,36 @@ async def test_rights_are_asked_for_one_by_one(bot: Kubernetes, cluster: Cluster
     assert not allowed.pop(("patch", "statefulsets"))
     assert all(allowed.values())
     assert {where for _, where in rights} == {"prompt-redis", "prompt-keda-lsstcam", "argocd"}
+
+
+def used(call: Call) -> tuple[str, str, str, str, str]:
+    """Which right a call needs: verb, group, resource, name, namespace."""
+    path = re.fullmatch(
+        r"/apis?(?:/(?P<group>[\w.]+))?/v\w+/namespaces/(?P<where>[\w-]+)/(?P<what>\w+)(?:/(?P<name>[\w-]+))?",
+        call.path,
+    )
+    assert path, call.path
+    name, verb = path["name"] or "", "patch" if call.method == "PATCH" else "get"
+    if not name:
+        verb = "watch" if call.watches else "list"
+        selected = re.fullmatch(r"metadata\.name=(.+)", call.query.get("fieldSelector", ""))
+        name = selected[1] if selected else ""
+    return verb, path["group"] or "", path["what"], name, path["where"]
+
+
+async def test_the_rights_are_those_that_are_used(bot: Kubernetes, cluster: Cluster) -> None:
+    workload = await bot.workload()
+    async with bot.changes() as changed:
+        await woken(changed)
+        await cluster.until(lambda: watches(cluster) == 1)
+    await bot.restart(STAMP, workload.version)
+    await bot.events()
+    await bot.jobs("lsstcam")
+    await bot.application()
+    assert {used(call) for call in cluster.calls} == {
+        (right.verb, right.group, right.resource, right.name, where)
+        for right, where in SITE.rights(("lsstcam",))
+    }
 
 
 # --- what goes wrong -------------------------------------------------------------------------
