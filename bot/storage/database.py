@@ -25,6 +25,10 @@ from bot.storage.upgrading import is_current, upgrade
 PATIENCE = timedelta(seconds=5)
 """How long to wait for a connection, and for somebody else's lock."""
 
+FOR_A_FILE = timedelta(seconds=2)
+"""The same for SQLite, whose statements wait one after the other, each so long: a person would wait
+for all that came before."""
+
 STATEMENT = timedelta(seconds=10)
 """The longest that one statement may take."""
 
@@ -238,7 +242,7 @@ def _place(text: str, patience: timedelta) -> SqliteFile | PostgresqlServer:
         url = None
     match url and url.get_backend_name():
         case "sqlite" if url:
-            return SqliteFile(url, patience)
+            return SqliteFile(url, min(patience, FOR_A_FILE))
         case "postgresql" if url:
             return PostgresqlServer(url, patience)
     # Not even a part of it is shown: who knows where in it the password stands.

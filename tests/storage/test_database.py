@@ -94,7 +94,7 @@ async def test_a_sqlite_file_is_set_up_for_one_bot(sqlite_url: str) -> None:
         for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"):
             async with database.statement() as connection:
                 found.append((await connection.execute(text(f"PRAGMA {name}"))).scalar())
-    assert found == ["wal", 1, 1, 5000]
+    assert found == ["wal", 1, 1, 2000]
 
 
 async def test_a_full_disk_is_said_and_passes(sqlite_url: str) -> None:
