@@ -44,7 +44,9 @@ class Messengers:
 
     async def finish(self, now: datetime, seconds: float) -> None:
         """Show, say and send what is left, as far as that is possible in this time."""
-        for each in (self.cards, self.notices, self.pager):
+        with suppress(StateError):
+            await self.cards.finish(now, seconds)
+        for each in (self.notices, self.pager):
             with suppress(StateError):
                 await each.tick(now)
             await each.aclose(seconds)

@@ -47,6 +47,11 @@ class Tasks:
             except Exception:  # noqa: BLE001 -- nobody awaits this task; the log is its only way out
                 _log.exception("a delivery was not answered")
 
+    async def settled(self) -> None:
+        """Wait until nothing runs."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def drain(self, seconds: float) -> None:
         """Take on nothing more, and let what runs finish; what has not by then is cancelled."""
         self.closed = True

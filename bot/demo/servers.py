@@ -148,6 +148,8 @@ class Server:
     async def _answers(self) -> bool:
         """Tell whether it answers, and not another program's that was quicker to take the port."""
         try:
+            # INFO alone is answered while it still reads its data.
+            await self.redis.ping()
             told = await self.redis.info("server")
         except RedisError:
             return False

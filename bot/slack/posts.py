@@ -78,9 +78,25 @@ class Cards:
                 self._drawing.add(post.id)
                 self._tasks.start(self._bring(post, now), name=f"card {post.subject}")
 
-    async def aclose(self, seconds: float) -> None:
-        """Let what is being drawn come to its end."""
-        await self._tasks.drain(seconds)
+    async def finish(self, now: datetime, seconds: float) -> None:
+        """Bring up what is behind, also what has changed while it was drawn; then no more.
+
+        Raises
+        ------
+        StateError
+            If the database does not tell what is behind.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                self.wake.set()
+                while self.wake.is_set():
+                    self.wake.clear()
+                    await self.tick(now)
+                    await self._tasks.settled()
+        except TimeoutError:
+            _log.warning("not every card could be shown before the end of the process")
+        finally:
+            await self._tasks.drain(0)
 
     async def _bring(self, post: Post, now: datetime) -> None:
         try:
