@@ -47,6 +47,11 @@ class Tasks:
             except Exception:  # noqa: BLE001 -- nobody awaits this task; the log is its only way out
                 _log.exception("a delivery was not answered")
 
+    @property
+    def running(self) -> bool:
+        """True if anything runs, or waits to."""
+        return bool(self._tasks)
+
     async def settled(self) -> None:
         """Wait until nothing runs."""
         while self._tasks:

@@ -88,11 +88,11 @@ class Cards:
         """
         try:
             async with asyncio.timeout(seconds):
-                self.wake.set()
-                while self.wake.is_set():
-                    self.wake.clear()
-                    await self.tick(now)
+                await self.tick(now)
+                while self._tasks.running:
                     await self._tasks.settled()
+                    # What was being drawn is looked at once more: it may have changed meanwhile.
+                    await self.tick(now)
         except TimeoutError:
             _log.warning("not every card could be shown before the end of the process")
         finally:
