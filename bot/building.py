@@ -31,10 +31,10 @@ from bot.render import errors
 from bot.render.blocks import message
 from bot.rooms import Shared, environments, room
 from bot.services.addresses import Addresses
+from bot.services.environments import Services
 from bot.services.identities import Identities
 from bot.services.leadership import Leader
 from bot.services.positions import LastSeen
-from bot.services.rooms import Room
 from bot.services.watch import Watch
 from bot.services.workloads import Cluster
 from bot.slack.app import SlackApp
@@ -66,7 +66,7 @@ class Parts:
     database: Database
     leader: Leader
     holder: str
-    rooms: Mapping[str, Room]
+    rooms: Mapping[str, Services]
     seen: LastSeen
     execution: Execution
     speaking: Messengers
@@ -126,7 +126,7 @@ async def build(
         workspace=identity.url,
         leader=leader.holder,
     )
-    rooms: dict[str, Room] = {}
+    rooms: dict[str, Services] = {}
     deliveries, executions = Tasks(), Tasks(at_once=20)
     execution = Execution(registry, rooms, deployment, tasks=executions, clock=clock)
     calls = Calls(proxy.for_url, clock=clock)

@@ -9,7 +9,6 @@ import difflib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 from bot.deployment import Deployment, Place
 from bot.domain.approvals import Outcome, Plan, Request
@@ -21,17 +20,8 @@ from bot.grammar import Arguments, Grammar, did_you_mean, quoted, words_of
 from bot.render.blocks import Button
 from bot.render.forms import Form
 from bot.reply import Purpose, Reply
-from bot.services.addresses import Addresses
-from bot.services.alarms import Alarms
-from bot.services.approvals import Approvals, Approved
-from bot.services.changes import Changes
-from bot.services.history import History
-from bot.services.ledger import Ledger
-from bot.services.maintenance import Maintenance
-from bot.services.restarts import Restarts
-from bot.services.rooms import Room
-from bot.services.streams import Streams
-from bot.services.workloads import Workloads
+from bot.services.approvals import Approved
+from bot.services.environments import Services
 
 __all__ = [
     "SHARE",
@@ -65,13 +55,8 @@ class Call:
         What was typed.
     person
         Who typed or clicked.
-    environment
-        The one whose channel it came from.
-    streams, changes, approvals, ledger, history, alarms, maintenance, workloads, restarts
-        That environment's services: looking, changing, deciding, what was done and seen before,
-        what is wrong now, work that is announced, and what runs its Redis.
-    addresses
-        Where the messages of requests, alarms and windows are.
+    services
+        Those of the environment whose channel it came from.
     deployment, registry
         What is the same for every call.
     now
@@ -83,56 +68,16 @@ class Call:
     name: str
     arguments: Arguments
     person: Person
-    environment: Environment
-    streams: Streams
-    changes: Changes
-    approvals: Approvals
-    ledger: Ledger
-    history: History
-    alarms: Alarms
-    maintenance: Maintenance
-    workloads: Workloads
-    restarts: Restarts
-    addresses: Addresses
+    services: Services
     deployment: Deployment
     registry: "Registry"
     now: datetime
     clicked: bool = False
 
-    @classmethod
-    def in_room(
-        cls,
-        room: Room,
-        *,
-        name: str,
-        arguments: Arguments,
-        person: Person,
-        deployment: Deployment,
-        registry: "Registry",
-        now: datetime,
-        clicked: bool = False,
-    ) -> Self:
-        """Make a call with the services of a room."""
-        return cls(
-            name=name,
-            arguments=arguments,
-            person=person,
-            environment=room.environment,
-            streams=room.streams,
-            changes=room.changes,
-            approvals=room.approvals,
-            ledger=room.ledger,
-            history=room.history,
-            alarms=room.alarms,
-            maintenance=room.maintenance,
-            workloads=room.workloads,
-            restarts=room.restarts,
-            addresses=room.addresses,
-            deployment=deployment,
-            registry=registry,
-            now=now,
-            clicked=clicked,
-        )
+    @property
+    def environment(self) -> Environment:
+        """The one whose channel it came from."""
+        return self.services.environment
 
     def instruments(self) -> tuple[str, ...]:
         """Instruments that were named; all of them where none was, or ``all``.

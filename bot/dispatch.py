@@ -21,7 +21,7 @@ from bot.metrics import Metrics
 from bot.render import approvals, errors
 from bot.render.blocks import Markup
 from bot.render.forms import Form
-from bot.services.rooms import Room
+from bot.services.environments import Services
 
 _log = structlog.get_logger()
 
@@ -102,7 +102,7 @@ class Dispatcher:
     ----------
     registry
         Every subcommand.
-    rooms
+    services
         Every environment's services, by name.
     deployment
         What is the same for every call.
@@ -121,7 +121,7 @@ class Dispatcher:
     def __init__(
         self,
         registry: Registry,
-        rooms: Mapping[str, Room],
+        services: Mapping[str, Services],
         deployment: Deployment,
         metrics: Metrics,
         *,
@@ -131,7 +131,7 @@ class Dispatcher:
         limit: timedelta,
     ) -> None:
         self._registry = registry
-        self._rooms = rooms
+        self._services = services
         self._deployment = deployment
         self._metrics = metrics
         self._allow = allow
@@ -207,18 +207,17 @@ class Dispatcher:
                 yield Answer(await command.run(call), command.name, shared)
             case Act():
                 await self._once(line, call.now)
-                await self._rooms[line.environment].roster.require(command.right, line.person)
+                await self._services[line.environment].rights.require(command.right, line.person)
                 async for reply in command.run(call):
                     yield Answer(reply, command.name, public=not reply.private)
             case Change():
                 await self._once(line, call.now)
-                await self._rooms[line.environment].roster.require(command.right, line.person)
+                await self._services[line.environment].rights.require(command.right, line.person)
                 yield Answer(await self._ask(command, call))
 
     def _call(self, command: Command, rest: str, line: Line) -> Call:
-        room = self._rooms[line.environment]
-        return Call.in_room(
-            room,
+        return Call(
+            services=self._services[line.environment],
             name=command.name,
             arguments=command.parse(rest, partly=command.form is not None),
             person=line.person,
@@ -255,7 +254,7 @@ class Dispatcher:
         plan = await command.plan(call)
         options = {key: value for key, value in call.arguments.options.items() if key != "reason"}
         typed = replace(call.arguments, options=options, rest="").typed
-        request = await call.approvals.request(
+        request = await call.services.approvals.request(
             command.name, typed, plan, call.person, call.now, reason=call.reason
         )
         text, blocks = approvals.asked(request)
@@ -264,7 +263,7 @@ class Dispatcher:
     async def _note_refusal(self, line: Line, why: str) -> None:
         """Keep in the audit what was refused, and why."""
         try:
-            await self._rooms[line.environment].ledger.note(
+            await self._services[line.environment].ledger.note(
                 line.text[:_LONGEST_ACTION],
                 line.person,
                 "refused",
@@ -276,7 +275,7 @@ class Dispatcher:
 
     def _mistake(self, error: Exception, line: Line, reference: str) -> tuple[Answer, str]:
         """Say what the person can do about an error; and the word for it in metrics."""
-        environment = self._rooms[line.environment].environment
+        environment = self._services[line.environment].environment
         drawn = errors.draw(error, environment, self._deployment.slash, reference)
         if drawn is not None:
             text, blocks, buttons, outcome = drawn

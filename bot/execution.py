@@ -18,7 +18,7 @@ from bot.domain.changes import Facts
 from bot.domain.errors import ClusterError, ClusterInDoubt, RedisError, RedisInDoubt, StateError
 from bot.render.errors import saying
 from bot.services.approvals import Approved
-from bot.services.rooms import Room
+from bot.services.environments import Services
 from bot.tasks import Tasks
 
 _log = structlog.get_logger()
@@ -37,7 +37,7 @@ class Execution:
     ----------
     registry
         Every subcommand.
-    rooms
+    services
         Every environment's services, by name.
     deployment
         What is the same for every call.
@@ -50,14 +50,14 @@ class Execution:
     def __init__(
         self,
         registry: Registry,
-        rooms: Mapping[str, Room],
+        services: Mapping[str, Services],
         deployment: Deployment,
         *,
         tasks: Tasks,
         clock: Callable[[], datetime],
     ) -> None:
         self._registry = registry
-        self._rooms = rooms
+        self._services = services
         self._deployment = deployment
         self._tasks = tasks
         self._clock = clock
@@ -74,13 +74,13 @@ class Execution:
 
     async def tick(self, now: datetime) -> None:
         """Take up what other processes have left behind; the leader's work."""
-        for room in self._rooms.values():
-            for request in await room.approvals.abandoned(now):
+        for services in self._services.values():
+            for request in await services.approvals.abandoned(now):
                 if self._change(request).resume is not None and not request.state.final:
-                    await self._take_up(room, request, now)
+                    await self._take_up(services, request, now)
                     continue
-                outcome = await self._look_back(room, request)
-                if await room.approvals.interrupt(request, outcome, now):
+                outcome = await self._look_back(services, request)
+                if await services.approvals.interrupt(request, outcome, now):
                     _log.warning(
                         "a request was interrupted",
                         request=request.id,
@@ -88,38 +88,38 @@ class Execution:
                         happened=outcome.happened.value,
                     )
 
-    async def _take_up(self, room: Room, request: Request, now: datetime) -> None:
-        approved = await room.approvals.take_up(request, now)
+    async def _take_up(self, services: Services, request: Request, now: datetime) -> None:
+        approved = await services.approvals.take_up(request, now)
         if approved is not None:
             _log.warning("a request is taken up", request=request.id, executor=request.executor)
-            work = self._see_through(room, approved.request, approved, resumed=True)
+            work = self._see_through(services, approved.request, approved, resumed=True)
             self._tasks.start(work, name=f"request {request.id}, taken up")
 
     async def _carry_out(self, approved: Approved) -> None:
-        room = self._rooms[approved.request.environment]
-        request = await room.approvals.begin(approved, self._clock())
+        services = self._services[approved.request.environment]
+        request = await services.approvals.begin(approved, self._clock())
         if request is None:
             _log.warning("a request was taken up by another process", request=approved.request.id)
             return
-        await self._see_through(room, request, approved, resumed=False)
+        await self._see_through(services, request, approved, resumed=False)
 
     async def _see_through(
-        self, room: Room, request: Request, approved: Approved, *, resumed: bool
+        self, services: Services, request: Request, approved: Approved, *, resumed: bool
     ) -> None:
         """Run a change to its end, with a sign of life every few seconds, and record the end."""
         structlog.contextvars.bind_contextvars(request=request.id)
         command = self._change(request)
         run = command.resume if resumed and command.resume else command.run
-        beating = asyncio.create_task(self._beat(room, request))
+        beating = asyncio.create_task(self._beat(services, request))
         this = asyncio.current_task()
         if command.resume is not None and this is not None:
             self._watching.add(this)
             this.add_done_callback(self._watching.discard)
         ended = False
         try:
-            steps = run(self._call(command, room, request), approved)
-            request, outcome = await self._run(steps, command, room, request)
-            await self._finish(room, request, outcome)
+            steps = run(self._call(command, services, request), approved)
+            request, outcome = await self._run(steps, command, services, request)
+            await self._finish(services, request, outcome)
             ended = True
         finally:
             beating.cancel()
@@ -128,21 +128,21 @@ class Execution:
             if not ended and command.resume is not None:
                 # This process ends, or has lost its database: whoever leads next goes on at once.
                 with suppress(StateError):
-                    await room.approvals.hand_over(request, self._clock())
+                    await services.approvals.hand_over(request, self._clock())
 
     async def _run(
         self,
         steps: AsyncIterator[str | Facts],
         command: Change,
-        room: Room,
+        services: Services,
         request: Request,
     ) -> tuple[Request, Outcome]:
         """Run the change, and say what came of it, whatever came of it."""
         try:
             async for step in steps:
                 if not isinstance(step, str):
-                    return request, command.tell(room.environment, request, step)
-                request = await room.approvals.progress(request, (step,), self._clock())
+                    return request, command.tell(services.environment, request, step)
+                request = await services.approvals.progress(request, (step,), self._clock())
             raise RuntimeError(f"{command.name} ended without a result")  # noqa: TRY301 -- as any fault
         except (RedisInDoubt, ClusterInDoubt) as error:
             _log.warning("nobody knows whether a change was made", reason=str(error))
@@ -154,30 +154,30 @@ class Execution:
             return request, Outcome(Happened.NO, f"nothing was changed: {saying(error)}")
         except Exception:  # noqa: BLE001 -- the marker knows what came of it
             _log.exception("a change failed")
-            return request, await self._look_back(room, request)
+            return request, await self._look_back(services, request)
 
-    async def _look_back(self, room: Room, request: Request) -> Outcome:
+    async def _look_back(self, services: Services, request: Request) -> Outcome:
         """Find out whether a change was made, and see that it no longer can be."""
         command = self._change(request)
         try:
             if command.look_back is not None:
-                facts = await command.look_back(self._call(command, room, request), request)
+                facts = await command.look_back(self._call(command, services, request), request)
                 if facts is None:
                     return _unknown("It is still being found out")
             else:
-                facts = await room.changes.fence(request)
+                facts = await services.changes.fence(request)
                 if facts is None:
                     return Outcome(Happened.NO, "nothing was changed")
         except (RedisError, ClusterError) as error:
             return _unknown(saying(error))
-        return command.tell(room.environment, request, facts)
+        return command.tell(services.environment, request, facts)
 
-    async def _finish(self, room: Room, request: Request, outcome: Outcome) -> None:
+    async def _finish(self, services: Services, request: Request, outcome: Outcome) -> None:
         """Record the end; a database that does not take it is asked again for a while."""
         limit = asyncio.get_running_loop().time() + _KEEP_TRYING
         while True:
             try:
-                recorded = await room.approvals.finish(request, outcome, self._clock())
+                recorded = await services.approvals.finish(request, outcome, self._clock())
             except StateError:
                 if asyncio.get_running_loop().time() > limit:
                     # Its heartbeat ends with this task, and the marker tells the leader the rest.
@@ -189,11 +189,11 @@ class Execution:
                     _log.warning("the end of a request was recorded by another process")
                 return
 
-    async def _beat(self, room: Room, request: Request) -> None:
+    async def _beat(self, services: Services, request: Request) -> None:
         while True:
             await asyncio.sleep(BEAT_EVERY.total_seconds())
             with suppress(StateError):
-                await room.approvals.beat(request, self._clock())
+                await services.approvals.beat(request, self._clock())
 
     def _change(self, request: Request) -> Change:
         command = self._registry[request.command]
@@ -201,9 +201,9 @@ class Execution:
             raise TypeError(f"{request.command} is no change")
         return command
 
-    def _call(self, command: Change, room: Room, request: Request) -> Call:
-        return Call.in_room(
-            room,
+    def _call(self, command: Change, services: Services, request: Request) -> Call:
+        return Call(
+            services=services,
             name=command.name,
             arguments=command.parse(request.arguments, partly=True),
             person=request.requester,

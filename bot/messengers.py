@@ -12,7 +12,7 @@ from bot.domain.notices import Notice, Said, Subject
 from bot.domain.oncall import Page, Receipt, Told
 from bot.metrics import Metrics
 from bot.services.addresses import Addresses
-from bot.services.rooms import Room
+from bot.services.environments import Services
 from bot.slack.channels import Channels
 from bot.slack.drawers import AlarmDrawer, Drawer, RequestDrawer, WindowDrawer
 from bot.slack.notices import Notices
@@ -85,7 +85,7 @@ class Means:
     addresses: Addresses
     calls: Calls
     database: Database
-    rooms: Mapping[str, Room]
+    rooms: Mapping[str, Services]
     metrics: Metrics
     receipts: MutableMapping[str, Receipt]
     holder: str

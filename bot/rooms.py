@@ -21,13 +21,13 @@ from bot.domain.people import Access, People
 from bot.metrics import Metrics
 from bot.services.approvals import Approvals, Approved
 from bot.services.changes import Changes
+from bot.services.environments import Services
 from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.oncall import Oncall
-from bot.services.people import Roster
 from bot.services.positions import LastSeen
 from bot.services.restarts import Restarts
-from bot.services.rooms import Room
+from bot.services.rights import Rights
 from bot.services.streams import Streams
 from bot.services.watch import Held, Watch
 from bot.services.workloads import Cluster, Workloads
@@ -117,14 +117,14 @@ class Shared:
 
 def room(
     environment: Environment, shared: Shared, around: Surroundings, stack: AsyncExitStack
-) -> tuple[Room, Watch]:
+) -> tuple[Services, Watch]:
     """Build one environment's services and its watch; the stack closes its connections."""
     url = shared.settings.environments[environment.name].redis.url
     secret = shared.secrets.redis_passwords.get(environment.name)
     password = secret.get_secret_value() if secret else None
     reads, writes = PromptRedis(url, password), RedisChanges(url, password)
     stack.push_async_callback(reads.aclose)
-    roster = Roster(environment, members=shared.directory.members, names=shared.directory.names)
+    rights = Rights(environment, members=shared.directory.members, names=shared.directory.names)
 
     streams = Streams(
         environment,
@@ -145,14 +145,14 @@ def room(
     approvals = Approvals(
         environment,
         Requests(shared.database),
-        roster,
+        rights,
         executor=shared.holder,
         carry_out=shared.carry_out,
         changed=shared.changed,
         ended=ended,
         told_alone=partial(_told_alone, who, environment, shared.directory),
     )
-    built = Room(
+    built = Services(
         environment=environment,
         streams=streams,
         changes=Changes(environment, reads, writes, Positions(shared.database)),
@@ -173,7 +173,7 @@ def room(
             environment, workloads, reads, streams, Positions(shared.database), clock=shared.clock
         ),
         addresses=around.addresses,
-        roster=roster,
+        rights=rights,
     )
     return built, watch(
         environment,

@@ -10,16 +10,18 @@ _LAST = 20
 
 async def run(call: Call) -> Reply:
     """List what fires, and the silences."""
-    firing, silences = await asyncio.gather(call.alarms.firing(), call.alarms.silences(call.now))
-    links = await call.alarms.links(firing)
+    firing, silences = await asyncio.gather(
+        call.services.alarms.firing(), call.services.alarms.silences(call.now)
+    )
+    links = await call.services.alarms.links(firing)
     text, blocks, buttons = incidents.firing(call.environment, firing, silences, call.now, links)
     return Reply(blocks, text, (*buttons, *call.reading_buttons))
 
 
 async def run_history(call: Call) -> Reply:
     """List the last ones, whether they still fire or not."""
-    found = await call.alarms.history(_LAST)
-    links = await call.alarms.links(found)
+    found = await call.services.alarms.history(_LAST)
+    links = await call.services.alarms.links(found)
     text, blocks = incidents.history(call.environment, found, call.now, links)
     return Reply(blocks, text, call.reading_buttons)
 

@@ -38,7 +38,7 @@ def form(call: Call) -> Form | None:
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Count the vote."""
-    request = await call.approvals.approve(
+    request = await call.services.approvals.approve(
         call.number,
         call.person,
         call.now,

@@ -12,7 +12,7 @@ async def run(call: Call) -> Reply:
     """List the last actions, newest first."""
     text, blocks = latest(
         call.environment,
-        await call.ledger.latest(_wanted(call)),
+        await call.services.ledger.latest(_wanted(call)),
         call.deployment.workspace,
         call.now,
     )

@@ -37,16 +37,16 @@ async def plan(call: Call) -> Plan:
 
 async def _start(call: Call, instrument: str, wanted: str) -> Start | None:
     """Choose where a group should begin; None where it is there."""
-    survey = await call.changes.survey(instrument)
+    survey = await call.services.changes.survey(instrument)
     if survey is None:
         # An empty stream begins at its beginning: whatever arrives is later.
         return Start(instrument, _BEGINNING, None)
     if survey.group is not None:
         return None
-    seen = await call.changes.last_seen(instrument)
+    seen = await call.services.changes.last_seen(instrument)
     after = _chosen(call, wanted, survey, seen[0] if seen else None)
-    counted = await call.changes.survey(instrument, after)
-    unread = await call.changes.survey(instrument, seen[0]) if seen else None
+    counted = await call.services.changes.survey(instrument, after)
+    unread = await call.services.changes.survey(instrument, seen[0]) if seen else None
     return Start(instrument, after, counted, seen, unread)
 
 
@@ -82,7 +82,7 @@ def _check(call: Call, wanted: str) -> None:
 
 async def run(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
     """Do it, all streams in one step."""
-    yield await call.changes.bootstrap(approved)
+    yield await call.services.changes.bootstrap(approved)
 
 
 COMMANDS = (

@@ -22,7 +22,7 @@ CLOSE = timedelta(hours=2)
 async def run(call: Call) -> Reply:
     """Draw what was seen of one stream."""
     instrument, span = _instrument(call), _span(call)
-    history, environment, until = call.history, call.environment, call.now
+    history, environment, until = call.services.history, call.environment, call.now
     since = until - span
     points: Sequence[Minute | Sample] = ()
     if span <= CLOSE:
@@ -34,7 +34,7 @@ async def run(call: Call) -> Reply:
     incidents, silences, windows = await asyncio.gather(
         history.incidents(since),
         history.silences(since),
-        call.maintenance.between(since, until),
+        call.services.maintenance.between(since, until),
     )
     about = [each for each in incidents if each.instrument in ("", instrument)]
     title = f"{environment.label} {instrument}, last {duration(span)}"

@@ -39,7 +39,7 @@ async def plan(call: Call) -> Plan:
     """Look at what waits, and at what else is in the stream."""
     environment = call.environment
     instrument = call.instrument()
-    survey = await call.changes.survey(instrument)
+    survey = await call.services.changes.survey(instrument)
     if survey is None or survey.group is None:
         what = "stream" if survey is None else "group"
         raise UserError(
@@ -66,7 +66,7 @@ async def plan(call: Call) -> Plan:
         capped=survey.capped,
         length=survey.length,
         unconfirmed=survey.group.pending,
-        copy=not delete and not await call.changes.memory_full(),
+        copy=not delete and not await call.services.changes.memory_full(),
         delete=delete,
         skipped=skipped,
     )
@@ -75,10 +75,10 @@ async def plan(call: Call) -> Plan:
 
 async def run(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
     """Do it, in one step; then count the visits that arrived since the card."""
-    facts = await call.changes.clear(approved)
+    facts = await call.services.changes.clear(approved)
     # The marker knows the entries; that they are visits is told where Redis still answers.
     with suppress(RedisError):
-        survey = await call.changes.survey(call.instrument())
+        survey = await call.services.changes.survey(call.instrument())
         if survey is not None and str(survey.entries) == facts.get("waiting_after"):
             facts = {**facts, "visits_after": str(visits_of(survey.visits))}
     yield facts

@@ -18,7 +18,7 @@ Measured: 91 to 132 ms of server time at 100,000 names, during which no worker r
 async def run(call: Call) -> Reply:
     """Count the names of the instruments that were named."""
     instruments = call.instruments()
-    looks = await call.streams.look(instruments)
+    looks = await call.services.streams.look(instruments)
     for look in looks:
         if isinstance(look.facts, NoAnswer):
             # Asking once more would only take as long again.
@@ -29,7 +29,7 @@ async def run(call: Call) -> Reply:
     async def count(instrument: str, known: int) -> Consumers | None:
         if night and known > MOST_AT_NIGHT:
             return Consumers(known)
-        return await call.streams.consumers(instrument)
+        return await call.services.streams.consumers(instrument)
 
     found = await asyncio.gather(*map(count, instruments, names))
     by_instrument = dict(zip(instruments, found, strict=True))

@@ -25,7 +25,7 @@ def form(call: Call) -> Form | None:
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Close the request."""
-    request = await call.approvals.deny(
+    request = await call.services.approvals.deny(
         call.number, call.person, call.now, reason=call.arguments.rest
     )
     text = mark(

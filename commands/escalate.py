@@ -8,7 +8,7 @@ from bot.render.pages import escalated
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Tell everybody who is told at this hour."""
-    incident, targets = await call.alarms.escalate(call.number, call.person, call.now)
+    incident, targets = await call.services.alarms.escalate(call.number, call.person, call.now)
     text, blocks, buttons = escalated(incident, targets, call.person.name, call.now)
     yield Reply(blocks, text, buttons)
 

@@ -129,7 +129,9 @@ def _text_form(call: Call) -> Form | None:
 
 async def run_list(call: Call) -> Reply:
     """List the windows that are not over."""
-    text, blocks, buttons = listed(call.environment, await call.maintenance.windows(), call.now)
+    text, blocks, buttons = listed(
+        call.environment, await call.services.maintenance.windows(), call.now
+    )
     return Reply(blocks, text, (*call.reading_buttons, *buttons))
 
 
@@ -140,7 +142,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
 
 async def run_announce(call: Call) -> AsyncIterator[Reply]:
     """Say something once; there is no window."""
-    mirrors = await call.maintenance.announce(call.arguments.rest, call.person, call.now)
+    mirrors = await call.services.maintenance.announce(call.arguments.rest, call.person, call.now)
     text, blocks = announced(mirrors)
     yield Reply(blocks, text, private=True)
 
@@ -149,14 +151,14 @@ async def run_start(call: Call) -> AsyncIterator[Reply]:
     """Start a planned window, or a new one."""
     first, reason = call.arguments.words[0], call.arguments.rest
     if first.lstrip("#").isdigit() and not reason:
-        window = await call.maintenance.start(call.number, call.person, call.now)
+        window = await call.services.maintenance.start(call.number, call.person, call.now)
     else:
         length = _duration(call, first)
         if not reason:
             raise UserError(
                 "Say in a few words what for: the announcement shows it.", usage=_usage(call)
             )
-        window = await call.maintenance.start_now(
+        window = await call.services.maintenance.start_now(
             length, reason, call.person, call.now, during_observing=_agreed(call)
         )
     yield _told(call, window)
@@ -173,7 +175,7 @@ async def run_schedule(call: Call) -> AsyncIterator[Reply]:
             usage=_usage(call),
         )
     length = _duration(call, words[taken].group())
-    window = await call.maintenance.schedule(
+    window = await call.services.maintenance.schedule(
         starts,
         starts + length,
         line[words[taken].end() :].strip(),
@@ -194,7 +196,7 @@ async def run_change(call: Call) -> AsyncIterator[Reply]:
             f"After the time comes how long it takes, such as `1h`. {what}.", usage=_usage(call)
         )
     ends = starts + _duration(call, words[taken])
-    window = await call.maintenance.change(
+    window = await call.services.maintenance.change(
         number, starts, ends, call.person, call.now, during_observing=_agreed(call)
     )
     yield _told(call, window)
@@ -202,7 +204,7 @@ async def run_change(call: Call) -> AsyncIterator[Reply]:
 
 async def run_extend(call: Call) -> AsyncIterator[Reply]:
     """Give a window more time."""
-    window = await call.maintenance.extend(
+    window = await call.services.maintenance.extend(
         call.number,
         _duration(call, call.arguments.words[1]),
         call.person,
@@ -214,19 +216,23 @@ async def run_extend(call: Call) -> AsyncIterator[Reply]:
 
 async def run_update(call: Call) -> AsyncIterator[Reply]:
     """Write into the thread of a window."""
-    window = await call.maintenance.update(call.number, call.arguments.rest, call.person, call.now)
+    window = await call.services.maintenance.update(
+        call.number, call.arguments.rest, call.person, call.now
+    )
     yield _told(call, window)
 
 
 async def run_end(call: Call) -> AsyncIterator[Reply]:
     """End a window."""
-    window = await call.maintenance.end(call.number, call.arguments.rest, call.person, call.now)
+    window = await call.services.maintenance.end(
+        call.number, call.arguments.rest, call.person, call.now
+    )
     yield _told(call, window)
 
 
 async def run_cancel(call: Call) -> AsyncIterator[Reply]:
     """Take a planned window back."""
-    window = await call.maintenance.cancel(call.number, call.person, call.now)
+    window = await call.services.maintenance.cancel(call.number, call.person, call.now)
     yield _told(call, window)
 
 
@@ -238,7 +244,7 @@ def _told(call: Call, window: Window) -> Reply:
 
 async def _when(call: Call, words: Sequence[str]) -> tuple[datetime, int]:
     """Read WHEN; a time without a zone is in the person's own, as Slack knows it."""
-    zone = await call.maintenance.zone_of(call.person)
+    zone = await call.services.maintenance.zone_of(call.person)
     try:
         starts, taken = parse_when(words, call.now, zone)
     except WhenError as error:

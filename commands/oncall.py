@@ -12,10 +12,10 @@ _LONGEST = 500
 
 async def run(call: Call) -> Reply:
     """Show every target, and whether it is told at this hour."""
-    targets = await call.alarms.targets(call.now)
+    targets = await call.services.alarms.targets(call.now)
     night = is_night(call.environment.site, call.now)
     text, blocks = pages.oncall(
-        call.environment, targets, night=night, now=call.now, receipts=call.alarms.receipts
+        call.environment, targets, night=night, now=call.now, receipts=call.services.alarms.receipts
     )
     return Reply(blocks, text, call.reading_buttons)
 
@@ -23,8 +23,10 @@ async def run(call: Call) -> Reply:
 async def page(call: Call) -> AsyncIterator[Reply]:
     """Tell everybody who is told at this hour what was typed."""
     typed = call.arguments.rest
-    targets = await call.alarms.page(typed, call.person, call.now)
-    await call.ledger.note(f"oncall page {typed}"[:_LONGEST], call.person, "done", call.now)
+    targets = await call.services.alarms.page(typed, call.person, call.now)
+    await call.services.ledger.note(
+        f"oncall page {typed}"[:_LONGEST], call.person, "done", call.now
+    )
     text, blocks, buttons = pages.called(
         call.environment, typed, targets, call.person.name, call.now
     )
@@ -33,8 +35,8 @@ async def page(call: Call) -> AsyncIterator[Reply]:
 
 async def test(call: Call) -> AsyncIterator[Reply]:
     """Tell every target that this is a test."""
-    targets = await call.alarms.test(call.person, call.now)
-    await call.ledger.note("oncall test", call.person, "done", call.now)
+    targets = await call.services.alarms.test(call.person, call.now)
+    await call.services.ledger.note("oncall test", call.person, "done", call.now)
     text, blocks, buttons = pages.tested(call.environment, targets, call.person.name, call.now)
     yield Reply(blocks, text, buttons)
 

@@ -8,7 +8,7 @@ from bot.render.incidents import owned
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Take it; its message shows everybody who has."""
-    incident = await call.alarms.own(call.number, call.person, call.now)
+    incident = await call.services.alarms.own(call.number, call.person, call.now)
     text, blocks = owned(incident)
     yield Reply(blocks, text, private=True)
 

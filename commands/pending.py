@@ -11,7 +11,7 @@ from bot.render.groups import Offer, pending, to_settle
 async def run(call: Call) -> Reply:
     """List the oldest unconfirmed entries of the instruments that were named."""
     instruments = call.instruments()
-    found = await asyncio.gather(*(call.streams.pending(one) for one in instruments))
+    found = await asyncio.gather(*(call.services.streams.pending(one) for one in instruments))
     by_instrument = dict(zip(instruments, found, strict=True))
     offer = await _offer(call, by_instrument)
     text, blocks = pending(call.environment, by_instrument, offer)
@@ -25,7 +25,7 @@ async def _offer(call: Call, found: Mapping[str, Pending | None]) -> Offer | Non
     if old is None:
         return None
     # Only the oldest ten were listed; this counts those that the button would ask for.
-    entries = await call.changes.unconfirmed(*old)
+    entries = await call.services.changes.unconfirmed(*old)
     return Offer(*old, len(entries)) if entries else None
 
 

@@ -6,7 +6,7 @@ from bot.render.server import pong
 
 async def run(call: Call) -> Reply:
     """Ask the server."""
-    text, blocks = pong(call.environment, await call.streams.server(), call.now)
+    text, blocks = pong(call.environment, await call.services.streams.server(), call.now)
     return Reply(blocks, text, call.reading_buttons)
 
 

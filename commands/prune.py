@@ -18,14 +18,14 @@ _SHOWN_EVERY = timedelta(seconds=2)
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Remove them, some hundreds at a time."""
     environment, instrument, idle = call.environment, call.instrument(), _idle(call)
-    (look,) = await call.streams.look([instrument])
+    (look,) = await call.services.streams.look([instrument])
     if isinstance(look.facts, NoStream) or (isinstance(look.facts, Stream) and look.group is None):
         raise UserError(
             f"{environment.label} {instrument} has no group, so it has no consumer names. "
             f"`bootstrap {instrument}` creates it.",
             suggestion="bootstrap",
         )
-    steps = call.changes.prune(instrument, idle)
+    steps = call.services.changes.prune(instrument, idle)
     # The first step only looks: what is refused, or fails, is told before the channel hears of it.
     done, shown = await anext(steps), call.now
     text, blocks = groups.pruning(environment, instrument, idle, done, call.now)
@@ -37,7 +37,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
             text, blocks = groups.pruning(environment, instrument, idle, done, now)
             yield Reply(blocks, text)
     removed = f"{done.removed:,} of {done.names:,} names removed"
-    await call.ledger.note(
+    await call.services.ledger.note(
         f"prune {instrument}",
         call.person,
         "done",

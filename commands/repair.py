@@ -16,7 +16,7 @@ async def plan(call: Call) -> Plan:
     """Compare what Redis reports with what is counted."""
     instrument = call.instrument()
     subject = f"{call.environment.label} {instrument}"
-    survey = await call.changes.survey(instrument)
+    survey = await call.services.changes.survey(instrument)
     if survey is None or survey.group is None:
         what = "stream" if survey is None else "group"
         raise UserError(
@@ -35,7 +35,7 @@ async def plan(call: Call) -> Plan:
 
 async def run(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
     """Count and set, in one step."""
-    yield await call.changes.repair(approved)
+    yield await call.services.changes.repair(approved)
 
 
 COMMANDS = (

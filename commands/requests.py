@@ -7,10 +7,12 @@ from bot.render.approvals import details, listed
 async def run(call: Call) -> Reply:
     """List the open requests, or show one with all that its plan names."""
     if not call.arguments.words:
-        text, blocks, buttons = listed(call.environment, await call.approvals.live(), call.now)
+        text, blocks, buttons = listed(
+            call.environment, await call.services.approvals.live(), call.now
+        )
         return Reply(blocks, text, (*buttons[:2], *call.reading_buttons))
-    request = await call.approvals.find(call.number)
-    approvers = await call.approvals.approvers()
+    request = await call.services.approvals.find(call.number)
+    approvers = await call.services.approvals.approvers()
     text, blocks, _ = details(request, call.environment, approvers, call.now)
     return Reply(blocks, text, call.reading_buttons)
 

@@ -17,7 +17,7 @@ _SHOWN_EVERY = timedelta(seconds=10)
 
 async def plan(call: Call) -> Plan:
     """Look at the workload and at what waits, and refuse what would replace no pod."""
-    workload, bound, looks = await call.restarts.inspect()
+    workload, bound, looks = await call.services.restarts.inspect()
     hindered = restarts.hindered(call.environment, workload)
     if hindered:
         raise UserError(hindered, suggestion="upgrade")
@@ -26,19 +26,19 @@ async def plan(call: Call) -> Plan:
 
 async def run(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
     """Ask for it, and show how far it comes."""
-    async for each in _shown(call.restarts.run(approved)):
+    async for each in _shown(call.services.restarts.run(approved)):
         yield each
 
 
 async def resume(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
     """Show how far one comes that another process has asked for."""
-    async for each in _shown(call.restarts.resume(approved)):
+    async for each in _shown(call.services.restarts.resume(approved)):
         yield each
 
 
 async def look_back(call: Call, request: Request) -> Facts | None:
     """Find out what came of one of which nobody knew."""
-    return await call.restarts.look_back(request)
+    return await call.services.restarts.look_back(request)
 
 
 async def _shown(steps: AsyncIterator[Progress | Facts]) -> AsyncIterator[str | Facts]:

@@ -20,7 +20,9 @@ async def plan(call: Call) -> Plan:
     request = await _cleared(call)
     cleared = Clearing.read(request.plan.bound)
     after = _delivered_then(request, cleared)
-    archive = await call.changes.archive(cleared.instrument, request.id, after, cleared.last)
+    archive = await call.services.changes.archive(
+        cleared.instrument, request.id, after, cleared.last
+    )
     if archive is None:
         raise UserError(
             f"What request {request.id} discarded is no longer there: it is back already, or was "
@@ -28,14 +30,14 @@ async def plan(call: Call) -> Plan:
         )
     if archive.entries == 0:
         raise UserError(f"What request {request.id} discarded is back already.")
-    survey = await call.changes.survey(cleared.instrument)
+    survey = await call.services.changes.survey(cleared.instrument)
     if survey is None or survey.group is None:
         raise UserError(
             f"There is no stream or no group to put anything back into. "
             f"`bootstrap {cleared.instrument}` creates it.",
             suggestion="bootstrap",
         )
-    if await call.changes.memory_full():
+    if await call.services.changes.memory_full():
         raise UserError("Redis is out of memory, so nothing can be put back.", suggestion="ping")
     bound = Restoring(
         instrument=cleared.instrument,
@@ -65,7 +67,7 @@ async def _cleared(call: Call) -> Request:
             f"`{quoted(word)}` is no ID. The card of the clear has its number.",
             usage=call.registry[call.name].usage_line,
         )
-    request = await call.approvals.find(int(word))
+    request = await call.services.approvals.find(int(word))
     if request.command != "clear":
         raise UserError(
             f"Request {request.id} was a `{request.command}`; only a `clear` can be restored."
@@ -96,7 +98,7 @@ def _kept_until(call: Call, request: Request) -> str:
 
 async def run(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
     """Put it back, part by part, so that no worker waits long for Redis."""
-    async for facts in call.changes.restore(approved):
+    async for facts in call.services.changes.restore(approved):
         yield facts if RESULT in facts else restores.progress(facts)
 
 

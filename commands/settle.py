@@ -22,7 +22,7 @@ async def plan(call: Call) -> Plan:
     instrument = call.instrument()
     idle = _idle(call)
     subject = f"{call.environment.label} {instrument}"
-    entries = await call.changes.unconfirmed(instrument, idle)
+    entries = await call.services.changes.unconfirmed(instrument, idle)
     if entries is None:
         raise UserError(
             f"{subject} has no stream or no group. `bootstrap {instrument}` creates it.",
@@ -34,7 +34,7 @@ async def plan(call: Call) -> Plan:
             f"{duration(idle)} ago and never confirmed.",
             suggestion="pending",
         )
-    survey = await call.changes.survey(instrument)
+    survey = await call.services.changes.survey(instrument)
     pending = survey.group.pending if survey is not None and survey.group is not None else 0
     bound = Settling(
         instrument=instrument,
@@ -65,7 +65,7 @@ def _idle(call: Call) -> timedelta:
 
 async def run(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
     """Do it, in one step."""
-    yield await call.changes.settle(approved)
+    yield await call.services.changes.settle(approved)
 
 
 COMMANDS = (

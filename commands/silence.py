@@ -47,8 +47,8 @@ def form(call: Call) -> Form | None:
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Silence it, and show what that holds."""
     drafts = await _drafts(call)
-    firing = await call.alarms.firing()
-    held = {each.id for draft in drafts for each in await call.alarms.preview(draft)}
+    firing = await call.services.alarms.firing()
+    held = {each.id for draft in drafts for each in await call.services.alarms.preview(draft)}
     matching = [each for each in firing if any(draft.matches(each) for draft in drafts)]
     if drafts[0].ends is None and not held:
         raise UserError(
@@ -56,7 +56,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
             "duration, such as `2h`.",
             usage=_usage(call),
         )
-    made = [await call.alarms.silence(draft) for draft in drafts]
+    made = [await call.services.alarms.silence(draft) for draft in drafts]
     text, blocks, buttons = silenced(
         call.environment,
         made,
@@ -87,7 +87,7 @@ async def _drafts(call: Call) -> list[Silence]:
             + did_you_mean(word, known),
             usage=_usage(call),
         )
-    incident = await call.alarms.find(call.number)
+    incident = await call.services.alarms.find(call.number)
     if incident.resolved is not None:
         raise UserError(f"Alarm {incident.id} is resolved already; there is nothing to silence.")
     return [_draft(call, ends, incident=incident.id)]

@@ -19,11 +19,11 @@ async def run(call: Call) -> Reply:
     """Look at the streams of the instruments that were named."""
     instruments = call.instruments()
     looks, firing, pasts, pod, jobs = await asyncio.gather(
-        call.streams.look(instruments),
+        call.services.streams.look(instruments),
         _firing(call, instruments),
         asyncio.gather(*(_past(call, each) for each in instruments)),
-        call.workloads.pod(),
-        asyncio.gather(*(call.workloads.jobs(each) for each in instruments)),
+        call.services.workloads.pod(),
+        asyncio.gather(*(call.services.workloads.jobs(each) for each in instruments)),
     )
     known = dict(zip(instruments, pasts, strict=True))
     running = {name: each for name, each in zip(instruments, jobs, strict=True) if each}
@@ -47,8 +47,8 @@ async def _past(call: Call, instrument: str) -> Past:
     started = call.deployment.started
     try:
         async with asyncio.timeout(_PATIENCE):
-            minutes = await call.history.minutes(instrument, call.now - HOUR)
-            return Past(started, minutes, await call.history.rates(instrument))
+            minutes = await call.services.history.minutes(instrument, call.now - HOUR)
+            return Past(started, minutes, await call.services.history.rates(instrument))
     except (StateError, TimeoutError):
         return Past(started)
 
@@ -57,7 +57,7 @@ async def _firing(call: Call, instruments: Sequence[str]) -> list[Incident]:
     """Give the open alarms about these streams, or the Redis under them."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            firing = await call.history.firing()
+            firing = await call.services.history.firing()
     except (StateError, TimeoutError):
         return []
     return [each for each in firing if each.instrument in ("", *instruments)]

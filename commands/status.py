@@ -16,7 +16,7 @@ from bot.render.streams import status
 async def run(call: Call) -> Reply:
     """Look at every stream, at the server and at the requests, at the same time."""
     looks, server, requests, (alarms, worst), maintenance = await asyncio.gather(
-        call.streams.look(call.instruments()),
+        call.services.streams.look(call.instruments()),
         _server(call),
         _requests(call),
         _alarms(call),
@@ -43,7 +43,7 @@ async def run(call: Call) -> Reply:
 
 async def _server(call: Call) -> Server | None:
     try:
-        return await call.streams.server()
+        return await call.services.streams.server()
     except RedisError:
         # The streams' verdict says it; the status is still worth showing.
         return None
@@ -51,8 +51,8 @@ async def _server(call: Call) -> Server | None:
 
 async def _alarms(call: Call) -> tuple[str, tuple[Markup, Button | None] | None]:
     try:
-        firing = await call.alarms.firing()
-        silences = await call.alarms.silences(call.now)
+        firing = await call.services.alarms.firing()
+        silences = await call.services.alarms.silences(call.now)
     except StateError as error:
         return f"unknown: the database {error.kind.value}", None
     return summary_line(firing, silences, call.now), worst_of(firing, call.now)
@@ -60,14 +60,14 @@ async def _alarms(call: Call) -> tuple[str, tuple[Markup, Button | None] | None]
 
 async def _maintenance(call: Call) -> str:
     try:
-        return windows.summary_line(await call.maintenance.windows(), call.now)
+        return windows.summary_line(await call.services.maintenance.windows(), call.now)
     except StateError as error:
         return f"unknown: the database {error.kind.value}"
 
 
 async def _requests(call: Call) -> str:
     try:
-        return summary(await call.approvals.live(), call.now)
+        return summary(await call.services.approvals.live(), call.now)
     except StateError as error:
         # The bot's own trouble hides no stream.
         return f"unknown: the database {error.kind.value}"

@@ -8,7 +8,7 @@ from bot.render.silences import unsilenced
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """End it."""
-    silence = await call.alarms.unsilence(call.number, call.person, call.now)
+    silence = await call.services.alarms.unsilence(call.number, call.person, call.now)
     text, blocks, buttons = unsilenced(call.environment, silence, call.person.name, call.now)
     yield Reply(blocks, text, buttons)
 

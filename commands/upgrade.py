@@ -30,7 +30,7 @@ async def run(call: Call) -> Reply:
 
 async def _workload(call: Call) -> Workload | ClusterError | None:
     try:
-        return await call.workloads.inspect()
+        return await call.services.workloads.inspect()
     except ClusterError as error:
         return error
     except UserError:
@@ -39,7 +39,7 @@ async def _workload(call: Call) -> Workload | ClusterError | None:
 
 async def _application(call: Call) -> Application | ClusterError | None:
     try:
-        return await call.workloads.application()
+        return await call.services.workloads.application()
     except ClusterError as error:
         return error
     except UserError:
@@ -48,7 +48,7 @@ async def _application(call: Call) -> Application | ClusterError | None:
 
 async def _server(call: Call) -> Server | RedisError:
     try:
-        return await call.streams.server()
+        return await call.services.streams.server()
     except RedisError as error:
         return error
 
@@ -56,8 +56,8 @@ async def _server(call: Call) -> Server | RedisError:
 async def _window(call: Call) -> tuple[Window | None, str]:
     """Give the window that is under way or comes next, and the address of its announcement."""
     try:
-        window = next(iter(await call.maintenance.windows()), None)
-        return window, await call.addresses.of(window.id) if window else ""
+        window = next(iter(await call.services.maintenance.windows()), None)
+        return window, await call.services.addresses.of(window.id) if window else ""
     except StateError:
         return None, ""
 

@@ -8,7 +8,7 @@ from bot.render.blocks import mark, section
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Close the request."""
-    request = await call.approvals.withdraw(call.number, call.person, call.now)
+    request = await call.services.approvals.withdraw(call.number, call.person, call.now)
     text = mark("Request {} is withdrawn. Nothing was changed.", request.id)
     yield Reply([section(text)], text, private=True)
 

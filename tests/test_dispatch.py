@@ -18,7 +18,7 @@ from bot.domain.errors import (
 )
 from bot.metrics import Metrics
 from bot.render.blocks import Markup
-from tests.support.rooms import bare_room
+from tests.support.environments import bare_services
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def dispatcher(
     environment = Environment("prod", ("lsstcam",))
     made = Dispatcher(
         Registry([Read("try", "[INSTRUMENT…]", "tries", Purpose.LOOK, Right.ANYBODY, run)]),
-        {"prod": bare_room(environment)},
+        {"prod": bare_services(environment)},
         Deployment("/prompt-redis-dev", "0", NOW, ()),
         metrics,
         allow=allow,

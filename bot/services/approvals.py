@@ -30,7 +30,7 @@ from bot.domain.oncall import Page
 from bot.domain.people import Person, Right
 from bot.domain.refusals import NotCounted, Occupied, Why, check_reason
 from bot.domain.workloads import GIVEN_UP_AFTER
-from bot.services.people import Roster
+from bot.services.rights import Rights
 from bot.storage.approvals import OneIsOpen, Requests
 
 _log = structlog.get_logger()
@@ -62,7 +62,7 @@ class Approvals:
         Whose, and by which policy.
     requests
         Where they are kept.
-    roster
+    rights
         Knows who may ask and approve.
     executor
         Name of this process.
@@ -80,7 +80,7 @@ class Approvals:
         self,
         environment: Environment,
         requests: Requests,
-        roster: Roster,
+        rights: Rights,
         *,
         executor: str,
         carry_out: Callable[[Approved], None],
@@ -90,7 +90,7 @@ class Approvals:
     ) -> None:
         self._environment = environment
         self._requests = requests
-        self._roster = roster
+        self._rights = rights
         self._executor = executor
         self._carry_out = carry_out
         self._changed = changed
@@ -171,7 +171,7 @@ class Approvals:
 
     async def approvers(self) -> str:
         """Say who may approve, as people read it."""
-        return await self._roster.named(Right.APPROVER)
+        return await self._rights.named(Right.APPROVER)
 
     async def approve(
         self, number: int, person: Person, now: datetime, *, alone: bool = False, reason: str = ""
@@ -193,9 +193,9 @@ class Approvals:
             # Looked up before the compare-and-set, all of them at this click: whoever voted
             # earlier may no longer be an approver, and who asked no operator.
             voters = {each.person.id for each in request.votes} | {person.id}
-            approvers = await self._roster.having(Right.APPROVER, voters)
+            approvers = await self._rights.having(Right.APPROVER, voters)
             if person.id not in approvers:
-                await self._roster.require(Right.APPROVER, person)
+                await self._rights.require(Right.APPROVER, person)
             after = request.voted(vote, approvers, self._executor)
             if after.state is State.APPROVED:
                 await self._check_requester(request)
@@ -221,7 +221,7 @@ class Approvals:
             As in `approve`.
         """
         check_reason(reason)
-        await self._roster.require(Right.APPROVER, person)
+        await self._rights.require(Right.APPROVER, person)
         return await self._end(number, now, lambda request: request.denied(person, reason, now))
 
     async def withdraw(self, number: int, person: Person, now: datetime) -> Request:
@@ -316,7 +316,7 @@ class Approvals:
         environment = self._environment
 
         async def refuse(why: Why) -> None:
-            who = await self._roster.named(Right.APPROVER) if why is Why.OWN else ""
+            who = await self._rights.named(Right.APPROVER) if why is Why.OWN else ""
             raise NotCounted(why, request.id, request, who=who, at=vote.at)
 
         if environment.read_only:
@@ -336,7 +336,7 @@ class Approvals:
 
     async def _check_requester(self, request: Request) -> None:
         try:
-            await self._roster.require(Right.OPERATOR, request.requester)
+            await self._rights.require(Right.OPERATOR, request.requester)
         except NotAllowed as error:
             raise NotCounted(Why.REQUESTER, request.id, request) from error
 

@@ -11,7 +11,7 @@ from datetime import datetime
 import structlog
 
 from bot.domain.errors import SameRedis
-from bot.services.rooms import Room
+from bot.services.environments import Services
 
 _log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ class Identities:
 
     def __init__(
         self,
-        rooms: Mapping[str, Room],
+        rooms: Mapping[str, Services],
         tell: Callable[[str, SameRedis], Awaitable[None]],
     ) -> None:
         self._rooms = rooms

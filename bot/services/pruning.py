@@ -11,7 +11,7 @@ import structlog
 from bot.domain.errors import RedisError
 from bot.domain.notices import Notice, Said
 from bot.domain.people import BOT
-from bot.services.rooms import Room
+from bot.services.environments import Services
 from bot.storage.chores import Chores
 from bot.storage.outbox import Outbox
 
@@ -40,7 +40,7 @@ class Pruning:
 
     def __init__(
         self,
-        rooms: Mapping[str, Room],
+        rooms: Mapping[str, Services],
         chores: Chores,
         outbox: Outbox,
         *,
@@ -64,7 +64,7 @@ class Pruning:
             if await self._chores.claim(f"prune {room.environment.name}", now.date()):
                 await self._prune(room, now)
 
-    async def _prune(self, room: Room, now: datetime) -> None:
+    async def _prune(self, room: Services, now: datetime) -> None:
         environment = room.environment
         for instrument in environment.instruments:
             action = f"prune {instrument}"

@@ -13,7 +13,7 @@ from bot.domain.people import Right
 from bot.render import alarms, approvals, maintenance
 from bot.render.blocks import Message, message
 from bot.render.workloads import NOTHING_KNOWN, Around
-from bot.services.rooms import Room
+from bot.services.environments import Services
 from bot.slack.channels import Channels
 from bot.slack.patience import SlackRefused
 from bot.storage.alarms import Incidents
@@ -59,7 +59,9 @@ class RequestDrawer:
         Knows the channel of each environment.
     """
 
-    def __init__(self, requests: Requests, rooms: Mapping[str, Room], channels: Channels) -> None:
+    def __init__(
+        self, requests: Requests, rooms: Mapping[str, Services], channels: Channels
+    ) -> None:
         self._requests = requests
         self._rooms = rooms
         self._channels = channels
@@ -71,7 +73,7 @@ class RequestDrawer:
         channel = post.channel or self._channels.id_of(post.environment)
         if request is None or room is None or channel is None:
             raise SlackRefused("no channel for it")
-        approvers = await room.roster.named(Right.APPROVER)
+        approvers = await room.rights.named(Right.APPROVER)
         window = await room.maintenance.inside()
         text, blocks, buttons = approvals.card(
             request, room.environment, approvers, now, window=window.id if window else None
@@ -92,7 +94,9 @@ class AlarmDrawer:
         Knows the channel of each environment's alarms.
     """
 
-    def __init__(self, incidents: Incidents, rooms: Mapping[str, Room], channels: Channels) -> None:
+    def __init__(
+        self, incidents: Incidents, rooms: Mapping[str, Services], channels: Channels
+    ) -> None:
         self._incidents = incidents
         self._rooms = rooms
         self._channels = channels
@@ -117,7 +121,7 @@ class AlarmDrawer:
         return Drawing(shown, channel, incident.opened - _LOOK_BACK)
 
 
-async def _around(incident: Incident, room: Room) -> Around:
+async def _around(incident: Incident, room: Services) -> Around:
     """Find out what is known around an alarm; what cannot be told in time is left out."""
     if incident.resolved is not None:
         return NOTHING_KNOWN
@@ -153,7 +157,7 @@ class WindowDrawer:
         Knows the channel of each environment.
     """
 
-    def __init__(self, windows: Windows, rooms: Mapping[str, Room], channels: Channels) -> None:
+    def __init__(self, windows: Windows, rooms: Mapping[str, Services], channels: Channels) -> None:
         self._windows = windows
         self._rooms = rooms
         self._channels = channels

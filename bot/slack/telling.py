@@ -14,7 +14,7 @@ from bot.domain.people import Person
 from bot.domain.turns import Turn
 from bot.render import closings, maintenance, nights, outcomes, pages, turns
 from bot.render.blocks import Block, Button, Markup
-from bot.services.rooms import Room
+from bot.services.environments import Services
 from bot.slack.patience import SlackRefused
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
@@ -33,7 +33,9 @@ class Telling:
         Every environment's services, by name.
     """
 
-    def __init__(self, requests: Requests, incidents: Incidents, rooms: Mapping[str, Room]) -> None:
+    def __init__(
+        self, requests: Requests, incidents: Incidents, rooms: Mapping[str, Services]
+    ) -> None:
         self._requests = requests
         self._incidents = incidents
         self._rooms = rooms
@@ -79,7 +81,7 @@ class Telling:
                     found = await self._requests.find(notice.subject)
                 return outcomes.notice(notice, found)
 
-    async def _window(self, room: Room, notice: Notice, now: datetime) -> Drawn:
+    async def _window(self, room: Services, notice: Notice, now: datetime) -> Drawn:
         """Draw what is said of a maintenance window, or announced without one."""
         values, environment = notice.values, room.environment
         at = datetime.fromisoformat(values["at"])
@@ -101,7 +103,9 @@ class Telling:
             case word:
                 return maintenance.reminder(word, window, now, late)
 
-    async def _closing(self, room: Room, window: Window, now: datetime, late: timedelta) -> Drawn:
+    async def _closing(
+        self, room: Services, window: Window, now: datetime, late: timedelta
+    ) -> Drawn:
         closing = await room.maintenance.closing(window)
         looks = await room.streams.look(room.environment.instruments)
         server = None

@@ -12,7 +12,7 @@ from bot.domain.environments import Environment
 from bot.domain.oncall import Page
 from bot.domain.people import Access, People, Person
 from bot.services.approvals import Approvals, Approved
-from bot.services.people import Roster
+from bot.services.rights import Rights
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
 
@@ -83,7 +83,7 @@ class Replica:
         self.approvals = Approvals(
             self._environment,
             Requests(self._database),
-            Roster(self._environment, members=self._members, names=self._names_of),
+            Rights(self._environment, members=self._members, names=self._names_of),
             executor=f"process {next(self._names)}",
             carry_out=carry_out,
             changed=lambda: None,

@@ -23,19 +23,13 @@ from bot.domain.changes import RESULT
 from bot.domain.environments import Environment
 from bot.domain.errors import Refused, UserError
 from bot.domain.streams import EntryId
-from bot.services.addresses import Addresses
-from bot.services.alarms import Alarms
-from bot.services.approvals import _SEAL, Approvals, Approved
+from bot.services.approvals import _SEAL, Approved
 from bot.services.changes import Changes
-from bot.services.history import History
-from bot.services.ledger import Ledger
-from bot.services.maintenance import Maintenance
-from bot.services.restarts import Restarts
 from bot.services.streams import Streams
-from bot.services.workloads import Workloads
 from bot.storage.database import Database
 from bot.storage.positions import Positions
 from commands import bootstrap, clear, consumers, pending, prune, repair, restore, settle
+from tests.support.environments import bare_services
 
 KEY, GROUP = "instrument:lsstcam", "lsstcam_consumer_group"
 ENVIRONMENT = Environment("prod", ("lsstcam",), expiration=timedelta(hours=1))
@@ -62,7 +56,7 @@ _REGISTRY = Registry(
 
 
 @dataclass
-class Room:
+class Planned:
     """One environment without a Slack: commands are planned, approved and carried out."""
 
     environment: Environment
@@ -92,22 +86,18 @@ class Room:
             name=command.name,
             arguments=command.parse(rest),
             person=Person("U0ANA", "Ana"),
-            environment=self.environment,
-            streams=Streams(
+            services=bare_services(
                 self.environment,
-                self.reads,
-                clock=lambda: datetime.now(UTC),
-                looked=lambda *_: None,
+                streams=Streams(
+                    self.environment,
+                    self.reads,
+                    clock=lambda: datetime.now(UTC),
+                    looked=lambda *_: None,
+                ),
+                changes=self.changes,
+                approvals=self,
+                ledger=self,
             ),
-            changes=self.changes,
-            approvals=cast("Approvals", self),
-            ledger=cast("Ledger", self),
-            history=cast("History", None),
-            alarms=cast("Alarms", None),
-            maintenance=cast("Maintenance", None),
-            workloads=cast("Workloads", None),
-            restarts=cast("Restarts", None),
-            addresses=cast("Addresses", None),
             deployment=Deployment("/prompt-redis", "0", datetime.now(UTC), ()),
             registry=_REGISTRY,
             now=datetime.now(UTC),
@@ -192,11 +182,11 @@ class Room:
 
 
 @pytest.fixture
-async def room(prod: Redis, prod_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[Room]:
+async def planned(prod: Redis, prod_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[Planned]:
     url = f"redis://127.0.0.1:{prod_server.port}"
     database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/state.db")
     reads = PromptRedis(url)
-    yield Room(ENVIRONMENT, url, prod, reads, Positions(database))
+    yield Planned(ENVIRONMENT, url, prod, reads, Positions(database))
     await reads.aclose()
     await database.aclose()
 
@@ -208,85 +198,87 @@ def _facts(shown: Plan | Outcome) -> str:
 # --- clear and restore ----------------------------------------------------------------------------
 
 
-async def test_a_clear_keeps_what_comes_after_the_card(room: Room) -> None:
-    await room.group()
-    await room.announce(9)
-    await room.read(6)
-    plan = await room.plan("clear lsstcam")
+async def test_a_clear_keeps_what_comes_after_the_card(planned: Planned) -> None:
+    await planned.group()
+    await planned.announce(9)
+    await planned.read(6)
+    plan = await planned.plan("clear lsstcam")
     assert plan.headline == "discard 21 waiting entries = 7 visits"
     assert "Tidied up: 6 entries already read" in _facts(plan)
     assert len(plan.listing) == 7
-    await room.announce(2)
-    outcome = await room.carry_out("clear lsstcam", plan)
+    await planned.announce(2)
+    outcome = await planned.carry_out("clear lsstcam", plan)
     assert outcome.happened is Happened.YES
     assert outcome.headline == "21 entries = 7 visits discarded"
     assert "Waiting, now: 6 entries = 2 visits, arrived after the card, kept" in _facts(outcome)
     assert outcome.undo == "restore 42"
-    assert (await room.figures())["lag"] == 6
+    assert (await planned.figures())["lag"] == 6
 
 
-async def test_workers_may_read_everything_before_somebody_approves(room: Room) -> None:
-    await room.group()
-    await room.announce(7)
-    plan = await room.plan("clear lsstcam")
-    await room.read(21)
-    outcome = await room.carry_out("clear lsstcam", plan)
+async def test_workers_may_read_everything_before_somebody_approves(planned: Planned) -> None:
+    await planned.group()
+    await planned.announce(7)
+    plan = await planned.plan("clear lsstcam")
+    await planned.read(21)
+    outcome = await planned.carry_out("clear lsstcam", plan)
     assert outcome.happened is Happened.NO
     assert outcome.notes == ("Workers had read all 7 visits by the time Ben approved.",)
-    assert await room.redis.xlen(KEY) == 21
+    assert await planned.redis.xlen(KEY) == 21
 
 
-async def test_workers_may_read_a_part_and_a_restore_brings_the_rest_alone(room: Room) -> None:
-    await room.group()
-    await room.announce(7)
-    plan = await room.plan("clear lsstcam")
-    await room.read(6)
-    outcome = await room.carry_out("clear lsstcam", plan)
+async def test_workers_may_read_a_part_and_a_restore_brings_the_rest_alone(
+    planned: Planned,
+) -> None:
+    await planned.group()
+    await planned.announce(7)
+    plan = await planned.plan("clear lsstcam")
+    await planned.read(6)
+    outcome = await planned.carry_out("clear lsstcam", plan)
     assert outcome.headline == "15 entries discarded"
     assert "Read meanwhile: 6 entries" in _facts(outcome)
-    back = await room.plan("restore 42")
+    back = await planned.plan("restore 42")
     assert back.headline == "put back 15 entries = 5 visits"
     assert "starts anew" in _facts(back)
-    done = await room.carry_out("restore 42", back)
+    done = await planned.carry_out("restore 42", back)
     assert done.headline == "15 entries = 5 visits put back"
-    assert (await room.figures())["lag"] == 15
+    assert (await planned.figures())["lag"] == 15
     with pytest.raises(UserError, match="no longer there: it is back already"):
-        await room.plan("restore #42")
+        await planned.plan("restore #42")
 
 
-async def test_a_restore_says_what_workers_skip_all_the_same(room: Room) -> None:
-    await room.group()
-    await room.announce(2, ago=4000)
-    await room.announce(1)
-    await room.do("clear lsstcam")
-    assert "Skipped: 6 entries = 2 visits all the same" in _facts(await room.plan("restore 42"))
+async def test_a_restore_says_what_workers_skip_all_the_same(planned: Planned) -> None:
+    await planned.group()
+    await planned.announce(2, ago=4000)
+    await planned.announce(1)
+    await planned.do("clear lsstcam")
+    assert "Skipped: 6 entries = 2 visits all the same" in _facts(await planned.plan("restore 42"))
 
 
-async def test_a_clear_that_deletes_needs_an_unchanged_stream(room: Room) -> None:
-    await room.group()
-    await room.announce(2)
-    plan = await room.plan("clear lsstcam --delete")
-    await room.announce(1)
-    outcome = await room.carry_out("clear lsstcam --delete", plan)
+async def test_a_clear_that_deletes_needs_an_unchanged_stream(planned: Planned) -> None:
+    await planned.group()
+    await planned.announce(2)
+    plan = await planned.plan("clear lsstcam --delete")
+    await planned.announce(1)
+    outcome = await planned.carry_out("clear lsstcam --delete", plan)
     assert outcome.happened is Happened.NO
     assert "arrived after the card" in outcome.notes[0]
-    outcome = await room.do("clear lsstcam --delete")
+    outcome = await planned.do("clear lsstcam --delete")
     assert outcome.headline == "the stream was deleted with 9 entries and created anew"
     assert not outcome.undo
-    assert (await room.figures())["lag"] == 0
+    assert (await planned.figures())["lag"] == 0
     with pytest.raises(UserError, match="cannot be restored"):
-        await room.plan("restore 43")
+        await planned.plan("restore 43")
 
 
-async def test_read_entries_alone_are_tidied_up(room: Room) -> None:
-    await room.group()
-    await room.announce(2)
-    await room.read(6)
-    outcome = await room.do("clear lsstcam")
+async def test_read_entries_alone_are_tidied_up(planned: Planned) -> None:
+    await planned.group()
+    await planned.announce(2)
+    await planned.read(6)
+    outcome = await planned.do("clear lsstcam")
     assert outcome.headline == "6 entries already read tidied up"
     assert not outcome.undo
     with pytest.raises(UserError, match="read already"):
-        await room.plan("restore 42")
+        await planned.plan("restore 42")
 
 
 @pytest.mark.parametrize(
@@ -303,14 +295,14 @@ async def test_read_entries_alone_are_tidied_up(room: Room) -> None:
     ],
 )
 async def test_what_makes_no_sense_is_refused_before_anybody_is_asked(
-    room: Room, text: str, said: str
+    planned: Planned, text: str, said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
-        await room.plan(text)
+        await planned.plan(text)
 
 
-async def test_nothing_to_do_is_refused(room: Room) -> None:
-    await room.group()
+async def test_nothing_to_do_is_refused(planned: Planned) -> None:
+    await planned.group()
     for text, said in (
         ("clear lsstcam", "is empty"),
         ("bootstrap", "nothing to bootstrap"),
@@ -318,67 +310,67 @@ async def test_nothing_to_do_is_refused(room: Room) -> None:
         ("settle", "nothing to settle"),
     ):
         with pytest.raises(UserError, match=said):
-            await room.plan(text)
+            await planned.plan(text)
 
 
-async def test_only_a_clear_can_be_restored(room: Room) -> None:
-    await room.do("bootstrap")
+async def test_only_a_clear_can_be_restored(planned: Planned) -> None:
+    await planned.do("bootstrap")
     with pytest.raises(UserError, match="was a `bootstrap`"):
-        await room.plan("restore 42")
+        await planned.plan("restore 42")
 
 
 # --- bootstrap ------------------------------------------------------------------------------------
 
 
-async def test_a_missing_stream_starts_empty(room: Room) -> None:
-    plan = await room.plan("bootstrap")
+async def test_a_missing_stream_starts_empty(planned: Planned) -> None:
+    plan = await planned.plan("bootstrap")
     assert plan.headline == "the stream is missing, so no worker can read"
-    outcome = await room.carry_out("bootstrap", plan)
+    outcome = await planned.carry_out("bootstrap", plan)
     assert outcome.headline == "the group is there, workers can read"
-    await room.announce(1)
-    await room.read(1)
-    assert (await room.figures())["lag"] == 2
+    await planned.announce(1)
+    await planned.read(1)
+    assert (await planned.figures())["lag"] == 2
 
 
-async def test_a_lost_group_goes_on_where_it_was_seen_last(room: Room) -> None:
-    await room.group()
-    ids = await room.announce(5)
-    await room.positions.keep("prod", {"lsstcam": EntryId.parse(ids[5])}, datetime.now(UTC))
-    await room.redis.xgroup_destroy(KEY, GROUP)
-    plan = await room.plan("bootstrap lsstcam")
+async def test_a_lost_group_goes_on_where_it_was_seen_last(planned: Planned) -> None:
+    await planned.group()
+    ids = await planned.announce(5)
+    await planned.positions.keep("prod", {"lsstcam": EntryId.parse(ids[5])}, datetime.now(UTC))
+    await planned.redis.xgroup_destroy(KEY, GROUP)
+    plan = await planned.plan("bootstrap lsstcam")
     assert plan.headline == "the group is missing, so no worker can read"
     assert "there, 9 entries = 3 visits since the group was last seen" in _facts(plan)
     assert f"from {ids[5]} (last read, " in _facts(plan)
     assert "9 entries = 3 visits are processed, none twice" in _facts(plan)
-    again = await room.plan("bootstrap --from start")
+    again = await planned.plan("bootstrap --from start")
     assert "of these 6 entries = 2 visits twice" in _facts(again)
-    later = await room.plan("bootstrap --from end")
+    later = await planned.plan("bootstrap --from end")
     assert "9 entries = 3 visits skipped. The images are safe" in _facts(later)
-    outcome = await room.carry_out("bootstrap lsstcam", plan)
+    outcome = await planned.carry_out("bootstrap lsstcam", plan)
     assert "Waiting, now: 9 entries" in _facts(outcome)
-    assert (await room.figures())["lag"] == 9
+    assert (await planned.figures())["lag"] == 9
 
 
-async def test_a_group_never_begins_beyond_the_end(room: Room) -> None:
-    (last, *_) = reversed(await room.announce(1))
-    await room.positions.keep("prod", {"lsstcam": EntryId(2**63, 0)}, datetime.now(UTC))
-    plan = await room.plan("bootstrap")
+async def test_a_group_never_begins_beyond_the_end(planned: Planned) -> None:
+    (last, *_) = reversed(await planned.announce(1))
+    await planned.positions.keep("prod", {"lsstcam": EntryId(2**63, 0)}, datetime.now(UTC))
+    plan = await planned.plan("bootstrap")
     assert plan.bound["starts"] == last
     with pytest.raises(UserError, match="still to come would be skipped"):
-        await room.plan("bootstrap --from 99999999999999-0")
+        await planned.plan("bootstrap --from 99999999999999-0")
 
 
-async def test_what_arrives_after_the_card_is_not_skipped(room: Room) -> None:
-    await room.announce(1)
-    plan = await room.plan("bootstrap --from end")
-    await room.announce(2)
-    assert "Waiting, now: 6 entries" in _facts(await room.carry_out("bootstrap", plan))
+async def test_what_arrives_after_the_card_is_not_skipped(planned: Planned) -> None:
+    await planned.announce(1)
+    plan = await planned.plan("bootstrap --from end")
+    await planned.announce(2)
+    assert "Waiting, now: 6 entries" in _facts(await planned.carry_out("bootstrap", plan))
 
 
-async def test_somebody_may_be_quicker(room: Room) -> None:
-    plan = await room.plan("bootstrap")
-    await room.group()
-    outcome = await room.carry_out("bootstrap", plan)
+async def test_somebody_may_be_quicker(planned: Planned) -> None:
+    plan = await planned.plan("bootstrap")
+    await planned.group()
+    outcome = await planned.carry_out("bootstrap", plan)
     assert outcome.happened is Happened.NO
     assert outcome.headline == "no group had to be created"
 
@@ -386,101 +378,101 @@ async def test_somebody_may_be_quicker(room: Room) -> None:
 # --- settle, repair, prune ------------------------------------------------------------------------
 
 
-async def test_settle_takes_the_listed_entries_alone(room: Room) -> None:
-    await room.group()
-    ids = await room.announce(3)
-    await room.read(5, confirm=False)
-    await room.age(ids[:4], minutes=90)
-    plan = await room.plan("settle")
+async def test_settle_takes_the_listed_entries_alone(planned: Planned) -> None:
+    await planned.group()
+    ids = await planned.announce(3)
+    await planned.read(5, confirm=False)
+    await planned.age(ids[:4], minutes=90)
+    plan = await planned.plan("settle")
     assert plan.headline == "settle 4 unconfirmed entries = 2 visits"
     assert "Left: 1 entry: read less than 1 h ago" in _facts(plan)
     assert plan.listing[1].startswith("2026-11-24T05:27:00.118 (BLOCK-430), detector 1, silent")
-    await room.redis.xack(KEY, GROUP, ids[0])
-    outcome = await room.carry_out("settle", plan)
+    await planned.redis.xack(KEY, GROUP, ids[0])
+    outcome = await planned.carry_out("settle", plan)
     assert outcome.headline == "3 entries settled"
     assert "Confirmed meanwhile: 1 entry" in _facts(outcome)
-    assert (await room.figures())["pending"] == 1
+    assert (await planned.figures())["pending"] == 1
 
 
-async def test_settle_when_none_is_left(room: Room) -> None:
-    await room.group()
-    ids = await room.announce(1)
-    await room.read(3, confirm=False)
-    await room.age(ids, minutes=90)
-    plan = await room.plan("settle")
-    await room.redis.xack(KEY, GROUP, *ids)
-    outcome = await room.carry_out("settle", plan)
+async def test_settle_when_none_is_left(planned: Planned) -> None:
+    await planned.group()
+    ids = await planned.announce(1)
+    await planned.read(3, confirm=False)
+    await planned.age(ids, minutes=90)
+    plan = await planned.plan("settle")
+    await planned.redis.xack(KEY, GROUP, *ids)
+    outcome = await planned.carry_out("settle", plan)
     assert (outcome.happened, outcome.headline) == (Happened.NO, "nothing was settled")
 
 
-async def test_settle_binds_a_thousand_at_most(room: Room) -> None:
-    await room.group()
-    ids = await room.announce(1, detectors=1002)
-    await room.read(1002, confirm=False)
-    await room.age(ids, minutes=90)
-    plan = await room.plan("settle")
+async def test_settle_binds_a_thousand_at_most(planned: Planned) -> None:
+    await planned.group()
+    ids = await planned.announce(1, detectors=1002)
+    await planned.read(1002, confirm=False)
+    await planned.age(ids, minutes=90)
+    plan = await planned.plan("settle")
     assert plan.headline == "settle 1,000 unconfirmed entries = 1 visit"
     assert "Left: 2 entries: a card takes 1,000 at a time, the oldest first" in _facts(plan)
-    await room.carry_out("settle", plan)
-    assert (await room.figures())["pending"] == 2
+    await planned.carry_out("settle", plan)
+    assert (await planned.figures())["pending"] == 2
 
 
-async def test_repair_makes_the_lag_right(room: Room) -> None:
-    await room.announce(2)
-    await room.group()
-    await room.announce(1)
-    assert (await room.figures())["lag"] is None
-    plan = await room.plan("repair")
+async def test_repair_makes_the_lag_right(planned: Planned) -> None:
+    await planned.announce(2)
+    await planned.group()
+    await planned.announce(1)
+    assert (await planned.figures())["lag"] is None
+    plan = await planned.plan("repair")
     assert "Counted: 3 entries = 1 visit waiting" in _facts(plan)
     assert "takes this for 0, so it starts no workers for 3 entries" in _facts(plan)
-    outcome = await room.carry_out("repair", plan)
+    outcome = await planned.carry_out("repair", plan)
     assert outcome.well
-    assert (await room.figures())["lag"] == 3
+    assert (await planned.figures())["lag"] == 3
 
 
-async def test_a_lag_that_cannot_be_right_yet_is_said(room: Room) -> None:
-    await room.group()
-    ids = await room.announce(2)
-    await room.redis.xdel(KEY, ids[3])
-    outcome = await room.do("repair")
+async def test_a_lag_that_cannot_be_right_yet_is_said(planned: Planned) -> None:
+    await planned.group()
+    ids = await planned.announce(2)
+    await planned.redis.xdel(KEY, ids[3])
+    outcome = await planned.do("repair")
     assert not outcome.well
     assert "still reports" in outcome.headline
 
 
-async def test_prune_removes_idle_names(room: Room) -> None:
-    await room.group()
-    await room.announce(1)
-    await room.read(1, name="young")
+async def test_prune_removes_idle_names(planned: Planned) -> None:
+    await planned.group()
+    await planned.announce(1)
+    await planned.read(1, name="young")
     (command,) = prune.COMMANDS
-    replies = [reply async for reply in command.run(room.call("prune"))]
+    replies = [reply async for reply in command.run(planned.call("prune"))]
     assert len(replies) == 2
     assert replies[0].text.startswith("🔧 *PROD lsstcam: removing consumer names idle for more")
     assert "no consumer name is idle for more than 2 h, none removed" in replies[-1].text
-    assert room.noted == ["prune lsstcam: 0 of 1 names removed"]
+    assert planned.noted == ["prune lsstcam: 0 of 1 names removed"]
 
 
-async def test_prune_is_refused_where_nothing_may_change(room: Room) -> None:
-    await room.group()
-    room.environment = replace(ENVIRONMENT, read_only=True)
+async def test_prune_is_refused_where_nothing_may_change(planned: Planned) -> None:
+    await planned.group()
+    planned.environment = replace(ENVIRONMENT, read_only=True)
     with pytest.raises(Refused, match="read-only"):
-        _ = [each async for each in room.changes.prune("lsstcam", timedelta(hours=2))]
-    room.environment = ENVIRONMENT
+        _ = [each async for each in planned.changes.prune("lsstcam", timedelta(hours=2))]
+    planned.environment = ENVIRONMENT
     with pytest.raises(Refused, match="at least 1 h"):
-        _ = [each async for each in room.changes.prune("lsstcam", timedelta(minutes=59))]
+        _ = [each async for each in planned.changes.prune("lsstcam", timedelta(minutes=59))]
     (command,) = prune.COMMANDS
     with pytest.raises(UserError, match="at least 1h"):
-        await anext(aiter(command.run(room.call("prune --idle 30m"))))
-    await room.redis.delete(KEY)
+        await anext(aiter(command.run(planned.call("prune --idle 30m"))))
+    await planned.redis.delete(KEY)
     with pytest.raises(UserError, match="no group"):
-        await anext(aiter(command.run(room.call("prune"))))
+        await anext(aiter(command.run(planned.call("prune"))))
 
 
-async def test_pending_offers_to_settle(room: Room) -> None:
-    await room.group()
-    ids = await room.announce(5)
-    await room.read(14, confirm=False)
-    await room.age(ids[:13], minutes=38)
-    reply = await pending.run(room.call("pending"))
+async def test_pending_offers_to_settle(planned: Planned) -> None:
+    await planned.group()
+    ids = await planned.announce(5)
+    await planned.read(14, confirm=False)
+    await planned.age(ids[:13], minutes=38)
+    reply = await pending.run(planned.call("pending"))
     assert [button.label for button in reply.buttons] == [
         "Refresh",
         "Share in channel",
@@ -490,10 +482,10 @@ async def test_pending_offers_to_settle(room: Room) -> None:
     assert "`settle lsstcam --idle 30m`" in str(reply.blocks)
 
 
-async def test_a_fence_stops_what_has_not_begun(room: Room) -> None:
-    await room.group()
-    await room.announce(1)
-    plan = await room.plan("clear lsstcam")
+async def test_a_fence_stops_what_has_not_begun(planned: Planned) -> None:
+    await planned.group()
+    await planned.announce(1)
+    plan = await planned.plan("clear lsstcam")
     request = Request(
         42,
         "prod",
@@ -503,30 +495,30 @@ async def test_a_fence_stops_what_has_not_begun(room: Room) -> None:
         Person("U", "Ana"),
         plan,
         "k",
-        room.call("clear lsstcam").now,
+        planned.call("clear lsstcam").now,
         datetime.now(UTC),
     )
-    facts = await room.changes.fence(request)
+    facts = await planned.changes.fence(request)
     assert facts is not None
     outcome = clear.COMMANDS[0].tell(ENVIRONMENT, request, facts)
     assert (outcome.happened, outcome.headline) == (Happened.NO, "nothing was changed")
-    late = await room.changes.clear(Approved(request, _SEAL))
+    late = await planned.changes.clear(Approved(request, _SEAL))
     assert late[RESULT] == "fenced"
-    assert await room.redis.xlen(KEY) == 3
+    assert await planned.redis.xlen(KEY) == 3
 
 
-async def test_clears_lose_nothing_under_load(room: Room) -> None:
-    await room.group()
+async def test_clears_lose_nothing_under_load(planned: Planned) -> None:
+    await planned.group()
     seen: set[str] = set()
     moved, stop = asyncio.Event(), asyncio.Event()
 
     async def work(name: str) -> None:
         while not stop.is_set():
-            answer: Any = await room.redis.xreadgroup(GROUP, name, {KEY: ">"}, count=1)
+            answer: Any = await planned.redis.xreadgroup(GROUP, name, {KEY: ">"}, count=1)
             for _, found in answer:
                 for entry_id, _ in found:
                     assert entry_id not in seen, "delivered twice"
-                    await room.redis.xack(KEY, GROUP, entry_id)
+                    await planned.redis.xack(KEY, GROUP, entry_id)
                     seen.add(entry_id)
                     moved.set()
 
@@ -534,9 +526,9 @@ async def test_clears_lose_nothing_under_load(room: Room) -> None:
     added: list[str] = []
     discarded = 0
     for _ in range(20):
-        added += await room.announce(4)
+        added += await planned.announce(4)
         with suppress(UserError):
-            outcome = await room.do("clear lsstcam")
+            outcome = await planned.do("clear lsstcam")
             discarded += int(outcome.after.get("discarded", "0"))
     async with asyncio.timeout(10):
         while len(seen) + discarded < len(added):

@@ -3,7 +3,7 @@
 from bot.domain.environments import Environment
 from bot.domain.errors import SameRedis
 from bot.services.identities import Identities
-from tests.support.rooms import bare_room
+from tests.support.environments import bare_services
 
 
 class Server:
@@ -23,7 +23,7 @@ class Town:
         self.prod, self.dev = Server(prod), Server(dev)
         self.told: list[tuple[str, str]] = []
         rooms = {
-            name: bare_room(Environment(name, ("lsstcam",)), streams=server)
+            name: bare_services(Environment(name, ("lsstcam",)), streams=server)
             for name, server in (("prod", self.prod), ("dev", self.dev))
         }
         self.identities = Identities(rooms, self.tell)

@@ -1,4 +1,4 @@
-"""A room: one environment and the services that its commands work with."""
+"""One environment and its services: all that its commands and loops work with."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
-from bot.services.people import Roster
 from bot.services.restarts import Restarts
+from bot.services.rights import Rights
 from bot.services.streams import Streams
 from bot.services.workloads import Workloads
 
 
 @dataclass(frozen=True)
-class Room:
+class Services:
     """One environment and its services."""
 
     environment: Environment
@@ -33,4 +33,4 @@ class Room:
     workloads: Workloads
     restarts: Restarts
     addresses: Addresses
-    roster: Roster
+    rights: Rights

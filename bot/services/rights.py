@@ -7,7 +7,7 @@ from bot.domain.errors import NotAllowed
 from bot.domain.people import People, Person, Right
 
 
-class Roster:
+class Rights:
     """Tells who may do what in one environment.
 
     Parameters
