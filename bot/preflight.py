@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from bot import config
+from bot.app import site
 from bot.clients.kubernetes import Kubernetes
 from bot.clients.pager_calls import connect
 from bot.clients.prompt_redis import PromptRedis
@@ -24,7 +25,6 @@ from bot.domain.errors import (
 )
 from bot.domain.oncall import PageFailed
 from bot.render.errors import cluster_remedy, remedy, saying
-from bot.rooms import site
 from bot.slack.network import Proxy
 from bot.slack.patience import SlackRefused
 from bot.slack.web import Identity, Web

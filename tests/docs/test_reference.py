@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot import config
-from bot.building import find_commands
+from bot.app import find_commands
 from bot.command import Purpose
 
 ROOT = Path(__file__).parent.parent.parent

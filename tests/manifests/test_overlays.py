@@ -8,7 +8,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
 from bot import __version__, config
-from bot.process import DRAIN_SECONDS, FLUSH_SECONDS
+from bot.app import DRAIN_SECONDS, FLUSH_SECONDS
 from tests.manifests.rendering import (
     MANIFESTS,
     NAME,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.building import find_commands
+from bot.app import find_commands
 from bot.domain.alarms import (
     AT_ONCE,
     DEFAULT_RULES,

@@ -181,7 +181,7 @@ def test_what_waits_is_counted_as_far_as_redis_is_asked() -> None:
 def test_nothing_that_the_bot_imports_at_its_start_draws() -> None:
     code = (
         "import sys\n"
-        "from bot.building import find_commands\n"
+        "from bot.app import find_commands\n"
         "assert find_commands()['chart'].name == 'chart'\n"
         "print([name for name in ('matplotlib', 'numpy', 'PIL') if name in sys.modules])\n"
     )

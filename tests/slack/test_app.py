@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.app import serve
 from bot.domain.errors import FatalError
-from bot.process import serve
 from bot.slack.channels import RETRY_SECONDS, Channels
 from bot.slack.network import Proxy
 from bot.slack.sockets import PATIENCE, Sockets

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from redis.asyncio import Redis
 
-from bot.process import serve
+from bot.app import serve
 from tests.support.night import observing
 from tests.support.slack_server import Message, SlackServer
 

@@ -1,0 +1,833 @@
+"""The process: builds every part from the configuration, serves until it is told to stop.
+
+The one place that knows all parts, and the last that reads the configuration: what is built here is
+passed on as objects. It is read from the top: `serve`, what a process consists of, what each
+environment consists of, what is done again and again, and how it ends.
+"""
+
+import asyncio
+import importlib
+import pkgutil
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic, time
+from typing import Self
+
+import click
+import structlog
+
+import commands
+from bot import __version__, config
+from bot.clients.kubernetes import Kubernetes
+from bot.clients.kubernetes import Site as KubernetesSite
+from bot.clients.pager_calls import Calls
+from bot.clients.pagers import BY_KIND, Heartbeat, Notifier
+from bot.clients.prompt_redis import PromptRedis
+from bot.clients.redis_changes import RedisChanges
+from bot.command import Deployment, Place, Registry
+from bot.dispatch import Dispatcher
+from bot.domain.alarms import Incident, Rule, Severity, Thresholds
+from bot.domain.approvals import Policy, Request, Vote
+from bot.domain.environments import Environment
+from bot.domain.errors import CannotLookUp, FatalError, SameRedis, StateError
+from bot.domain.maintenance import night_conflict
+from bot.domain.night import Night, Site, is_night
+from bot.domain.notices import Notice, Said, Subject
+from bot.domain.oncall import Kind, On, Page, Receipt, Step, Target, Told, When
+from bot.domain.people import Access, People
+from bot.execution import Execution
+from bot.loops import Beat, Loops
+from bot.metrics import Metrics
+from bot.render import errors
+from bot.render.blocks import message
+from bot.render.maintenance import night_refusal
+from bot.render.pages import page_details, page_summary
+from bot.services.addresses import Addresses
+from bot.services.alarms import Alarms
+from bot.services.approvals import Approvals
+from bot.services.changes import Changes
+from bot.services.environments import Services
+from bot.services.history import History
+from bot.services.identities import Identities
+from bot.services.incidents import Clocks
+from bot.services.incidents import Keeper as IncidentKeeper
+from bot.services.leadership import Leader
+from bot.services.ledger import Ledger
+from bot.services.maintenance import Maintenance, Rules
+from bot.services.nights import Nights, Records
+from bot.services.oncall import Oncall
+from bot.services.positions import LastSeen
+from bot.services.pruning import Pruning
+from bot.services.restarts import Restarts
+from bot.services.rights import Rights
+from bot.services.streams import Streams
+from bot.services.watch import Held, Stores, Watch
+from bot.services.windows import Keeper as WindowKeeper
+from bot.services.workloads import Cluster, Workloads
+from bot.slack.app import SlackApp
+from bot.slack.channels import Channels
+from bot.slack.drawers import AlarmDrawer, RequestDrawer, WindowDrawer
+from bot.slack.http import Events
+from bot.slack.network import Proxy
+from bot.slack.notices import Notices
+from bot.slack.pages import Mention, Pager
+from bot.slack.people import Directory
+from bot.slack.posts import Cards
+from bot.slack.sockets import Sockets
+from bot.slack.telling import Telling
+from bot.slack.web import Identity
+from bot.slack.web import Web as SlackWeb
+from bot.storage.alarms import Incidents
+from bot.storage.approvals import Requests
+from bot.storage.audit import Audit
+from bot.storage.chores import Chores
+from bot.storage.database import Database
+from bot.storage.deliveries import Deliveries
+from bot.storage.leadership import Leadership
+from bot.storage.maintenance import Windows
+from bot.storage.outbox import Outbox
+from bot.storage.positions import Positions
+from bot.storage.posts import Posts
+from bot.storage.retention import forget
+from bot.storage.samples import Samples
+from bot.storage.silences import Silences
+from bot.tasks import Tasks
+from bot.web import Web
+
+_log = structlog.get_logger()
+
+COMMAND_LIMIT = timedelta(seconds=60)
+DRAIN_SECONDS = 15.0
+FLUSH_SECONDS = 3.0
+"""Kubernetes kills after 30 s; the rest is for closing connections."""
+SECOND = timedelta(seconds=1)
+RENEW_EVERY = timedelta(seconds=2)
+TAKE_UP_EVERY = timedelta(seconds=5)
+ONCE_A_MINUTE = timedelta(minutes=1)
+FORGET_EVERY = timedelta(hours=1)
+WATCH_SLACK_EVERY = timedelta(seconds=5)
+FATAL, INVALID = 1, 2
+
+
+def utc_now() -> datetime:
+    """Give the time in UTC."""
+    return datetime.now(UTC)
+
+
+async def serve(
+    path: Path,
+    environ: Mapping[str, str],
+    stop: asyncio.Event,
+    ready: asyncio.Event,
+    *,
+    clusters: Mapping[str, Cluster] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> int:
+    """Run the bot.
+
+    Parameters
+    ----------
+    path
+        The configuration file.
+    environ
+        Holds the secrets.
+    stop
+        Ends it when set: what runs is finished first.
+    ready
+        Is set when Slack is connected.
+    clusters
+        What runs the Redis of an environment, by its name, where that is not Kubernetes.
+    clock
+        Gives the time in UTC.
+
+    Returns
+    -------
+    int
+        The exit code: 0 after `stop`, 2 if the configuration is invalid, 1 for any other reason.
+        The reason is on standard error.
+    """
+    serving = asyncio.create_task(
+        _serve(path, environ, stop, ready, clusters=clusters or {}, clock=clock)
+    )
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.is_set():
+            # Still starting, perhaps waiting for Slack: there is nothing yet to finish.
+            serving.cancel()
+        await serving
+    except asyncio.CancelledError:
+        return 0
+    except config.ConfigurationError as error:
+        click.echo(str(error), err=True)
+        return INVALID
+    except FatalError as error:
+        click.echo(str(error), err=True)
+        return FATAL
+    finally:
+        stopping.cancel()
+    return 0
+
+
+async def _serve(
+    path: Path,
+    environ: Mapping[str, str],
+    stop: asyncio.Event,
+    ready: asyncio.Event,
+    *,
+    clusters: Mapping[str, Cluster],
+    clock: Callable[[], datetime],
+) -> None:
+    settings = config.load(path, environ)
+    secrets = config.load_secrets(settings, environ)
+    async with AsyncExitStack() as stack:
+        app = await App.open(
+            settings, secrets, Proxy(environ), stack, clusters=clusters, clock=clock
+        )
+        loops = Loops(app.beats(), clock=clock)
+        web = app.web(loops, stop, ready)
+        # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
+        stack.push_async_callback(web.aclose)
+        stack.push_async_callback(app.finish)
+        await web.start()
+        # Known before the first turn of what only the leader does.
+        await app.leader.tick(clock())
+        if app.sockets is not None:
+            stack.push_async_callback(app.sockets.aclose)
+            await app.sockets.connect()
+        # The first thing of all at the end: another process leads while this one finishes.
+        stack.push_async_callback(app.leader.aclose)
+        _log.info("ready", version=__version__, environments=list(app.services), port=web.port)
+        ready.set()
+        await loops.run(stop)
+        _log.info("stopping")
+
+
+def find_commands() -> Registry:
+    """Collect the subcommands of every module in `commands`.
+
+    Raises
+    ------
+    ValueError
+        If two of them claim one name.
+    """
+    return Registry(
+        command
+        for module in pkgutil.iter_modules(commands.__path__)
+        for command in importlib.import_module(f"commands.{module.name}").COMMANDS
+    )
+
+
+class App:
+    """Every part of one process. `open` makes one."""
+
+    def __init__(
+        self,
+        settings: config.Settings,
+        secrets: config.Secrets,
+        *,
+        proxy: Proxy,
+        database: Database,
+        slack: SlackWeb,
+        identity: Identity,
+        channels: Channels,
+        clusters: Mapping[str, Cluster],
+        clock: Callable[[], datetime],
+        stack: AsyncExitStack,
+    ) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._database = database
+        self._slack = slack
+        self._channels = channels
+        self._clusters = clusters
+        self._clock = clock
+        self._stack = stack
+        # The pod's name tells people which replica it is; the rest, one start from the next.
+        self._holder = f"{platform.node()}-{token_hex(4)}"
+        self._metrics = Metrics()
+
+        self._requests, self._audit = Requests(database), Audit(database)
+        self._incidents, self._silences = Incidents(database), Silences(database)
+        self._windows, self._samples = Windows(database), Samples(database)
+        self._posts, self._outbox = Posts(database), Outbox(database)
+        self._positions, self._chores = Positions(database), Chores(database)
+
+        self.leader = Leader(Leadership(database, self._holder), self._metrics.leads)
+        self._seen = LastSeen(self._positions)
+        self._directory = Directory(slack, monotonic)
+        self._calls = Calls(proxy.for_url, clock=clock)
+        stack.push_async_callback(self._calls.aclose)
+        self._receipts: dict[str, Receipt] = {}
+
+        self._addresses = Addresses(self._posts, identity.url)
+        served = environments(settings)
+        deployment = Deployment(
+            slash=settings.slack.command,
+            version=__version__,
+            started=clock(),
+            places=tuple(Place(one, channels.mention(one.name)) for one in served),
+            workspace=identity.url,
+            leader=self.leader.holder,
+        )
+        registry = find_commands()
+        self.services: dict[str, Services] = {}
+        self._watches: dict[str, Watch] = {}
+        self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
+        self._execution = Execution(
+            registry, self.services, deployment, tasks=self._executions, clock=clock
+        )
+
+        self._cards = Cards(
+            slack,
+            self._posts,
+            {
+                Subject.REQUEST: RequestDrawer(self._requests, self.services, channels),
+                Subject.ALARM: AlarmDrawer(self._incidents, self.services, channels),
+                Subject.WINDOW: WindowDrawer(self._windows, self.services, channels),
+            },
+            holder=self._holder,
+        )
+        self._notices = Notices(
+            slack,
+            channels,
+            outbox=self._outbox,
+            posts=self._posts,
+            telling=Telling(self._requests, self._incidents, self.services),
+            holder=self._holder,
+            leads=self.leader.leads,
+        )
+        self._pager = Pager(
+            self._outbox,
+            self._notifiers(),
+            holder=self._holder,
+            leads=self.leader.leads,
+            on_failed=self._page_failed,
+            counted=self._metrics.notified,
+            receipts=self._receipts,
+            address=self._address,
+        )
+        for one in served:
+            self._add(one)
+
+        self._identities = Identities(self.services, self._refuse)
+        dispatcher = Dispatcher(
+            registry,
+            self.services,
+            deployment,
+            self._metrics,
+            allow=self._identities.check,
+            first=Deliveries(database).first,
+            clock=clock,
+            limit=COMMAND_LIMIT,
+        )
+        slack_app = SlackApp(
+            web=slack,
+            identity=identity,
+            channels=channels,
+            dispatcher=dispatcher,
+            registry=registry,
+            tasks=self._deliveries,
+            labels={name: each.environment.label for name, each in self.services.items()},
+            environments={name: each.environment for name, each in self.services.items()},
+            margin=settings.maintenance.margin,
+        )
+        self.sockets: Sockets | None = None
+        self._events: Events | None = None
+        if secrets.slack_app_token is not None and settings.slack.mode == "socket":
+            token = secrets.slack_app_token.get_secret_value()
+            connected = self._metrics.slack_connections
+            self.sockets = Sockets(slack_app.bolt, slack, token, proxy, connected=connected)
+        elif secrets.slack_signing_secret is not None:
+            signing = secrets.slack_signing_secret.get_secret_value()
+            self._events = Events(slack_app.bolt, signing, clock=time)
+
+    @classmethod
+    async def open(
+        cls,
+        settings: config.Settings,
+        secrets: config.Secrets,
+        proxy: Proxy,
+        stack: AsyncExitStack,
+        *,
+        clusters: Mapping[str, Cluster],
+        clock: Callable[[], datetime],
+    ) -> Self:
+        """Connect to the database and to Slack, and build the rest; the stack closes it all.
+
+        Raises
+        ------
+        FatalError
+            If the database or Slack cannot be used.
+        config.ConfigurationError
+            If two environments have the same Redis.
+        """
+        database = await Database.open(secrets.state_url.get_secret_value())
+        stack.push_async_callback(database.aclose)
+        slack = SlackWeb(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
+        stack.push_async_callback(slack.aclose)
+        identity = await slack.identify()
+        if identity.missing_scopes:
+            _log.warning("the Slack app lacks scopes", missing=sorted(identity.missing_scopes))
+        places = settings.environments
+        alarms = {name: settings.alarms_for(name).channel for name in places}
+        channels = Channels(
+            slack,
+            {name: one.channel for name, one in places.items()},
+            {name: channel for name, channel in alarms.items() if channel is not None},
+        )
+        await channels.resolve()
+        app = cls(
+            settings,
+            secrets,
+            proxy=proxy,
+            database=database,
+            slack=slack,
+            identity=identity,
+            channels=channels,
+            clusters=clusters,
+            clock=clock,
+            stack=stack,
+        )
+        stack.push_async_callback(app.leader.aclose)
+        same = await app._identities.look()
+        if same:
+            raise config.ConfigurationError([str(error) for error in same])
+        return app
+
+    # One environment.
+
+    def _add(self, environment: Environment) -> None:
+        """Build an environment's services and its watch."""
+        name, clock = environment.name, self._clock
+        alarms = self._settings.alarms_for(name)
+        secret = self._secrets.redis_passwords.get(name)
+        url = self._settings.environments[name].redis.url
+        password = secret.get_secret_value() if secret else None
+        reads, writes = PromptRedis(url, password), RedisChanges(url, password)
+        self._stack.push_async_callback(reads.aclose)
+        rights = Rights(environment, members=self._directory.members, names=self._directory.names)
+        streams = Streams(
+            environment,
+            reads,
+            clock=clock,
+            looked=self._metrics.looked,
+            seen=self._seen.looked,
+        )
+        oncall = self._oncall(environment)
+        maintenance = self._maintenance(environment)
+        workloads = Workloads(environment, self._cluster(name), clock=clock)
+
+        def ended(request: Request) -> None:
+            self._metrics.request(request.command, request.state.value)
+            if request.plan.outage:
+                maintenance.ended.set()
+
+        approvals = Approvals(
+            environment,
+            self._requests,
+            rights,
+            executor=self._holder,
+            carry_out=self._execution.start,
+            changed=self._changed,
+            ended=ended,
+            told_alone=partial(_told_alone, oncall, environment, self._directory),
+        )
+        self.services[name] = Services(
+            environment=environment,
+            streams=streams,
+            changes=Changes(environment, reads, writes, self._positions),
+            approvals=approvals,
+            ledger=Ledger(environment, self._audit),
+            history=History(
+                environment,
+                samples=self._samples,
+                incidents=self._incidents,
+                silences=self._silences,
+                clock=clock,
+            ),
+            alarms=Alarms(
+                environment,
+                incidents=self._incidents,
+                silences=self._silences,
+                outbox=self._outbox,
+                oncall=oncall,
+                thresholds=thresholds(alarms),
+                escalate=alarms.escalate,
+                addresses=self._addresses,
+                writer=self._holder,
+                changed=self._changed,
+            ),
+            nights=self._nights(environment, streams),
+            maintenance=maintenance,
+            workloads=workloads,
+            restarts=Restarts(environment, workloads, reads, streams, self._positions, clock=clock),
+            addresses=self._addresses,
+            rights=rights,
+        )
+        self._watches[name] = Watch(
+            environment,
+            streams,
+            reads,
+            thresholds=thresholds(alarms),
+            keeper=IncidentKeeper(
+                environment,
+                self._incidents,
+                oncall,
+                clocks=Clocks(alarms.escalate, alarms.still_on_it),
+                writer=self._holder,
+                changed=self._changed,
+            ),
+            stores=Stores(self._samples, self._silences),
+            held=Held(maintenance.hours, approvals.outages),
+            memory_limit=lambda: workloads.memory_limit,
+            firing=self._metrics.alarms,
+        )
+
+    def _cluster(self, name: str) -> Cluster | None:
+        """Build the way to what runs an environment's Redis; None where none is configured."""
+        place = self._settings.environments[name].kubernetes
+        if name in self._clusters or place is None:
+            return self._clusters.get(name)
+        kubernetes = Kubernetes(site(place), kubeconfig=self._secrets.kubeconfig)
+        self._stack.push_async_callback(kubernetes.aclose)
+        return kubernetes
+
+    def _oncall(self, environment: Environment) -> Oncall:
+        def words(incident: Incident) -> tuple[str, Sequence[tuple[str, str]]]:
+            at = incident.figures.at
+            summary = page_summary(incident, environment, at)
+            return summary, page_details(incident, environment, at)
+
+        return Oncall(environment, targets(self._settings), words=words, receipts=self._receipts)
+
+    def _maintenance(self, environment: Environment) -> Maintenance:
+        """Build maintenance; of prod alone are windows kept away from the night."""
+        margin = self._settings.maintenance.margin
+
+        def night(starts: datetime, ends: datetime) -> Night | None:
+            if environment.name != "prod":
+                return None
+            return night_conflict(environment.site, starts, ends, margin)
+
+        def refusal(starts: datetime, ends: datetime, found: Night) -> str:
+            return night_refusal(environment, starts, ends, found, margin)
+
+        return Maintenance(
+            environment,
+            keeper=WindowKeeper(
+                environment,
+                self._windows,
+                mirrors=self._settings.environments[environment.name].mirrors,
+                writer=self._holder,
+                changed=self._changed,
+            ),
+            outbox=self._outbox,
+            incidents=self._incidents,
+            requests=self._requests,
+            rules=Rules(night, refusal),
+            zone=self._directory.zone,
+            writer=self._holder,
+            changed=self._changed,
+        )
+
+    def _nights(self, environment: Environment, streams: Streams) -> Nights:
+        """Build what is told once a day; of prod alone, whose nights are the telescope's."""
+        observing, prod = self._settings.observing, environment.name == "prod"
+        return Nights(
+            environment,
+            streams,
+            Records(
+                samples=self._samples,
+                incidents=self._incidents,
+                silences=self._silences,
+                requests=self._requests,
+                windows=self._windows,
+                chores=self._chores,
+                outbox=self._outbox,
+                audit=self._audit,
+            ),
+            summary=prod and observing.night_summary,
+            check=prod and observing.dusk_check,
+            holder=self._holder,
+        )
+
+    # What speaks by itself.
+
+    def _notifiers(self) -> dict[str, Notifier]:
+        """Build how each target is told, by its name."""
+        built: dict[str, Notifier] = {}
+        for one in self._settings.oncall.targets:
+            secret = self._secrets.oncall_keys.get(one.name)
+            key, url = secret.get_secret_value() if secret else "", one.endpoint or ""
+            kind = Kind(one.kind)
+            if kind is Kind.SLACK:
+                group = one.usergroup or ""
+                built[one.name] = Mention(one.name, group, self._slack, self._channels)
+            else:
+                built[one.name] = BY_KIND[kind](one.name, url, key, self._calls)
+        return built
+
+    def _changed(self) -> None:
+        """Have everything that is new shown, said and sent at once."""
+        for each in (self._cards, self._notices, self._pager):
+            each.wake.set()
+
+    async def _page_failed(self, page: Page, receipt: Receipt) -> None:
+        """Say in the channel that somebody who is to be told could not be."""
+        values = {
+            "target": page.target,
+            "reason": receipt.reason,
+            "given up": "yes" if receipt.outcome is Told.GIVEN_UP else "no",
+        }
+        about = Notice(Said.TARGET_FAILED, page.environment, page.incident or None, values)
+        await self._outbox.add(about, writer=self._holder, now=self._clock())
+        self._notices.wake.set()
+
+    async def _address(self, page: Page) -> str:
+        return await self._addresses.of(page.incident)
+
+    async def _refuse(self, environment: str, error: SameRedis) -> None:
+        """Tell a channel that its environment is refused from now on."""
+        text, blocks = errors.same_redis(error)
+        channel = self._channels.id_of(environment)
+        if channel is not None:
+            await self._slack.post(channel, message(text, blocks))
+
+    # What is done again and again.
+
+    def beats(self) -> list[Beat]:
+        """List what is done again and again, by every process or by the leader alone."""
+        leads = self.leader.leads
+
+        async def expire(now: datetime) -> None:
+            for each in self.services.values():
+                await each.approvals.tick(now)
+
+        beats = [
+            Beat("identities", ONCE_A_MINUTE, self._identities.tick),
+            Beat("leadership", RENEW_EVERY, self.leader.tick),
+            Beat("expiry", SECOND, expire),
+            Beat("cards", SECOND, self._cards.tick, wake=self._cards.wake),
+            Beat("notices", SECOND, self._notices.tick, wake=self._notices.wake),
+            Beat("pages", SECOND, self._pager.tick, wake=self._pager.wake),
+            Beat("positions", SECOND, self._seen.tick, wake=self._seen.wake),
+            Beat("interrupted", TAKE_UP_EVERY, self._execution.tick, when=leads),
+            Beat("retention", FORGET_EVERY, partial(forget, self._database), when=leads),
+        ]
+        for name, watch in self._watches.items():
+            every = self._settings.alarms_for(name).poll
+            services = self.services[name]
+            # The end of a window, or of a restart, has everything looked at at once.
+            ended = services.maintenance.ended
+            beats += [
+                Beat(f"watch {name}", every, watch.tick, wake=ended, when=leads),
+                Beat(f"maintenance {name}", SECOND, services.maintenance.tick, when=leads),
+                Beat(f"nights {name}", ONCE_A_MINUTE, services.nights.tick, when=leads),
+                Beat(f"workload {name}", ONCE_A_MINUTE, services.workloads.tick, when=leads),
+            ]
+        if self._settings.oncall.heartbeat is not None:
+            secret = self._secrets.heartbeat_key
+            key = secret.get_secret_value() if secret else ""
+            heartbeat = Heartbeat(self._settings.oncall.heartbeat, key, self._calls)
+            beats.append(
+                Beat("heartbeat", ONCE_A_MINUTE, partial(self._heart, heartbeat), when=leads)
+            )
+        daily = self._settings.prune.daily
+        if daily is not None:
+            pruning = Pruning(
+                self.services, self._chores, self._outbox, daily=daily, holder=self._holder
+            )
+            beats.append(Beat("prune", ONCE_A_MINUTE, pruning.tick, when=leads))
+        if self.sockets is not None:
+            beats.append(Beat("slack", WATCH_SLACK_EVERY, self.sockets.tick))
+        return beats
+
+    async def _heart(self, heartbeat: Heartbeat, now: datetime) -> None:
+        """Beat as long as every watch looks."""
+        late = [name for name, watch in self._watches.items() if watch.late(now)]
+        if late:
+            _log.error("no heartbeat: a watch does not look", environments=late)
+            return
+        await heartbeat.beat()
+
+    def web(self, loops: Loops, stop: asyncio.Event, ready: asyncio.Event) -> Web:
+        """Build what answers over HTTP."""
+
+        async def livez() -> list[str]:
+            return [f"loop {name} is stuck" for name in loops.stuck(self._clock())]
+
+        async def readyz() -> list[str]:
+            if stop.is_set() or not ready.is_set():
+                return ["stopping" if stop.is_set() else "starting"]
+            wrong = []
+            if self.sockets and not await self.sockets.count():
+                wrong.append("not connected to Slack")
+            try:
+                await self._database.ping()
+            except StateError as error:
+                wrong.append(str(error))
+            return wrong
+
+        async def figures() -> bytes:
+            # The leader's watch has just looked; a follower looks when it is asked.
+            leads, now = self.leader.leads(), self._clock()
+            late = [name for name, watch in self._watches.items() if not leads or watch.late(now)]
+            stale = [self.services[name] for name in late]
+            await asyncio.gather(
+                *(each.streams.look(each.environment.instruments) for each in stale)
+            )
+            return self._metrics.text()
+
+        return Web(
+            self._settings.http.host,
+            self._settings.http.port,
+            livez=livez,
+            readyz=readyz,
+            metrics=figures,
+            events=self._events.answer if self._events else None,
+        )
+
+    async def finish(self) -> None:
+        """Let what runs come to its end, then show, say, send and write down what came of it."""
+        self._execution.let_go()
+        await asyncio.gather(
+            self._deliveries.drain(DRAIN_SECONDS), self._executions.drain(DRAIN_SECONDS)
+        )
+        with suppress(StateError):
+            await self._cards.finish(self._clock(), FLUSH_SECONDS)
+        for each in (self._notices, self._pager):
+            with suppress(StateError):
+                await each.tick(self._clock())
+            await each.aclose(FLUSH_SECONDS)
+        with suppress(StateError):
+            await self._seen.tick(self._clock())
+
+
+# From the configuration to what the domain needs to know.
+
+
+def environments(settings: config.Settings) -> list[Environment]:
+    """Take over from the configuration what the domain needs to know."""
+    observing = settings.observing
+    site = Site(observing.latitude, observing.longitude, observing.elevation, observing.twilight)
+    built = []
+    for name, one in settings.environments.items():
+        alarms = settings.alarms_for(name)
+        approval = one.approval
+        built.append(
+            Environment(
+                name=name,
+                instruments=tuple(one.instruments),
+                site=site,
+                stream_template=settings.streams.stream,
+                group_template=settings.streams.group,
+                expiration=one.expiration,
+                stalled_after=alarms.rules.stalled.warning,
+                consumer_idle=settings.prune.idle,
+                links={key: url for key, url in alarms.links if url is not None},
+                access=_access(one.access),
+                policy=Policy(
+                    approval.approvals,
+                    approval.self_approval,
+                    approval.expires,
+                    approval.break_glass,
+                ),
+                protect_observing=one.protect_observing,
+                read_only=one.read_only,
+                keep_cleared=settings.streams.keep_cleared,
+            )
+        )
+    return built
+
+
+def thresholds(alarms: config.Alarms) -> Thresholds:
+    """Take over the limits of the rules."""
+    rules = alarms.rules
+    return Thresholds(
+        enabled=frozenset(rule for rule in Rule if getattr(rules, rule.value).enabled),
+        backlog_warning=rules.backlog.warning,
+        backlog_critical=rules.backlog.critical,
+        backlog_for=rules.backlog.hold,
+        backlog_least=rules.backlog.least,
+        expiring_within=rules.expiring.within,
+        stalled_warning=rules.stalled.warning,
+        stalled_critical=rules.stalled.critical,
+        unreachable_night=rules.unreachable.night,
+        unreachable_day=rules.unreachable.day,
+        unknown_lag_for=rules.unknown_lag.hold,
+        pending_new_per_hour=rules.pending.new_per_hour,
+        memory_above=int(rules.memory.above),
+        lag_above=rules.lag.above,
+        lag_for=rules.lag.hold,
+        consumers_above=rules.consumers.above,
+        silent_for=rules.silent.hold,
+    )
+
+
+def targets(settings: config.Settings) -> list[Target]:
+    """Take over who is told of alarms."""
+    return [
+        Target(
+            name=one.name,
+            kind=Kind(one.kind),
+            environments=tuple(one.environments),
+            when=When(one.when),
+            on=On(one.on),
+            usergroup=one.usergroup or "",
+        )
+        for one in settings.oncall.targets
+    ]
+
+
+def site(place: config.settings.Kubernetes) -> KubernetesSite:
+    """Take over where a Redis runs."""
+    argocd = place.argocd
+    return KubernetesSite(
+        namespace=place.namespace,
+        statefulset=place.statefulset,
+        context=place.context,
+        argocd=(argocd.namespace, argocd.application) if argocd else None,
+        jobs=place.jobs,
+    )
+
+
+async def _told_alone(
+    who: Oncall, environment: Environment, directory: Directory, request: Request, vote: Vote
+) -> list[Page]:
+    """Page the on-call about a vote that breaks the glass, unless that is the voter alone."""
+    night = is_night(environment.site, vote.at)
+    told = []
+    for target in who.targets:
+        if not target.hears(environment.name, night=night):
+            continue
+        if target.kind is Kind.SLACK:
+            with suppress(CannotLookUp):
+                if await directory.members(target.usergroup) == {vote.person.id}:
+                    continue
+        told.append(target)
+    return who.pages(
+        told,
+        step=Step.TRIGGER,
+        key=f"prompt-redis-bot:{environment.name}:alone:{request.id}",
+        severity=Severity.CRITICAL,
+        summary=f"{environment.label}: {vote.person.name} went on alone with request {request.id}: "
+        f"{request.plan.headline}",
+        at=vote.at,
+        details=[("Asked by", request.requester.name), ("Why alone", vote.reason)],
+    )
+
+
+def _access(access: config.settings.Access | None) -> Access:
+    if access is None:
+        return Access()
+    return Access(_people(access.operators), _people(access.approvers))
+
+
+def _people(people: config.settings.People | None) -> People | None:
+    return None if people is None else People(tuple(people.usergroups), tuple(people.users))
