@@ -63,12 +63,11 @@ from bot.services.nights import Nights, Records
 from bot.services.oncall import Oncall
 from bot.services.positions import LastSeen
 from bot.services.pruning import Pruning
-from bot.services.restarts import Restarts
 from bot.services.rights import Rights
 from bot.services.streams import Streams
 from bot.services.watch import Held, Stores, Watch
 from bot.services.windows import Keeper as WindowKeeper
-from bot.services.workloads import Cluster, Workloads
+from bot.services.workloads import Cluster, Restarts, Workloads
 from bot.slack.app import SlackApp
 from bot.slack.channels import Channels
 from bot.slack.drawers import AlarmDrawer, RequestDrawer, WindowDrawer

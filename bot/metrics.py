@@ -75,7 +75,7 @@ class Metrics:
         up = True
         for look in looks:
             labels = (environment, look.instrument)
-            up = up and not isinstance(look.facts, NoAnswer)
+            up = up and not isinstance(look.state, NoAnswer)
             for figure, value in self._figures(look):
                 if value is None:
                     figure.remove(*labels)
@@ -84,7 +84,7 @@ class Metrics:
         self._up.labels(environment).set(up)
 
     def _figures(self, look: Look) -> Iterable[tuple[Gauge, float | None]]:
-        stream, group = look.facts, look.group
+        stream, group = look.state, look.group
         yield self._entries, stream.length if isinstance(stream, Stream) else None
         yield self._undelivered, group.waiting.entries if group else None
         wait = (look.longest_wait or timedelta(0)) if group else None

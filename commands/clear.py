@@ -5,8 +5,7 @@ from contextlib import suppress
 
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Plan
-from bot.domain.bounds import Clearing
-from bot.domain.changes import Facts
+from bot.domain.changes import Clearing, Facts
 from bot.domain.errors import RedisError, UserError
 from bot.render import clears
 from bot.render.blocks import Markup

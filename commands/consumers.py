@@ -20,9 +20,9 @@ async def run(call: Call) -> Reply:
     instruments = call.instruments()
     looks = await call.services.streams.look(instruments)
     for look in looks:
-        if isinstance(look.facts, NoAnswer):
+        if isinstance(look.state, NoAnswer):
             # Asking once more would only take as long again.
-            raise look.facts.error
+            raise look.state.error
     night = is_night(call.environment.site, call.now)
     names = [look.group.consumers if look.group else 0 for look in looks]
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply, Right
-from bot.domain.bounds import LEAST_IDLE
+from bot.domain.changes import LEAST_IDLE
 from bot.domain.durations import parse_duration
 from bot.domain.errors import UserError
 from bot.domain.streams import NoStream, Stream
@@ -19,7 +19,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     """Remove them, some hundreds at a time."""
     environment, instrument, idle = call.environment, call.instrument(), _idle(call)
     (look,) = await call.services.streams.look([instrument])
-    if isinstance(look.facts, NoStream) or (isinstance(look.facts, Stream) and look.group is None):
+    if isinstance(look.state, NoStream) or (isinstance(look.state, Stream) and look.group is None):
         raise UserError(
             f"{environment.label} {instrument} has no group, so it has no consumer names. "
             f"`bootstrap {instrument}` creates it.",

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Plan
-from bot.domain.bounds import Repairing
-from bot.domain.changes import Facts
+from bot.domain.changes import Facts, Repairing
 from bot.domain.errors import UserError
 from bot.render import repairs
 from bot.render.changes import found

@@ -7,7 +7,7 @@ from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Plan, Request
 from bot.domain.changes import Facts
 from bot.domain.errors import UserError
-from bot.domain.restarts import Progress
+from bot.domain.workloads import Progress
 from bot.render import restarts
 from bot.services.approvals import Approved
 

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Happened, Plan, Request
-from bot.domain.bounds import Clearing, Restoring
-from bot.domain.changes import RESULT, Facts
+from bot.domain.changes import RESULT, Clearing, Facts, Restoring
 from bot.domain.errors import UserError
 from bot.domain.streams import EntryId
 from bot.grammar import quoted

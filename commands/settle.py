@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Plan
-from bot.domain.bounds import Settling
-from bot.domain.changes import Facts
+from bot.domain.changes import Facts, Settling
 from bot.domain.durations import parse_duration
 from bot.domain.errors import UserError
 from bot.render import settles

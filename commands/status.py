@@ -4,7 +4,7 @@ import asyncio
 
 from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.errors import RedisError, StateError
-from bot.domain.streams import Server
+from bot.domain.streams import ServerInfo
 from bot.render import windows
 from bot.render.approvals import summary
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
@@ -41,7 +41,7 @@ async def run(call: Call) -> Reply:
     return Reply(blocks, text, buttons[:BUTTONS_IN_MESSAGE])
 
 
-async def _server(call: Call) -> Server | None:
+async def _server(call: Call) -> ServerInfo | None:
     try:
         return await call.services.streams.server()
     except RedisError:

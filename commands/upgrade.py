@@ -5,7 +5,7 @@ import asyncio
 from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.errors import ClusterError, RedisError, StateError, UserError
 from bot.domain.maintenance import Window
-from bot.domain.streams import Server
+from bot.domain.streams import ServerInfo
 from bot.domain.workloads import Application, Workload
 from bot.render import workloads
 
@@ -46,7 +46,7 @@ async def _application(call: Call) -> Application | ClusterError | None:
         return None
 
 
-async def _server(call: Call) -> Server | RedisError:
+async def _server(call: Call) -> ServerInfo | RedisError:
     try:
         return await call.services.streams.server()
     except RedisError as error:

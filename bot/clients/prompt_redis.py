@@ -22,12 +22,12 @@ from bot.domain.errors import RedisForbidden
 from bot.domain.streams import (
     Consumers,
     EntryId,
-    Facts,
+    Forbidden,
     Memory,
-    NotAllowed,
     Pending,
     PendingEntry,
-    Server,
+    ServerInfo,
+    StreamState,
 )
 
 LISTED_PENDING = 10
@@ -65,7 +65,7 @@ class PromptRedis:
         """Close every connection."""
         await self._redis.aclose()
 
-    async def look(self, streams: Sequence[tuple[str, str]]) -> list[Facts]:
+    async def look(self, streams: Sequence[tuple[str, str]]) -> list[StreamState]:
         """Look at streams, all in one round trip.
 
         Parameters
@@ -88,13 +88,15 @@ class PromptRedis:
         try:
             answers = await self._run(self._look, calls)
         except RedisForbidden:
-            return [NotAllowed()] * len(streams)
+            return [Forbidden()] * len(streams)
         return [
-            redis_answers.facts(answer) if isinstance(answer, list) else NotAllowed()
+            redis_answers.facts(answer) if isinstance(answer, list) else Forbidden()
             for answer in answers
         ]
 
-    async def watch(self, streams: Sequence[tuple[str, str]]) -> tuple[list[Facts], Memory | None]:
+    async def watch(
+        self, streams: Sequence[tuple[str, str]]
+    ) -> tuple[list[StreamState], Memory | None]:
         """Look at streams and at the server's memory, all in one round trip.
 
         Parameters
@@ -115,7 +117,7 @@ class PromptRedis:
         calls = [(key, group, str(COUNT_CAP)) for key, group in streams]
         *answers, info = await self._run(self._look, calls, and_memory=True)
         facts = [
-            redis_answers.facts(answer) if isinstance(answer, list) else NotAllowed()
+            redis_answers.facts(answer) if isinstance(answer, list) else Forbidden()
             for answer in answers
         ]
         return facts, redis_answers.memory(info) if isinstance(info, dict) else None
@@ -263,14 +265,14 @@ class PromptRedis:
         names, left_behind, busy, longest = answer[1:]
         return Consumers(names, left_behind, busy, timedelta(milliseconds=longest))
 
-    async def server(self) -> Server:
+    async def server(self) -> ServerInfo:
         """Ask the server how it is.
 
         Raises
         ------
         RedisUnreachable
             If Redis does not answer; a server that loads its data does answer, see
-            `Server.loading`.
+            `ServerInfo.loading`.
         RedisForbidden
             If the bot's user may not ask.
         """

@@ -9,7 +9,6 @@ from bot.domain.changes import Survey, VisitCount
 from bot.domain.streams import (
     Entry,
     EntryId,
-    Facts,
     Group,
     Loading,
     Memory,
@@ -17,8 +16,9 @@ from bot.domain.streams import (
     OtherKey,
     Pending,
     PendingEntry,
-    Server,
+    ServerInfo,
     Stream,
+    StreamState,
     Waiting,
     sent_in_utc,
 )
@@ -91,7 +91,7 @@ def changing(key: str, group: str) -> list[tuple[str, ...]]:
     ]
 
 
-def facts(answer: list[Any]) -> Facts:
+def facts(answer: list[Any]) -> StreamState:
     """Read what look.lua answers."""
     kind, *rest = answer
     if kind == "none":
@@ -169,7 +169,7 @@ def survey(chunks: Sequence[list[Any]], *, capped: bool) -> Survey:
     )
 
 
-def with_group_of(survey: Survey, looked: Facts) -> Survey:
+def with_group_of(survey: Survey, looked: StreamState) -> Survey:
     """Give a survey the group of a look."""
     return replace(survey, group=looked.group if isinstance(looked, Stream) else None)
 
@@ -208,7 +208,7 @@ def memory(info: Mapping[str, Any]) -> Memory:
     return Memory(info.get("used_memory_rss", 0), info.get("maxmemory") or None)
 
 
-def server(info: Mapping[str, Any], answered_in: timedelta) -> Server:
+def server(info: Mapping[str, Any], answered_in: timedelta) -> ServerInfo:
     """Read what INFO answers."""
     loading = None
     if info.get("loading"):
@@ -218,7 +218,7 @@ def server(info: Mapping[str, Any], answered_in: timedelta) -> Server:
             timedelta(seconds=float(eta)) if eta is not None else None,
         )
     saved = info.get("rdb_last_save_time")
-    return Server(
+    return ServerInfo(
         answered_in=answered_in,
         product=info.get("server_name", "redis"),
         version=str(info.get("valkey_version", info.get("redis_version", "unknown"))),

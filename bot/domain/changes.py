@@ -1,12 +1,16 @@
-"""What a change needs to know of a stream before it, and what it tells after.
+"""What a change needs to know of a stream before it, what it is bound to, and what it tells after.
 
-`Survey` is a look with everything that a plan shows; `Marker` is the proof in Redis that a change
-was made; `Facts` are the figures that the change itself counted, in the same atomic step.
+`Survey` is a look with everything that a plan shows. What the card showed, and the execution
+compares, is a bound such as `Clearing`; it travels as text in `Plan.bound`. `Marker` is the proof
+in Redis that a change was made; `Facts` are the figures that the change itself counted, in the same
+atomic step.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from types import UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from bot.domain.streams import Entry, EntryId, Group
 
@@ -135,3 +139,181 @@ class Pruned:
     left_behind: int
     removed: int = 0
     dropped: tuple[tuple[str, int], ...] = ()
+
+
+MOST_SETTLED = 1000
+"""Entries that one `settle` takes: a card with more is read by nobody."""
+
+LEAST_IDLE = timedelta(hours=1)
+"""A consumer name that was idle for less may be that of a worker at work."""
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """What an execution is bound to, and how it is written into a plan."""
+
+    def mapping(self) -> dict[str, str]:
+        """Write it as text, by name."""
+        return {each.name: _written(getattr(self, each.name)) for each in fields(self)}
+
+    @classmethod
+    def read(cls, mapping: Mapping[str, str]) -> Self:
+        """Read what `mapping` wrote."""
+        types = get_type_hints(cls)
+        return cls(
+            **{each.name: _read(types[each.name], mapping[each.name]) for each in fields(cls)}
+        )
+
+
+@dataclass(frozen=True)
+class Clearing(_Bound):
+    """What a clear is bound to.
+
+    Parameters
+    ----------
+    instrument
+        Whose stream.
+    last
+        Newest entry of the plan; what came later is not touched.
+    last_added, added
+        ID of the last entry ever added, and how many there ever were.
+    last_delivered
+        Where the group stood.
+    waiting, visits, capped
+        What waited; True where the count stopped.
+    length, unconfirmed
+        Entries in the stream, and entries read and never confirmed.
+    copy, delete
+        Whether a copy is kept; whether the key itself is deleted.
+    skipped
+        When workers begin to skip what is discarded; None where they never do.
+    """
+
+    instrument: str
+    last: EntryId
+    last_added: EntryId
+    added: int
+    last_delivered: EntryId
+    waiting: int
+    visits: int
+    capped: bool
+    length: int
+    unconfirmed: int
+    copy: bool
+    delete: bool
+    skipped: datetime | None
+
+
+@dataclass(frozen=True)
+class Restoring(_Bound):
+    """What putting back is bound to.
+
+    Parameters
+    ----------
+    instrument, clear
+        Whose stream, and the ID of the request that cleared it.
+    after, last
+        What waited then: entries after the first ID, up to the second.
+    entries, visits
+        What is still to be put back.
+    restored
+        How many entries were put back before.
+    """
+
+    instrument: str
+    clear: int
+    after: EntryId
+    last: EntryId
+    entries: int
+    visits: int
+    restored: int
+
+
+@dataclass(frozen=True)
+class Starting(_Bound):
+    """What creating groups is bound to: instruments, and for each the ID after which it begins."""
+
+    instruments: tuple[str, ...]
+    starts: tuple[EntryId, ...]
+
+
+@dataclass(frozen=True)
+class Settling(_Bound):
+    """What acknowledging is bound to: whose entries, which ones, and for how long idle."""
+
+    instrument: str
+    idle: timedelta
+    ids: tuple[EntryId, ...]
+    visits: int
+    unconfirmed: int
+
+
+@dataclass(frozen=True)
+class Repairing(_Bound):
+    """What a repair of the lag is bound to: whose, what Redis reported, and what was counted."""
+
+    instrument: str
+    lag: int | None
+    waiting: int
+    capped: bool
+
+
+@dataclass(frozen=True)
+class Restarting(_Bound):
+    """What a restart is bound to.
+
+    Parameters
+    ----------
+    generation, uids
+        Of the StatefulSet, and of the pods that are to be replaced.
+    image, version
+        What ran, and which version Redis said it was; empty where it did not answer.
+    run_id
+        Identity of the Redis process; empty where it did not answer.
+    instruments, stood, added
+        Those that had a group, where each stood, and the last entry that was ever added.
+    """
+
+    generation: int
+    uids: tuple[str, ...]
+    image: str
+    version: str
+    run_id: str
+    instruments: tuple[str, ...]
+    stood: tuple[EntryId, ...]
+    added: tuple[EntryId, ...]
+
+
+def _written(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return str(value.total_seconds())
+        case tuple() if not isinstance(value, EntryId):
+            return " ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+_READERS: Mapping[type, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    bool: "yes".__eq__,
+    EntryId: EntryId.parse,
+    datetime: datetime.fromisoformat,
+    timedelta: lambda text: timedelta(seconds=float(text)),
+}
+
+
+def _read(kind: Any, text: str) -> Any:
+    if get_origin(kind) is tuple:
+        return tuple(_READERS[get_args(kind)[0]](word) for word in text.split())
+    if isinstance(kind, UnionType):
+        kind = get_args(kind)[0]
+        return _READERS[kind](text) if text else None
+    return _READERS[kind](text)

@@ -85,7 +85,7 @@ def sample(look: Look, last_visit: str | None, expiration: timedelta | None) -> 
     expiration
         Age at which workers drop an entry; None where they never do.
     """
-    facts = look.facts
+    facts = look.state
     if not isinstance(facts, Stream):
         reached = not isinstance(facts, NoAnswer)
         there = False if look.missing else None

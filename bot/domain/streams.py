@@ -151,7 +151,7 @@ class OtherKey:
 
 
 @dataclass(frozen=True)
-class NotAllowed:
+class Forbidden:
     """The bot's Redis user may not read it."""
 
 
@@ -162,7 +162,7 @@ class NoAnswer:
     error: RedisUnreachable
 
 
-Facts = Stream | NoStream | OtherKey | NotAllowed | NoAnswer
+StreamState = Stream | NoStream | OtherKey | Forbidden | NoAnswer
 
 
 class Verdict(Enum):
@@ -191,7 +191,7 @@ class Look:
         Whose stream it is.
     at
         When it was looked at.
-    facts
+    state
         What was found.
     unmoved_since
         Since when the last delivered ID is known to stand where it stands.
@@ -199,20 +199,20 @@ class Look:
 
     instrument: str
     at: datetime
-    facts: Facts
+    state: StreamState
     unmoved_since: datetime | None = None
 
     @property
     def missing(self) -> bool:
         """True if the stream or its group is known not to be there."""
-        return isinstance(self.facts, NoStream) or (
-            isinstance(self.facts, Stream) and self.facts.group is None
+        return isinstance(self.state, NoStream) or (
+            isinstance(self.state, Stream) and self.state.group is None
         )
 
     @property
     def group(self) -> Group | None:
         """The group, where there is one."""
-        return self.facts.group if isinstance(self.facts, Stream) else None
+        return self.state.group if isinstance(self.state, Stream) else None
 
     @property
     def longest_wait(self) -> timedelta | None:
@@ -241,10 +241,10 @@ class Look:
         stalled_after
             Time without a reading after which waiting entries count as not being read.
         """
-        match self.facts:
+        match self.state:
             case NoAnswer():
                 return Verdict.UNREACHABLE
-            case OtherKey() | NotAllowed():
+            case OtherKey() | Forbidden():
                 return Verdict.UNKNOWN
             case NoStream() | Stream(group=None):
                 return Verdict.MISSING
@@ -329,7 +329,7 @@ class Loading(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerInfo:
     """What a Redis server says of itself.
 
     Parameters

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.approvals import Happened, Outcome, Plan, Request
-from bot.domain.bounds import Starting
-from bot.domain.changes import Facts, Survey
+from bot.domain.changes import Facts, Starting, Survey
 from bot.domain.environments import Environment
 from bot.domain.streams import EntryId
 from bot.render.changes import IMAGES_SAFE, amount, figure, found, not_made, number, visits_of

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.domain.approvals import NUMBER, Confirmation, Happened, Outcome, Plan, Request
-from bot.domain.bounds import Clearing
-from bot.domain.changes import Facts, Survey
+from bot.domain.changes import Clearing, Facts, Survey
 from bot.domain.environments import Environment
 from bot.render.changes import (
     amount,

@@ -7,7 +7,7 @@ from bot.domain.alarms import Incident
 from bot.domain.approvals import Happened, Request
 from bot.domain.environments import Environment
 from bot.domain.maintenance import Window
-from bot.domain.streams import Look, Server, Verdict, worst
+from bot.domain.streams import Look, ServerInfo, Verdict, worst
 from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
     FIRST_LINE,
@@ -116,7 +116,7 @@ def ended(
 
 
 def readiness(
-    environment: Environment, looks: Sequence[Look], server: Server | None
+    environment: Environment, looks: Sequence[Look], server: ServerInfo | None
 ) -> tuple[str, str]:
     """Say how the streams are after maintenance, and what is wrong; the latter empty if nothing.
 

@@ -1,8 +1,7 @@
 """`repair`, drawn: the lag that Redis reports and KEDA believes, and what really waits."""
 
 from bot.domain.approvals import Happened, Outcome, Plan, Request
-from bot.domain.bounds import Repairing
-from bot.domain.changes import Facts, Survey
+from bot.domain.changes import Facts, Repairing, Survey
 from bot.domain.environments import Environment
 from bot.render.changes import audit, figure, found, not_made, number
 from bot.render.words import count

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Request
-from bot.domain.bounds import Restarting
-from bot.domain.changes import DONE, RESULT, Facts
+from bot.domain.changes import DONE, RESULT, Facts, Restarting
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
-from bot.domain.restarts import Hindrance, Progress, hindrance
 from bot.domain.streams import Look, Stream
-from bot.domain.workloads import GIVEN_UP_AFTER, Workload
+from bot.domain.workloads import GIVEN_UP_AFTER, Hindrance, Progress, Workload, hindrance
 from bot.render import workloads
 from bot.render.changes import approver, named
 from bot.render.streams import sky
@@ -133,7 +131,7 @@ def _waiting(look: Look) -> str:
 
 
 def _newest(looks: Sequence[Look]) -> datetime | None:
-    added = [each.facts.last_added.added for each in looks if isinstance(each.facts, Stream)]
+    added = [each.state.last_added.added for each in looks if isinstance(each.state, Stream)]
     return max((each for each in added if each is not None), default=None)
 
 

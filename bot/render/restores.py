@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.domain.approvals import Happened, Outcome, Plan, Request
-from bot.domain.bounds import Restoring
-from bot.domain.changes import FENCED, RESULT, STALE, Archive, Facts, Survey
+from bot.domain.changes import FENCED, RESULT, STALE, Archive, Facts, Restoring, Survey
 from bot.domain.environments import Environment
 from bot.render.changes import (
     IMAGES_SAFE,

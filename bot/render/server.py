@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from bot.domain.environments import Environment
-from bot.domain.streams import Loading, Server
+from bot.domain.streams import Loading, ServerInfo
 from bot.render.blocks import Block, Markup, context, mark, section
 from bot.render.words import clock, duration, quick, size
 
@@ -11,7 +11,7 @@ SLOW = timedelta(milliseconds=250)
 """A healthy server answers in about a millisecond."""
 
 
-def pong(environment: Environment, server: Server, now: datetime) -> tuple[Markup, list[Block]]:
+def pong(environment: Environment, server: ServerInfo, now: datetime) -> tuple[Markup, list[Block]]:
     """Draw the answer to a ping."""
     first = _first_line(environment, server)
     return first, [
@@ -28,7 +28,7 @@ def pong(environment: Environment, server: Server, now: datetime) -> tuple[Marku
     ]
 
 
-def _first_line(environment: Environment, server: Server) -> Markup:
+def _first_line(environment: Environment, server: ServerInfo) -> Markup:
     took = quick(server.answered_in)
     if server.loading is not None:
         return mark(
@@ -54,14 +54,14 @@ def _progress(loading: Loading) -> str:
     return done if loading.remaining is None else f"{done}, {duration(loading.remaining)} to go"
 
 
-def _memory(server: Server) -> str:
+def _memory(server: ServerInfo) -> str:
     if server.memory_limit is None:
         return f"{size(server.memory)} resident, no maxmemory set"
     share = server.memory / server.memory_limit * 100
     return f"{size(server.memory)} resident, {share:.0f} % of {size(server.memory_limit)}"
 
 
-def _persistence(server: Server) -> str:
+def _persistence(server: ServerInfo) -> str:
     if server.append_only:
         return (
             "append-only file, last write ok"

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.domain.approvals import Happened, Outcome, Plan, Request
-from bot.domain.bounds import MOST_SETTLED, Settling
-from bot.domain.changes import Facts
+from bot.domain.changes import MOST_SETTLED, Facts, Settling
 from bot.domain.environments import Environment
 from bot.domain.streams import PendingEntry
 from bot.render.changes import amount, audit, few, figure, named, not_made, number, visit

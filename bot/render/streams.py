@@ -10,14 +10,14 @@ from bot.domain.environments import Environment
 from bot.domain.night import Site
 from bot.domain.streams import (
     Entry,
-    Facts,
+    Forbidden,
     Group,
     Look,
     NoAnswer,
-    NotAllowed,
     OtherKey,
-    Server,
+    ServerInfo,
     Stream,
+    StreamState,
     Verdict,
     Waiting,
     worst,
@@ -133,16 +133,16 @@ def headline(environment: Environment, look: Look) -> tuple[Markup, Markup]:
 
 def _claim(look: Look, verdict: Verdict) -> str:
     """Say the verdict and the leading figure."""
-    return f"{verdict.value}, {_leading_figure(look.facts, look)}"
+    return f"{verdict.value}, {_leading_figure(look.state, look)}"
 
 
-def _leading_figure(facts: Facts, look: Look) -> str:
+def _leading_figure(facts: StreamState, look: Look) -> str:
     match facts:
         case NoAnswer(error=error):
             return f"Redis {error.kind.value}"
         case OtherKey(type=kind):
             return f"its key holds a {kind}, not a stream"
-        case NotAllowed():
+        case Forbidden():
             return "Redis does not allow the bot to read it"
         case Stream(group=Group(waiting=waiting)):
             wait = look.longest_wait
@@ -192,7 +192,7 @@ def _stream(
 
 
 def _fields(environment: Environment, look: Look, past: Past) -> Iterator[tuple[str, Markup]]:
-    if not isinstance(look.facts, Stream):
+    if not isinstance(look.state, Stream):
         return
     group = look.group
     if group is None:
@@ -240,13 +240,13 @@ def _last_visit(look: Look) -> Markup:
     announced = _last_announced(look)
     if announced is None:
         return Markup("none yet")
-    newest = look.facts.newest if isinstance(look.facts, Stream) else None
+    newest = look.state.newest if isinstance(look.state, Stream) else None
     survey = f", {newest.survey}" if newest is not None and newest.survey else ""
     return mark("{} ago{}", duration(look.at - announced), survey)
 
 
 def _last_announced(look: Look) -> datetime | None:
-    return look.facts.last_added.added if isinstance(look.facts, Stream) else None
+    return look.state.last_added.added if isinstance(look.state, Stream) else None
 
 
 def _advice(
@@ -271,10 +271,10 @@ def _advice(
             yield _next(environment, look.instrument, "not reading")
         case Verdict.MISSING:
             yield Markup("*Next:* `runbook no group`")
-        case Verdict.UNREACHABLE if isinstance(look.facts, NoAnswer):
-            yield mark("Tried {}. {}", look.facts.error.address, Markup(remedy(look.facts.error)))
+        case Verdict.UNREACHABLE if isinstance(look.state, NoAnswer):
+            yield mark("Tried {}. {}", look.state.error.address, Markup(remedy(look.state.error)))
             yield Markup("*Next:* `runbook unreachable`")
-        case Verdict.UNKNOWN if isinstance(look.facts, NotAllowed):
+        case Verdict.UNKNOWN if isinstance(look.state, Forbidden):
             yield Markup("*Next:* whoever deploys the bot must add the right to its ACL rule.")
         case Verdict.UNKNOWN:
             yield mark(
@@ -309,8 +309,8 @@ def _next(environment: Environment, instrument: str, topic: str) -> Markup:
 def _footer(environment: Environment, looks: Sequence[Look], firing: Collection[Incident]) -> Block:
     at = looks[0].at
     parts = [f"{clock(at, seconds=True)} UTC", *open_alarms(firing, at), sky(environment, at)]
-    if len(looks) == 1 and isinstance(looks[0].facts, Stream):
-        parts.append(f"{count(looks[0].facts.length, 'entry')} in the stream")
+    if len(looks) == 1 and isinstance(looks[0].state, Stream):
+        parts.append(f"{count(looks[0].state.length, 'entry')} in the stream")
         if looks[0].group is not None:
             parts.append(count(looks[0].group.consumers, "consumer name"))
             parts.append(f"last read {looks[0].group.last_delivered}")
@@ -343,7 +343,7 @@ def _amount(waiting: Waiting) -> str:
 def status(
     environment: Environment,
     looks: Sequence[Look],
-    server: Server | None,
+    server: ServerInfo | None,
     *,
     slash: str,
     more: Iterable[tuple[str, str]],

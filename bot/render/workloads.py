@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.domain.environments import Environment
 from bot.domain.errors import ClusterError, RedisError
 from bot.domain.maintenance import Window
-from bot.domain.streams import Server
+from bot.domain.streams import ServerInfo
 from bot.domain.workloads import Application, Jobs, Pod, Workload
 from bot.render.blocks import Block, Button, Markup, code, context, join, link, mark, section
 from bot.render.errors import saying
@@ -82,7 +82,7 @@ def stopped(running: Jobs | None) -> Markup:
     return mark("{} KEDA or the workers have stopped.", Markup(answers))
 
 
-def storage(workload: Workload, server: Server | None) -> str:
+def storage(workload: Workload, server: ServerInfo | None) -> str:
     """Say on what Redis keeps its data."""
     keeps = workload.append_only if server is None else server.append_only
     how = {True: "append-only file", False: "no append-only file", None: "unknown whether it does"}
@@ -94,7 +94,7 @@ def upgrade(
     environment: Environment,
     workload: Workload | ClusterError | None,
     application: Application | ClusterError | None,
-    server: Server | RedisError,
+    server: ServerInfo | RedisError,
     *,
     window: Window | None,
     announcement: str,
@@ -157,9 +157,9 @@ def upgrade(
 def _first(
     environment: Environment,
     workload: Workload | ClusterError | None,
-    server: Server | RedisError,
+    server: ServerInfo | RedisError,
 ) -> Markup:
-    runs = _version(server) if isinstance(server, Server) else "a Redis that does not answer"
+    runs = _version(server) if isinstance(server, ServerInfo) else "a Redis that does not answer"
     if not isinstance(workload, Workload):
         return mark("🔧 *{} runs {}.*", environment.label, runs)
     emoji, more = "🔧", ""
@@ -187,8 +187,8 @@ def _of(workload: Workload | ClusterError | None, name: str) -> str:
     return getattr(workload, name) or "unknown: the StatefulSet does not say"
 
 
-def _version(server: Server | RedisError) -> str:
-    if isinstance(server, Server):
+def _version(server: ServerInfo | RedisError) -> str:
+    if isinstance(server, ServerInfo):
         return f"{server.product} {server.version}"
     return f"unknown: {saying(server)}"
 

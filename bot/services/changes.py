@@ -6,16 +6,21 @@ from datetime import datetime, timedelta
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.domain.approvals import Request
-from bot.domain.bounds import (
+from bot.domain.changes import (
     LEAST_IDLE,
     MOST_SETTLED,
+    Archive,
     Clearing,
+    Facts,
+    GroupStart,
+    Marker,
+    Pruned,
     Repairing,
     Restoring,
     Settling,
     Starting,
+    Survey,
 )
-from bot.domain.changes import Archive, Facts, GroupStart, Marker, Pruned, Survey
 from bot.domain.environments import Environment
 from bot.domain.errors import Refused
 from bot.domain.streams import EntryId, PendingEntry

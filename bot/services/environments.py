@@ -11,10 +11,9 @@ from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
-from bot.services.restarts import Restarts
 from bot.services.rights import Rights
 from bot.services.streams import Streams
-from bot.services.workloads import Workloads
+from bot.services.workloads import Restarts, Workloads
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class Nights:
             dusk=dusk,
             windows=[(each.id, each.ends) for each in windows if _reaches(each, dusk)],
             missing=tuple(each.instrument for each in looks if each.missing),
-            unreachable=any(isinstance(each.facts, NoAnswer) for each in looks),
+            unreachable=any(isinstance(each.state, NoAnswer) for each in looks),
             silences=[each for each in silences if each.ends is None or each.ends > dusk],
             read_only=environment.read_only,
             requests=[each for each in requests if now - each.asked > OLD_REQUEST],

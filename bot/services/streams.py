@@ -16,16 +16,16 @@ from bot.domain.errors import RedisError, RedisUnreachable
 from bot.domain.streams import (
     Consumers,
     EntryId,
-    Facts,
     Look,
     Memory,
     NoAnswer,
     Pending,
-    Server,
+    ServerInfo,
     Stream,
+    StreamState,
 )
 
-Ask = Callable[[list[tuple[str, str]]], Awaitable[tuple[list[Facts], Memory | None]]]
+Ask = Callable[[list[tuple[str, str]]], Awaitable[tuple[list[StreamState], Memory | None]]]
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ class Streams:
 
     async def _look_at_streams(
         self, streams: list[tuple[str, str]]
-    ) -> tuple[list[Facts], Memory | None]:
+    ) -> tuple[list[StreamState], Memory | None]:
         return await self._redis.look(streams), None
 
     async def _look(self, ask: Ask) -> Watched:
         environment = self._environment
         started = perf_counter()
-        facts: list[Facts]
+        facts: list[StreamState]
         memory = None
         try:
             facts, memory = await ask(
@@ -121,7 +121,7 @@ class Streams:
         self._seen(environment.name, looks.values())
         return Watched(looks, memory, took)
 
-    def _unmoved_since(self, instrument: str, found: Facts, now: datetime) -> datetime | None:
+    def _unmoved_since(self, instrument: str, found: StreamState, now: datetime) -> datetime | None:
         """Remember where the last delivered ID stands, and since which look."""
         if not isinstance(found, Stream) or found.group is None:
             return None
@@ -160,7 +160,7 @@ class Streams:
             *self._names(instrument), self._environment.consumer_idle
         )
 
-    async def server(self) -> Server:
+    async def server(self) -> ServerInfo:
         """Ask the server how it is.
 
         Raises

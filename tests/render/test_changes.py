@@ -9,8 +9,17 @@ from importlib.resources import files
 import pytest
 
 from bot.domain.approvals import Happened, Outcome, Plan, Request, State, Vote
-from bot.domain.bounds import Clearing, Repairing, Restoring, Settling
-from bot.domain.changes import Archive, Facts, Pruned, Survey, VisitCount
+from bot.domain.changes import (
+    Archive,
+    Clearing,
+    Facts,
+    Pruned,
+    Repairing,
+    Restoring,
+    Settling,
+    Survey,
+    VisitCount,
+)
 from bot.domain.environments import Environment
 from bot.domain.people import Person
 from bot.domain.streams import Consumers, Entry, EntryId, Group, Pending, PendingEntry, Waiting

@@ -14,7 +14,7 @@ from bot.domain.maintenance import Window as OneWindow
 from bot.domain.maintenance import Word, night_conflict
 from bot.domain.night import Night
 from bot.domain.people import Person
-from bot.domain.streams import EntryId, Group, Look, NoStream, Server, Stream, Waiting
+from bot.domain.streams import EntryId, Group, Look, NoStream, ServerInfo, Stream, Waiting
 from bot.render import closings, hours, maintenance, windows
 from bot.render.blocks import BUTTONS_IN_MESSAGE, FIRST_LINE, escape, message
 from tests.support.slack_blocks import check_message
@@ -178,7 +178,7 @@ def look(waiting: int = 0) -> Look:
     return Look("lsstcam", at(16, 41), Stream(1, EntryId(1, 0), None, group))
 
 
-SERVER = Server(
+SERVER = ServerInfo(
     answered_in=timedelta(microseconds=500),
     product="redis",
     version="8.10.0",
@@ -247,7 +247,7 @@ def test_what_still_fires_comes_first() -> None:
     ],
 )
 def test_it_is_not_ready_where_something_is_wrong(
-    found: Look, server: Server | None, said: str
+    found: Look, server: ServerInfo | None, said: str
 ) -> None:
     state = closings.readiness(PROD, [found], server)
     text = closings.ended(ENDED, PROD, at(16, 41), requests=(), held=(), firing=(), state=state)[0]

@@ -8,9 +8,8 @@ import pytest
 from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity
 from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
-from bot.domain.restarts import Progress
 from bot.domain.streams import Loading
-from bot.domain.workloads import Jobs, Pod
+from bot.domain.workloads import Jobs, Pod, Progress
 from bot.render import alarms, restarts, workloads
 from bot.render.workloads import Around
 

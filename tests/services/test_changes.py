@@ -18,8 +18,7 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.command import Call, Change, Deployment, Person, Registry
 from bot.domain.approvals import Happened, Outcome, Plan, Request, Vote
-from bot.domain.bounds import Clearing, Repairing, Restoring, Settling, Starting
-from bot.domain.changes import RESULT
+from bot.domain.changes import RESULT, Clearing, Repairing, Restoring, Settling, Starting
 from bot.domain.environments import Environment
 from bot.domain.errors import Refused, UserError
 from bot.domain.streams import EntryId

@@ -14,7 +14,7 @@ from bot.domain.night import day_obs, next_dawn, next_dusk
 from bot.domain.notices import Said
 from bot.domain.people import BOT
 from bot.domain.samples import Minute, Sample
-from bot.domain.streams import EntryId, Facts, Group, Look, NoAnswer, Stream, Waiting
+from bot.domain.streams import EntryId, Group, Look, NoAnswer, Stream, StreamState, Waiting
 from bot.services.nights import Nights, Records
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
@@ -55,7 +55,7 @@ class Scene:
     def __init__(self, database: Database, environment: Environment = PROD) -> None:
         self.database = database
         self.environment = environment
-        self.facts: Mapping[str, Facts] = dict.fromkeys(environment.instruments, WELL)
+        self.facts: Mapping[str, StreamState] = dict.fromkeys(environment.instruments, WELL)
         self.looks = 0
         self.trouble = False
         self.outbox = Outbox(database)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bot.domain.environments import Environment
-from bot.domain.streams import EntryId, Facts, Group, Look, Stream, Waiting
+from bot.domain.streams import EntryId, Group, Look, Stream, StreamState, Waiting
 from bot.services.streams import Streams
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
@@ -19,7 +19,7 @@ class SlowRedis:
         self.answer = asyncio.Event()
         self.last_delivered = EntryId(1, 0)
 
-    async def look(self, streams: Sequence[tuple[str, str]]) -> list[Facts]:
+    async def look(self, streams: Sequence[tuple[str, str]]) -> list[StreamState]:
         self.asked += 1
         await self.answer.wait()
         group = Group(Waiting(), 0, 0, self.last_delivered, 0)
