@@ -38,7 +38,7 @@ from bot.domain.errors import CannotLookUp, FatalError, SameRedis, StateError
 from bot.domain.maintenance import night_conflict
 from bot.domain.night import Night, Site, is_night
 from bot.domain.notices import Notice, Said, Subject
-from bot.domain.oncall import Kind, On, Page, Receipt, Step, Target, Told, When
+from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
 from bot.domain.people import Access, People
 from bot.execution import Execution
 from bot.loops import Beat, Loops
@@ -812,7 +812,7 @@ async def _told_alone(
         told.append(target)
     return who.pages(
         told,
-        step=Step.TRIGGER,
+        step=PageEvent.TRIGGER,
         key=f"prompt-redis-bot:{environment.name}:alone:{request.id}",
         severity=Severity.CRITICAL,
         summary=f"{environment.label}: {vote.person.name} went on alone with request {request.id}: "

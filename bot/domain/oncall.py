@@ -41,7 +41,7 @@ class On(Enum):
     FIRE = "fire"
 
 
-class Step(Enum):
+class PageEvent(Enum):
     """What happened to the alarm that a page is about."""
 
     TRIGGER = "trigger"
@@ -113,7 +113,7 @@ class Page:
     """
 
     target: str
-    step: Step
+    step: PageEvent
     key: str
     environment: str
     label: str

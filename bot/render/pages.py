@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.domain.alarms import Incident
 from bot.domain.diagnosis import diagnose
 from bot.domain.environments import Environment
-from bot.domain.oncall import Kind, On, Page, Receipt, Step, Target, Told, When
+from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
 from bot.render.blocks import (
     FIRST_LINE,
     Block,
@@ -78,7 +78,7 @@ def page(page: Page, usergroup: str) -> Drawn:
         ID of the user group to mention; empty for none.
     """
     summary = truncate(page.summary, FIRST_LINE)
-    if page.step is Step.RESOLVE:
+    if page.step is PageEvent.RESOLVE:
         text = mark("🟢 {}.", summary)
         return text, [section(text)], []
     mention = mark("<!subteam^{}> ", usergroup) if usergroup else Markup()

@@ -9,7 +9,7 @@ from bot.domain.environments import Environment
 from bot.domain.errors import Refused, UserError
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import Receipt, Step, Target
+from bot.domain.oncall import PageEvent, Receipt, Target
 from bot.domain.people import Person
 from bot.domain.turns import Turn
 from bot.services.addresses import Addresses
@@ -250,7 +250,7 @@ class Alarms:
             if before.resolved is not None:
                 raise UserError(f"Alarm {number} is resolved already; there is nothing to do.")
             after = change(before)
-            pages = self._oncall.about(after, page, Step.TRIGGER, now) if page else []
+            pages = self._oncall.about(after, page, PageEvent.TRIGGER, now) if page else []
             values = {**turn_values(after, turn), "by": person.name, "at": now.isoformat()}
             notice = Notice(Said.TRANSITION, after.environment, after.id, values)
             if await self._incidents.replace(

@@ -26,8 +26,7 @@ from bot.domain.incidents import (
 )
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import Page
-from bot.domain.oncall import Step as PageStep
+from bot.domain.oncall import Page, PageEvent
 from bot.domain.turns import Turn
 from bot.services.oncall import Oncall
 from bot.storage.alarms import AlreadyOpen, Incidents
@@ -170,7 +169,7 @@ class Keeper:
             turns.append(Turn.ESCALATED)
         if after.resolved is not None and after.told:
             # Held or not: whoever was told of it still takes it for open.
-            pages = self._oncall.about(after, sorted(after.told), PageStep.RESOLVE, now)
+            pages = self._oncall.about(after, sorted(after.told), PageEvent.RESOLVE, now)
         ended_while_held = after.resolved is not None and after.held is not None
         # One that was shown before it was held has a thread, and the thread its end.
         if ended_while_held and await self._incidents.was_shown(after.id):
@@ -206,7 +205,7 @@ class Keeper:
         escalated = escalates(incident, self._clocks.escalate, now)
         wanted = self._oncall.wanted(incident, night=night, escalated=escalated)
         new = [each.name for each in wanted if each.name not in incident.told]
-        return self._oncall.about(incident, new, PageStep.TRIGGER, now)
+        return self._oncall.about(incident, new, PageEvent.TRIGGER, now)
 
     def _notice(self, incident: Incident, turn: Turn) -> Notice:
         said = Said.ASKED if turn is Turn.ASKED else Said.TRANSITION

@@ -8,8 +8,8 @@ from bot.domain.environments import Environment
 from bot.domain.oncall import (
     Kind,
     Page,
+    PageEvent,
     Receipt,
-    Step,
     Target,
     key_of,
     targets_for,
@@ -67,7 +67,7 @@ class Oncall:
         )
 
     def about(
-        self, incident: Incident, names: Collection[str], step: Step, now: datetime
+        self, incident: Incident, names: Collection[str], step: PageEvent, now: datetime
     ) -> list[Page]:
         """Write the pages about an incident, for targets by name."""
         targets = [each for each in self.targets if each.name in names]
@@ -91,7 +91,7 @@ class Oncall:
         """Write the pages with which somebody calls for the on-call."""
         return self.pages(
             targets,
-            step=Step.TRIGGER,
+            step=PageEvent.TRIGGER,
             key=self._key("page", now),
             severity=Severity.CRITICAL,
             summary=f"{self._environment.label}: {person.name} calls for help: {text}",
@@ -106,7 +106,7 @@ class Oncall:
         """
         return self.pages(
             targets,
-            step=Step.TRIGGER,
+            step=PageEvent.TRIGGER,
             key=self._key("test", now),
             severity=Severity.WARNING,
             summary=f"{self._environment.label}: a test by {person.name}, nothing is wrong",
@@ -118,7 +118,7 @@ class Oncall:
         self,
         targets: Sequence[Target],
         *,
-        step: Step,
+        step: PageEvent,
         key: str,
         severity: Severity,
         summary: str,
@@ -151,7 +151,7 @@ class Oncall:
                 incident=incident,
             )
             for each in targets
-            if step is Step.TRIGGER or each.kind is not Kind.SLACK
+            if step is PageEvent.TRIGGER or each.kind is not Kind.SLACK
         ]
 
     def _key(self, what: str, now: datetime) -> str:

@@ -21,9 +21,9 @@ from bot.domain.oncall import (
     GIVEN_UP_AFTER,
     SAID_AFTER,
     Page,
+    PageEvent,
     PageFailed,
     Receipt,
-    Step,
     Told,
     pause_after,
 )
@@ -98,7 +98,7 @@ class Mention:
         PageFailed
             If Slack does not take it.
         """
-        if page.step is Step.RESOLVE:
+        if page.step is PageEvent.RESOLVE:
             return
         channel = self._channels.alarms_of(page.environment)
         if channel is None:

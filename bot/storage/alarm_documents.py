@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.domain.alarms import Figures, Finding, Rule, Severity, Skipped
-from bot.domain.oncall import Page, Step
+from bot.domain.oncall import Page, PageEvent
 from bot.storage.documents import write_document
 from bot.storage.schema import MICROSECOND
 
@@ -106,7 +106,7 @@ def read_page(text: str) -> Page:
     rule = document["rule"]
     return Page(
         target=document["target"],
-        step=Step(document["step"]),
+        step=PageEvent(document["step"]),
         key=document["key"],
         environment=document["environment"],
         label=document["label"],

@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.notices import Notice, Queued, QueuedPage, Said
-from bot.domain.oncall import Page, Step
+from bot.domain.oncall import Page, PageEvent
 from bot.storage.alarm_documents import read_page, write_page
 from bot.storage.database import Database
 from bot.storage.documents import read_values, write_values
@@ -86,11 +86,11 @@ class Outbox:
     async def is_over(self, queued: QueuedPage) -> bool:
         """Tell whether it opens an alarm whose end was written later for the same target."""
         page = queued.page
-        if page.step is not Step.TRIGGER or not page.incident:
+        if page.step is not PageEvent.TRIGGER or not page.incident:
             return False
         query = select(outbox).where(
             outbox.c.lane == _Lane.PAGE.value,
-            outbox.c.said == Step.RESOLVE.value,
+            outbox.c.said == PageEvent.RESOLVE.value,
             outbox.c.subject == page.incident,
             # Sent or not, and whoever sent it: that one may be dead by now.
             outbox.c.id > queued.id,

@@ -16,7 +16,7 @@ from bot import logs
 from bot.clients.pager_calls import Calls, connect, retry_after
 from bot.clients.pagers import BY_KIND, Heartbeat, Notifier, PagerDuty, Squadcast, Webhook
 from bot.domain.alarms import Rule, Severity
-from bot.domain.oncall import Kind, Page, PageFailed, Step
+from bot.domain.oncall import Kind, Page, PageEvent, PageFailed
 from tests.support.pager_servers import (
     HEARTBEAT_KEY,
     KEYS,
@@ -32,7 +32,7 @@ from tests.support.slack_faults import Fault, rate_limited
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
 PAGE = Page(
     target="somebody",
-    step=Step.TRIGGER,
+    step=PageEvent.TRIGGER,
     key="prompt-redis-bot:prod:31:20261124T052958Z",
     environment="prod",
     label="PROD",
@@ -45,7 +45,7 @@ PAGE = Page(
     at=NOW - timedelta(seconds=2),
     incident=31,
 )
-END = replace(PAGE, step=Step.RESOLVE)
+END = replace(PAGE, step=PageEvent.RESOLVE)
 BY_HAND = replace(
     PAGE, rule=None, instrument="", details=(), link="", incident=0, severity=Severity.WARNING
 )

@@ -28,7 +28,7 @@ from bot.domain.alarms import (
 )
 from bot.domain.approvals import Plan, Request, State
 from bot.domain.environments import Environment
-from bot.domain.oncall import Kind, On, Page, Receipt, Step, Target, Told, When
+from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
 from bot.domain.people import Person
 from bot.domain.reports import DuskReport, NightReport
 from bot.domain.turns import Turn
@@ -538,7 +538,7 @@ def test_what_a_pager_shows_beside() -> None:
 def test_a_page_in_slack() -> None:
     page = Page(
         target="prompt-oncall",
-        step=Step.TRIGGER,
+        step=PageEvent.TRIGGER,
         key="k",
         environment="prod",
         label="PROD",

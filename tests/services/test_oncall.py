@@ -13,8 +13,8 @@ from bot.domain.environments import Environment
 from bot.domain.oncall import (
     Kind,
     On,
+    PageEvent,
     Receipt,
-    Step,
     Target,
     Told,
     When,
@@ -120,7 +120,7 @@ def test_who_knows_already_is_not_wanted(oncall: Oncall) -> None:
 
 
 def test_pages_about_an_incident(oncall: Oncall) -> None:
-    first, second = oncall.about(INCIDENT, ["group", "duty", "dev-only"], Step.TRIGGER, NOW)
+    first, second = oncall.about(INCIDENT, ["group", "duty", "dev-only"], PageEvent.TRIGGER, NOW)
     assert (first.target, second.target) == ("group", "duty")
     assert first == replace(second, target="group")
     assert first.key == key_of(INCIDENT) == "prompt-redis-bot:prod:31:20261124T053000Z"
@@ -128,12 +128,12 @@ def test_pages_about_an_incident(oncall: Oncall) -> None:
     assert first.details == (("Waiting", "1 entry"),)
     assert (first.environment, first.label, first.instrument) == ("prod", "PROD", "lsstcam")
     assert (first.rule, first.severity) == (Rule.EXPIRING, Severity.CRITICAL)
-    assert (first.at, first.incident, first.step) == (NOW, 31, Step.TRIGGER)
+    assert (first.at, first.incident, first.step) == (NOW, 31, PageEvent.TRIGGER)
 
 
 def test_the_end_has_the_same_key_and_no_mention(oncall: Oncall) -> None:
-    [end] = oncall.about(INCIDENT, ["group", "duty", "gone"], Step.RESOLVE, NOW)
-    assert (end.target, end.step, end.key) == ("duty", Step.RESOLVE, key_of(INCIDENT))
+    [end] = oncall.about(INCIDENT, ["group", "duty", "gone"], PageEvent.RESOLVE, NOW)
+    assert (end.target, end.step, end.key) == ("duty", PageEvent.RESOLVE, key_of(INCIDENT))
 
 
 def test_an_alarm_of_a_new_database_has_a_key_of_its_own() -> None:

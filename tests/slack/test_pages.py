@@ -14,7 +14,7 @@ from bot.clients.pager_calls import Calls
 from bot.clients.pagers import Notifier, PagerDuty, Squadcast, Webhook
 from bot.domain.alarms import Rule, Severity
 from bot.domain.errors import StateError, StateTrouble
-from bot.domain.oncall import GIVEN_UP_AFTER, Page, PageFailed, Receipt, Step, Told
+from bot.domain.oncall import GIVEN_UP_AFTER, Page, PageEvent, PageFailed, Receipt, Told
 from bot.preflight import check
 from bot.slack.channels import Channels
 from bot.slack.network import Proxy
@@ -37,7 +37,7 @@ NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 PAGE = Page(
     target="duty",
-    step=Step.TRIGGER,
+    step=PageEvent.TRIGGER,
     key="prompt-redis-bot:prod:31:20261124T052958Z",
     environment="prod",
     label="PROD",
@@ -50,7 +50,7 @@ PAGE = Page(
     at=NOW,
     incident=31,
 )
-END = replace(PAGE, step=Step.RESOLVE)
+END = replace(PAGE, step=PageEvent.RESOLVE)
 BUSY = PageFailed("duty cannot take it now (HTTP 503)", permanent=False)
 REFUSED = PageFailed("duty refuses our key (HTTP 403)", permanent=True)
 
@@ -75,7 +75,7 @@ class Scripted:
             raise answer
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[PageEvent]:
         return [page.step for page, _, _ in self.told]
 
 
@@ -379,9 +379,9 @@ async def test_an_end_follows_its_beginning(desk: Desk) -> None:
     assert duty.held is not None
     duty.held.set()
     await settled(pager)
-    assert duty.steps == [Step.TRIGGER]
+    assert duty.steps == [PageEvent.TRIGGER]
     await turn(pager)
-    assert duty.steps == [Step.TRIGGER, Step.RESOLVE]
+    assert duty.steps == [PageEvent.TRIGGER, PageEvent.RESOLVE]
 
 
 async def test_nobody_is_woken_for_what_is_over(desk: Desk) -> None:
@@ -393,8 +393,8 @@ async def test_nobody_is_woken_for_what_is_over(desk: Desk) -> None:
     later = NOW + timedelta(minutes=1)
     await turn(pager, later)
     assert [(page.step, page.key) for page, _, _ in duty.told[1:]] == [
-        (Step.RESOLVE, PAGE.key),
-        (Step.TRIGGER, "another alarm"),
+        (PageEvent.RESOLVE, PAGE.key),
+        (PageEvent.TRIGGER, "another alarm"),
     ]
     assert await desk.rows() == [(True, "the alarm is over"), (True, ""), (True, "")]
     assert desk.failed == []
@@ -409,7 +409,7 @@ async def test_what_is_over_is_not_opened_again_by_an_old_try(desk: Desk) -> Non
     pager = desk.pager(duty, holder="two")
     await turn(pager, NOW + SECOND)
     await turn(pager, NOW + timedelta(minutes=1))
-    assert duty.steps == [Step.TRIGGER, Step.RESOLVE]
+    assert duty.steps == [PageEvent.TRIGGER, PageEvent.RESOLVE]
     assert await desk.rows() == [(True, "the alarm is over"), (True, "")]
 
 
@@ -420,7 +420,7 @@ async def test_what_is_paged_after_the_end_is_sent(desk: Desk) -> None:
     await turn(pager)
     await desk.write(PAGE)
     await turn(pager)
-    assert duty.steps == [Step.RESOLVE, Step.TRIGGER]
+    assert duty.steps == [PageEvent.RESOLVE, PageEvent.TRIGGER]
 
 
 # --- over the wire ---------------------------------------------------------------------------

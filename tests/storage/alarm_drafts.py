@@ -18,7 +18,7 @@ from bot.domain.alarms import (
 )
 from bot.domain.approvals import Entry
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import Page, Step
+from bot.domain.oncall import Page, PageEvent
 from bot.domain.people import Person
 from bot.storage.alarms import Incidents
 from bot.storage.silences import Silences
@@ -93,7 +93,7 @@ INCIDENTS = st.builds(
 PAGES = st.builds(
     Page,
     target=WORDS,
-    step=st.sampled_from(Step),
+    step=st.sampled_from(PageEvent),
     key=WORDS,
     environment=TEXT,
     label=WORDS,
@@ -126,7 +126,7 @@ def incident(
 def page(number: int = 0, target: str = "prompt") -> Page:
     return Page(
         target=target,
-        step=Step.TRIGGER,
+        step=PageEvent.TRIGGER,
         key=f"prod-{number}",
         environment="prod",
         label="PROD",

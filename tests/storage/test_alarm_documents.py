@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.alarms import Figures, Severity
-from bot.domain.oncall import Page, Step
+from bot.domain.oncall import Page, PageEvent
 from bot.storage.alarm_documents import (
     read_figures,
     read_page,
@@ -39,7 +39,7 @@ def test_what_another_release_wrote_is_read() -> None:
     at = '"at": "2026-11-24T03:04:05.678901+00:00"'
     assert read_figures(f'{{{at}, "forgotten": 1}}') == Figures(NOW)
     page = Page(
-        "a", Step.RESOLVE, "k", "prod", "PROD", "", None, Severity.WARNING, "s", (), "", NOW
+        "a", PageEvent.RESOLVE, "k", "prod", "PROD", "", None, Severity.WARNING, "s", (), "", NOW
     )
     written = write_page(page).replace(',"incident":0', "")
     assert read_page(written) == page

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from bot.domain.alarms import DEFAULT_RULES, Incident, Thresholds
 from bot.domain.environments import Environment
 from bot.domain.errors import StateError, StateTrouble
-from bot.domain.oncall import Kind, On, Page, Receipt, Step, Target, When, key_of
+from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, When, key_of
 from bot.domain.people import Person
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
@@ -170,10 +170,10 @@ class Leaders(RuleBasedStateMachine):
         for incident in self.run(self.incidents.history("prod", 1000)):
             mine = [each for each in pages if each.incident == incident.id]
             assert {each.key for each in mine} <= {key_of(incident)}
-            begun = Counter(each.target for each in mine if each.step is Step.TRIGGER)
+            begun = Counter(each.target for each in mine if each.step is PageEvent.TRIGGER)
             assert set(begun) == set(incident.told)
             assert max(begun.values(), default=0) <= 1 + self.by_hand[incident.id]
-            ended = Counter(each.target for each in mine if each.step is Step.RESOLVE)
+            ended = Counter(each.target for each in mine if each.step is PageEvent.RESOLVE)
             over = set(incident.told) - {"group"} if incident.resolved else set()
             assert ended == Counter(over), "who was told of it is told of its end"
             self.met["ended"] += bool(over)
