@@ -68,19 +68,13 @@ from bot.services.streams import Streams
 from bot.services.watch import Held, Stores, Watch
 from bot.services.windows import Keeper as WindowKeeper
 from bot.services.workloads import Cluster, Restarts, Workloads
+from bot.slack.api import Identity, Proxy, SlackApi
 from bot.slack.app import SlackApp
-from bot.slack.channels import Channels
-from bot.slack.drawers import AlarmDrawer, RequestDrawer, WindowDrawer
+from bot.slack.directory import Channels, Directory
 from bot.slack.http import Events
-from bot.slack.network import Proxy
-from bot.slack.notices import Notices
 from bot.slack.pages import Mention, Pager
-from bot.slack.people import Directory
-from bot.slack.posts import Cards
+from bot.slack.posting import AlarmDrawer, Cards, Notices, RequestDrawer, Telling, WindowDrawer
 from bot.slack.sockets import Sockets
-from bot.slack.telling import Telling
-from bot.slack.web import Identity
-from bot.slack.web import Web as SlackWeb
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
 from bot.storage.audit import Audit
@@ -232,7 +226,7 @@ class App:
         *,
         proxy: Proxy,
         database: Database,
-        slack: SlackWeb,
+        slack: SlackApi,
         identity: Identity,
         channels: Channels,
         clusters: Mapping[str, Cluster],
@@ -368,7 +362,7 @@ class App:
         """
         database = await Database.open(secrets.state_url.get_secret_value())
         stack.push_async_callback(database.aclose)
-        slack = SlackWeb(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
+        slack = SlackApi(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
         stack.push_async_callback(slack.aclose)
         identity = await slack.identify()
         if identity.missing_scopes:

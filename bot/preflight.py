@@ -25,9 +25,7 @@ from bot.domain.errors import (
 )
 from bot.domain.oncall import PageFailed
 from bot.render.errors import cluster_remedy, remedy, saying
-from bot.slack.network import Proxy
-from bot.slack.patience import SlackRefused
-from bot.slack.web import Identity, Web
+from bot.slack.api import Identity, Proxy, SlackApi, SlackRefused
 from bot.storage.database import Database
 
 FAILED, INVALID = 1, 2
@@ -89,7 +87,7 @@ async def _lines(
 ) -> AsyncIterator[Line]:
     names = ", ".join(settings.environments)
     yield Line(Outcome.OK, "configuration", f"{path} is valid; environments {names}")
-    slack = Web(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
+    slack = SlackApi(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
     try:
         async for line in _slack(slack, settings, secrets):
             yield line
@@ -107,7 +105,7 @@ async def _lines(
 
 
 async def _slack(
-    slack: Web, settings: config.Settings, secrets: config.Secrets
+    slack: SlackApi, settings: config.Settings, secrets: config.Secrets
 ) -> AsyncIterator[Line]:
     try:
         identity = await slack.identify()
@@ -146,7 +144,7 @@ def _scopes(identity: Identity) -> Line:
     return Line(Outcome.OK, "Slack scopes", "all there")
 
 
-async def _channels(slack: Web, settings: config.Settings) -> AsyncIterator[Line]:
+async def _channels(slack: SlackApi, settings: config.Settings) -> AsyncIterator[Line]:
     wanted = {name: one.channel for name, one in settings.environments.items()}
     try:
         joined = {id_: name async for id_, name in slack.channels()}
@@ -173,7 +171,7 @@ async def _channels(slack: Web, settings: config.Settings) -> AsyncIterator[Line
 
 
 async def _target(
-    target: config.settings.Target, slack: Web, secrets: config.Secrets, proxy: Proxy
+    target: config.settings.Target, slack: SlackApi, secrets: config.Secrets, proxy: Proxy
 ) -> Line:
     """Look at the way to an on-call target; whoever is behind it is told nothing."""
     subject = f"on-call target {target.name}"
@@ -204,7 +202,7 @@ async def _target(
     )
 
 
-async def _usergroup(subject: str, usergroup: str, slack: Web) -> Line:
+async def _usergroup(subject: str, usergroup: str, slack: SlackApi) -> Line:
     try:
         members = await slack.members(usergroup)
     except SlackRefused as error:

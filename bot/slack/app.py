@@ -7,7 +7,9 @@ the listener returns: what raises within about 10 ms of an acknowledgement takes
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from logging import getLogger
 from time import monotonic
 from typing import Any
@@ -16,26 +18,330 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
-from bot.command import Registry
-from bot.dispatch import LATE_COPY, Dispatcher, Line
+from bot.command import SHARE, Person, Registry
+from bot.dispatch import LATE_COPY, Answer, Dispatcher, Line
 from bot.domain.environments import Environment
-from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, mark, message, section
-from bot.render.forms import Form, Found, view
-from bot.slack.channels import Channels
-from bot.slack.conversation import Conversation
-from bot.slack.deliveries import (
-    Delivery,
-    from_button,
-    from_form,
-    from_slash,
-    look_over,
-    opened_in,
-    trigger,
-)
-from bot.slack.web import Identity, Web
+from bot.grammar import Grammar
+from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, context, mark, message, section
+from bot.render.forms import Checked, Filled, Form, Found, view
+from bot.slack.api import Identity, Picture, SlackApi, SlackRefused
+from bot.slack.directory import Channels
 from bot.tasks import Tasks
 
 _log = structlog.get_logger()
+
+
+FIGURES = "figures"
+"""Word of a button whose answer goes below its message, where commands cannot be typed."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One slash command, click or form, as the line that it amounts to.
+
+    Parameters
+    ----------
+    line
+        What was typed, or would have been.
+    channel
+        ID of the channel it came from.
+    response_url
+        Where a private answer goes; None for a form.
+    team
+        ID of the person's workspace.
+    trigger
+        ID that every copy shares; opens a form, once and within three seconds.
+    replaces
+        True if the answer takes the place of the message that was clicked.
+    clicked
+        True for a button.
+    thread
+        Timestamp of the message below which the answer is shown to all; None for the usual place.
+    """
+
+    line: str
+    person: Person
+    channel: str
+    response_url: str | None = None
+    team: str = ""
+    trigger: str | None = None
+    replaces: bool = False
+    clicked: bool = False
+    thread: str | None = None
+
+
+def trigger(body: Mapping[str, Any]) -> str | None:
+    """Give the ID that every copy of one delivery shares."""
+    found = body.get("trigger_id")
+    return found if isinstance(found, str) else None
+
+
+def from_slash(body: Mapping[str, Any]) -> Delivery:
+    """Read a slash command."""
+    return Delivery(
+        line=str(body.get("text") or ""),
+        person=Person(body["user_id"], str(body.get("user_name") or body["user_id"])),
+        channel=body["channel_id"],
+        response_url=body.get("response_url"),
+        team=str(body.get("team_id") or ""),
+        trigger=trigger(body),
+    )
+
+
+def from_button(body: Mapping[str, Any], registry: Registry) -> Delivery:
+    """Read a click: the action ID names the subcommand, the value holds its arguments."""
+    action = body["actions"][0]
+    name, _, word = action["action_id"].removeprefix(ACTION_PREFIX).partition(":")
+    words = [_spaced(name, registry), str(action.get("value") or "")]
+    if word in (SHARE, FIGURES):
+        words.append(SHARE)
+    made_by = str(action.get("block_id") or "")
+    return Delivery(
+        line=" ".join(words).strip(),
+        person=_person(body),
+        channel=body["channel"]["id"],
+        response_url=body.get("response_url"),
+        team=_team(body),
+        trigger=trigger(body),
+        clicked=True,
+        thread=_message(body) if word == FIGURES else None,
+        replaces=word != SHARE and made_by == f"{ACTION_PREFIX}{name}",
+    )
+
+
+def from_form(body: Mapping[str, Any], registry: Registry) -> Delivery:
+    """Read a submitted form: the callback ID names the subcommand, the fields its arguments.
+
+    The channel in which the form was opened travels in `private_metadata`, and after it what the
+    click had said already.
+    """
+    view = body["view"]
+    name = _spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry)
+    values = _values(view)
+    command, _ = registry.find(name)
+    channel, said = _kept(view)
+    typed = Grammar(command.usage, command.usage_line).line(values)
+    return Delivery(
+        line=" ".join(part for part in (name, said, typed) if part),
+        person=_person(body),
+        channel=channel,
+        team=_team(body),
+        trigger=trigger(body),
+    )
+
+
+def opened_in(body: Mapping[str, Any]) -> str:
+    """Give the ID of the channel in which a submitted form was opened."""
+    return _kept(body["view"])[0]
+
+
+def look_over(
+    body: Mapping[str, Any],
+    registry: Registry,
+    environment: Environment,
+    *,
+    margin: timedelta,
+    now: datetime,
+) -> Found:
+    """Look over a submitted form, where its subcommand does; None where nothing is to be said.
+
+    Parameters
+    ----------
+    body
+        The submission.
+    registry
+        Every subcommand.
+    environment
+        The one in whose channel the form was opened.
+    margin
+        What maintenance keeps free before and after the night.
+    now
+        When it was submitted.
+    """
+    view = body["view"]
+    command, _ = registry.find(_spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry))
+    if not isinstance(command.form, Checked):
+        return None
+    filled = Filled(_values(view), _kept(view)[1], environment, margin, now)
+    return command.form.check(filled)
+
+
+def _values(view: Mapping[str, Any]) -> dict[str, str]:
+    """Give what a form's fields hold, by their names."""
+    return {
+        action_id: _value(state)
+        for fields in view["state"]["values"].values()
+        for action_id, state in fields.items()
+    }
+
+
+def _kept(view: Mapping[str, Any]) -> tuple[str, str]:
+    """Give what travelled with a form: the channel it was opened in, and what was said already."""
+    channel, _, said = str(view["private_metadata"]).partition(" ")
+    return channel, said
+
+
+def _spaced(name: str, registry: Registry) -> str:
+    """Give a two-word name its space back."""
+    spaced = name.replace("-", " ")
+    return spaced if any(spaced == command.name for command in registry) else name
+
+
+def _message(body: Mapping[str, Any]) -> str | None:
+    """Give the timestamp of the clicked message, or of the one that its thread is below."""
+    message = body.get("message") or {}
+    found = message.get("thread_ts") or (body.get("container") or {}).get("message_ts")
+    return str(found) if found else None
+
+
+def _team(body: Mapping[str, Any]) -> str:
+    """Give the person's own workspace; in a shared channel it is not the app's."""
+    return str(body["user"].get("team_id") or (body.get("team") or {}).get("id") or "")
+
+
+def _person(body: Mapping[str, Any]) -> Person:
+    user = body["user"]
+    return Person(user["id"], str(user.get("name") or user.get("username") or user["id"]))
+
+
+def _value(state: Mapping[str, Any]) -> str:
+    """Give what a field holds, whatever kind of field it is."""
+    if state.get("selected_option"):
+        return str(state["selected_option"]["value"])
+    if state.get("selected_options"):
+        return " ".join(option["value"] for option in state["selected_options"])
+    found = state.get("value") or state.get("selected_date") or state.get("selected_time")
+    return str(found or "")
+
+
+_NOT_HERE = ("not_in_channel", "channel_not_found")
+
+
+class Conversation:
+    """Shows the answers to one delivery.
+
+    Parameters
+    ----------
+    web
+        Calls to Slack.
+    delivery
+        What is answered.
+    """
+
+    def __init__(self, web: SlackApi, delivery: Delivery) -> None:
+        self._web = web
+        self._delivery = delivery
+        self._posted: str | None = None
+
+    async def show(self, answer: Answer) -> None:
+        """Show an answer; one for the channel takes the place of the one before."""
+        reply = answer.reply
+        if answer.form is not None:
+            await self._open(answer)
+        elif reply.picture is not None:
+            await self._show_picture(answer, reply.picture)
+        elif answer.public:
+            await self._post(answer)
+        elif answer.shared or self._delivery.thread is not None:
+            # What was asked for below a message is answered there, whatever the answer is.
+            await self._share(answer)
+        else:
+            await self.whisper(
+                message(reply.text, reply.blocks, made_by=answer.command, buttons=reply.buttons)
+            )
+
+    async def whisper(self, shown: Message) -> None:
+        """Answer the person alone."""
+        delivery = self._delivery
+        if delivery.response_url is None:
+            await self._web.whisper(delivery.channel, delivery.person.id, shown)
+            return
+        await self._web.answer(
+            delivery.response_url,
+            shown,
+            replace=delivery.replaces,
+            channel=delivery.channel,
+            person=delivery.person.id,
+        )
+
+    async def _open(self, answer: Answer) -> None:
+        if answer.form is None or self._delivery.trigger is None:
+            return
+        try:
+            await self._web.open_form(
+                self._delivery.trigger, view(answer.form, self._delivery.channel)
+            )
+        except SlackRefused as error:
+            _log.warning("a form could not be opened", code=error.code)
+            text = mark(
+                "The form did not open (Slack said {}). Nothing was changed. Try again, or type "
+                "it: `help {}` shows how.",
+                error.code,
+                answer.form.command,
+            )
+            await self.whisper(message(text, [section(text)]))
+
+    async def _post(self, answer: Answer) -> None:
+        """Show what is being done to the whole channel, and who does it."""
+        reply, delivery = answer.reply, self._delivery
+        by = context(mark("by {}", delivery.person.name))
+        shown = message(reply.text, [*reply.blocks, by], buttons=reply.buttons)
+        try:
+            if self._posted is None:
+                self._posted = await self._web.post(delivery.channel, shown)
+            else:
+                await self._web.update(delivery.channel, self._posted, shown)
+        except SlackRefused as error:
+            # It was done all the same, so at least the person must hear of it.
+            _log.warning("what was done could not be shown to the channel", code=error.code)
+            await self.whisper(shown)
+
+    async def _show_picture(self, answer: Answer, content: bytes) -> None:
+        """Show a picture to the whole channel, who asked for it, and what it shows in words."""
+        reply, delivery = answer.reply, self._delivery
+        by = context(mark("Asked for by {}", delivery.person.name))
+        first, blocks = unescape(re.sub(r"[*`]", "", reply.text)), [*reply.blocks, by]
+        picture = Picture(content, f"{answer.command}.png", first)
+        try:
+            await self._web.uploads.show(
+                delivery.channel, picture, message(reply.text, blocks).plain
+            )
+        except SlackRefused as error:
+            _log.warning("a picture could not be shown to the channel", code=error.code)
+            why = _no_picture(error.code)
+            await self.whisper(message(why, [section(why), *reply.blocks]))
+
+    async def _share(self, answer: Answer) -> None:
+        """Show an answer to the whole channel, and whose idea that was."""
+        asked = "Asked for by {}" if self._delivery.thread else "Shared by {}"
+        by = context(mark(asked, self._delivery.person.name))
+        shown = message(answer.reply.text, [*answer.reply.blocks, by])
+        try:
+            await self._web.post(self._delivery.channel, shown, thread=self._delivery.thread)
+        except SlackRefused as error:
+            _log.warning("an answer could not be shared", code=error.code)
+            await self.whisper(_not_shared(error.code))
+
+
+def _no_picture(code: str) -> Markup:
+    """Say why there are only words."""
+    if code == "missing_scope":
+        return Markup(
+            "No picture: the Slack app lacks the scope `files:write`. Whoever deploys the bot must "
+            "add it, and install the app again."
+        )
+    if code in _NOT_HERE:
+        return Markup("No picture: I am not in this channel. Invite me, then try again.")
+    return mark("No picture: Slack said {}. Try again in a moment.", code)
+
+
+def _not_shared(code: str) -> Message:
+    if code in _NOT_HERE:
+        text = Markup("I cannot share this: I am not in this channel. Invite me, then try again.")
+    else:
+        text = mark("I could not share this: Slack said {}. Try again in a moment.", code)
+    return message(text, [section(text)])
+
 
 REMEMBERED = 10_000
 """Deliveries remembered, to know a copy; Slack repeats one within minutes."""
@@ -77,7 +383,7 @@ class SlackApp:
     def __init__(
         self,
         *,
-        web: Web,
+        web: SlackApi,
         identity: Identity,
         channels: Channels,
         dispatcher: Dispatcher,

@@ -29,9 +29,8 @@ from bot.domain.oncall import (
 )
 from bot.render.blocks import message
 from bot.render.pages import page as drawn
-from bot.slack.channels import Channels
-from bot.slack.patience import SlackRefused
-from bot.slack.web import Web
+from bot.slack.api import SlackApi, SlackRefused
+from bot.slack.directory import Channels
 from bot.storage.outbox import Outbox
 from bot.tasks import Tasks
 
@@ -82,7 +81,7 @@ class Mention:
         Knows the channel of each environment.
     """
 
-    def __init__(self, name: str, usergroup: str, web: Web, channels: Channels) -> None:
+    def __init__(self, name: str, usergroup: str, web: SlackApi, channels: Channels) -> None:
         self.name = name
         self._usergroup = usergroup
         self._web = web

@@ -19,8 +19,7 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.domain.errors import FatalError
-from bot.slack.network import Proxy
-from bot.slack.web import Web
+from bot.slack.api import Proxy, SlackApi
 
 _log = structlog.get_logger()
 
@@ -54,7 +53,7 @@ class Sockets:
     def __init__(
         self,
         app: AsyncApp,
-        web: Web,
+        web: SlackApi,
         app_token: str,
         proxy: Proxy,
         *,
@@ -129,7 +128,7 @@ class Sockets:
 class _Client(SocketModeClient):
     """The library's client, with patience between reconnects."""
 
-    def __init__(self, web: Web, app_token: str, proxy: Proxy) -> None:
+    def __init__(self, web: SlackApi, app_token: str, proxy: Proxy) -> None:
         super().__init__(app_token=app_token, web_client=web.anonymous, ping_interval=PING_SECONDS)
         self._web = web
         self._opened = 0.0

@@ -11,7 +11,7 @@ from bot.command import Registry
 from bot.domain.environments import Environment
 from bot.domain.night import next_dusk
 from bot.render.forms import LONGEST_INPUT, METADATA, Checked, Filled, Form, Found, view
-from bot.slack.deliveries import from_form, look_over
+from bot.slack.app import from_form, look_over
 from tests.support.slack_blocks import check_view
 from tests.support.slack_server import Delivery
 from tests.support.world import DEV, PROD, World

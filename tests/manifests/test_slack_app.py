@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.slack.web import SCOPES
+from bot.slack.api import SCOPES
 from tests.manifests.rendering import MANIFESTS
 
 FILES = sorted((MANIFESTS / "overlays").glob("*/slack-app.yaml"))

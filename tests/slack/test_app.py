@@ -9,10 +9,9 @@ import pytest
 
 from bot.app import serve
 from bot.domain.errors import FatalError
-from bot.slack.channels import RETRY_SECONDS, Channels
-from bot.slack.network import Proxy
+from bot.slack.api import Proxy, SlackApi
+from bot.slack.directory import RETRY_SECONDS, Channels
 from bot.slack.sockets import PATIENCE, Sockets
-from bot.slack.web import Web
 from tests.support.proxy import ProxyServer
 from tests.support.slack_server import Fault, rate_limited
 from tests.support.world import DEV, PROD, World, shown
@@ -288,7 +287,7 @@ async def test_a_channel_that_was_not_found_is_looked_for_again(world: World) ->
     channel = world.slack.workspace.channel(DEV)
     assert channel is not None
     members, channel.members = channel.members, []
-    web = Web(world.slack.bot_token, world.slack.api_url, Proxy({}))
+    web = SlackApi(world.slack.bot_token, world.slack.api_url, Proxy({}))
     try:
         channels = Channels(web, {"dev": "dm-prompt-processing"})
         assert await channels.environment(DEV, 0) is None

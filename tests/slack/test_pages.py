@@ -16,10 +16,9 @@ from bot.domain.alarms import Rule, Severity
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.oncall import GIVEN_UP_AFTER, Page, PageEvent, PageFailed, Receipt, Told
 from bot.preflight import check
-from bot.slack.channels import Channels
-from bot.slack.network import Proxy
+from bot.slack.api import Proxy, SlackApi
+from bot.slack.directory import Channels
 from bot.slack.pages import AT_ONCE, CLAIMED_FOR, Mention, Pager
-from bot.slack.web import Web
 from bot.storage.database import Database
 from bot.storage.outbox import Outbox
 from bot.storage.schema import outbox as table
@@ -464,14 +463,14 @@ async def test_a_page_arrives_in_the_end(desk: Desk, make: Make, fault: Fault) -
 
 
 @pytest.fixture
-async def web(slack: SlackServer) -> AsyncIterator[Web]:
-    web = Web(slack.bot_token, slack.api_url, Proxy({}))
+async def web(slack: SlackServer) -> AsyncIterator[SlackApi]:
+    web = SlackApi(slack.bot_token, slack.api_url, Proxy({}))
     yield web
     await web.aclose()
 
 
 @pytest.fixture
-async def mention(web: Web) -> Mention:
+async def mention(web: SlackApi) -> Mention:
     channels = Channels(web, {"prod": "lsstcam-prompt-processing"})
     await channels.resolve()
     return Mention("group", "S0ONCALL", web, channels)
@@ -535,7 +534,7 @@ async def test_what_slack_refuses(
     assert caught.value.permanent is permanent
 
 
-async def test_a_channel_that_is_not_known_yet(web: Web) -> None:
+async def test_a_channel_that_is_not_known_yet(web: SlackApi) -> None:
     unknown = Mention("group", "S0ONCALL", web, Channels(web, {"prod": "no-such-channel"}))
     with pytest.raises(PageFailed, match="no channel") as caught:
         await unknown.notify(PAGE)

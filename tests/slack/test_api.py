@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.slack.network import Proxy
+from bot.slack.api import Proxy
 
 PROXY = "http://proxy:3128"
 
