@@ -32,14 +32,13 @@ from bot.clients.redis_changes import RedisChanges
 from bot.command import Deployment, Place, Registry
 from bot.dispatch import Dispatcher
 from bot.domain.alarms import Incident, Rule, Severity, Thresholds
-from bot.domain.approvals import Policy, Request, Vote
-from bot.domain.environments import Environment
+from bot.domain.approvals import Request, Vote
+from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.errors import CannotLookUp, FatalError, SameRedis, StateError
 from bot.domain.maintenance import night_conflict
 from bot.domain.night import Night, Site, is_night
 from bot.domain.notices import Notice, Said, Subject
 from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
-from bot.domain.people import Access, People
 from bot.execution import Execution
 from bot.loops import Beat, Loops
 from bot.metrics import Metrics

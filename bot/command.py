@@ -13,9 +13,8 @@ from datetime import datetime
 from bot.deployment import Deployment, Place
 from bot.domain.approvals import Outcome, Plan, Request
 from bot.domain.changes import Facts
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import UserError
-from bot.domain.people import Person, Right
 from bot.grammar import Arguments, Grammar, did_you_mean, quoted, words_of
 from bot.render.blocks import Button
 from bot.render.forms import Form

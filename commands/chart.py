@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.command import Call, Purpose, Read, Reply, Right
-from bot.domain.durations import parse_duration
 from bot.domain.errors import UserError
 from bot.domain.samples import Minute, Sample
+from bot.domain.times import parse_duration
 from bot.render import chart
 from bot.render.drawing import drawn
 from bot.render.outline import nothing, outline

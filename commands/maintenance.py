@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from bot.command import Act, Call, Purpose, Read, Reply, Right
-from bot.domain.durations import format_duration, parse_duration
 from bot.domain.errors import UserError
 from bot.domain.maintenance import Window, night_conflict
-from bot.domain.when import WhenError, parse_when
+from bot.domain.night import nights_around
+from bot.domain.times import WhenError, format_duration, parse_duration, parse_when
 from bot.grammar import did_you_mean, quoted, words_of
 from bot.render.blocks import Markup
 from bot.render.forms import Checked, Choice, Day, Filled, Form, Found, Text, Tick, TimeOfDay
-from bot.render.hours import nights_around
 from bot.render.maintenance import night_refusal
 from bot.render.windows import announced, confirmation, listed, told
 
@@ -96,7 +95,7 @@ def _check(command: str, filled: Filled) -> Found:
         title="Change the window" if changes else "Announce maintenance",
         submit="Change it" if changes else "Announce it",
         fields=(),
-        explained=confirmation(environment, starts, ends, *nights_around(environment, starts)),
+        explained=confirmation(environment, starts, ends, *nights_around(environment.site, starts)),
         typed=" ".join(line),
         repeated=reason,
     )

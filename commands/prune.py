@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply, Right
 from bot.domain.changes import LEAST_IDLE
-from bot.domain.durations import parse_duration
 from bot.domain.errors import UserError
 from bot.domain.streams import NoStream, Stream
+from bot.domain.times import parse_duration
 from bot.render import groups
 from bot.render.blocks import Button
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Plan
 from bot.domain.changes import Facts, Settling
-from bot.domain.durations import parse_duration
 from bot.domain.errors import UserError
+from bot.domain.times import parse_duration
 from bot.render import settles
 from bot.render.groups import JUST_READ
 from bot.render.words import duration

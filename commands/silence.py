@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply, Right
 from bot.domain.alarms import PIERCING, Rule, Silence, family
-from bot.domain.durations import format_duration, parse_duration
 from bot.domain.errors import UserError
+from bot.domain.times import format_duration, parse_duration
 from bot.grammar import did_you_mean, quoted
 from bot.render.blocks import Markup
 from bot.render.forms import Choice, Form, Text

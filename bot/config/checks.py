@@ -12,7 +12,7 @@ from bot.config.alarms import Alarms, BacklogRule, StalledRule
 from bot.config.credentials import oncall_variable, redis_variable
 from bot.config.document import Location
 from bot.config.settings import Access, Environment, Settings, Target
-from bot.domain.durations import format_duration
+from bot.domain.times import format_duration
 
 EVERY = "all"
 """Stands for all environments in an on-call target."""

@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from bot.config.settings import Settings
 from bot.config.values import Section
-from bot.domain.durations import format_duration
+from bot.domain.times import format_duration
 
 
 def json_schema() -> dict[str, Any]:

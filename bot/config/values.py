@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from bot.config.document import but_is
-from bot.domain.durations import EXAMPLES, PATTERN, format_duration, parse_duration
+from bot.domain.times import DURATIONS, PATTERN, format_duration, parse_duration
 
 STATE_SCHEMES = (
     "sqlite+aiosqlite",
@@ -58,7 +58,7 @@ def duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"must be a duration such as {EXAMPLES}{but_is(value)}")  # noqa: TRY004 -- pydantic collects ValueError
+        raise ValueError(f"must be a duration such as {DURATIONS}{but_is(value)}")  # noqa: TRY004 -- pydantic collects ValueError
     return parse_duration(value)
 
 

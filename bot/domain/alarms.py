@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Self
 
-from bot.domain.people import Person
+from bot.domain.environments import Person
 
 
 class Rule(Enum):

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Self
 
-from bot.domain.people import Person
+from bot.domain.environments import Person
 
 SILENT_AFTER = timedelta(seconds=30)
 """A heartbeat older than this is that of a process that died, or lost its database."""
@@ -50,28 +50,6 @@ class State(Enum):
 
 LIVE = (State.OPEN, State.APPROVED, State.RUNNING)
 """States in which a request holds its streams: no second one for them."""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How an environment's changes are approved.
-
-    Parameters
-    ----------
-    approvals
-        How many approvers must agree.
-    self_approval
-        Whether the requester's own vote counts.
-    expires
-        How long a request stays open.
-    break_glass
-        Whether one approver may decide alone, with a reason.
-    """
-
-    approvals: int = 1
-    self_approval: bool = False
-    expires: timedelta = timedelta(minutes=30)
-    break_glass: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,83 @@
-"""An environment: one Redis, its instruments, and the place from which they are observed.
+"""An environment: one Redis, its instruments, its people, and the place of the telescope.
 
-prod and dev each are one. A process may serve several, each in its own channel.
+prod and dev each are one. A process may serve several, each in its own channel. Who may do what
+is written by Slack's IDs: names change, and can be taken by others.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
 
-from bot.domain.approvals import Policy
 from bot.domain.night import Site
-from bot.domain.people import Access
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who typed or clicked: Slack's user ID, and a name for people to read."""
+
+    id: str
+    name: str
+
+
+BOT = Person("", "prompt-redis-bot")
+"""Who acts where nobody asked: the daily prune, the end of a silence."""
+
+
+class Right(Enum):
+    """Who may use a subcommand."""
+
+    ANYBODY = "anybody"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+
+
+@dataclass(frozen=True)
+class People:
+    """A list of people, by IDs of users and of user groups."""
+
+    usergroups: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may ask for changes, and who may approve them; None is anybody in the channel."""
+
+    operators: People | None = None
+    approvers: People | None = None
+
+    def people(self, right: Right) -> People | None:
+        """Give the list behind a right; None where anybody has it."""
+        match right:
+            case Right.ANYBODY:
+                return None
+            case Right.OPERATOR:
+                return self.operators
+            case Right.APPROVER:
+                return self.approvers
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How an environment's changes are approved.
+
+    Parameters
+    ----------
+    approvals
+        How many approvers must agree.
+    self_approval
+        Whether the requester's own vote counts.
+    expires
+        How long a request stays open.
+    break_glass
+        Whether one approver may decide alone, with a reason.
+    """
+
+    approvals: int = 1
+    self_approval: bool = False
+    expires: timedelta = timedelta(minutes=30)
+    break_glass: bool = True
 
 
 @dataclass(frozen=True)

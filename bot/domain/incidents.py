@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 
 from bot.domain.alarms import (
     BY_RESTART,
@@ -19,7 +20,19 @@ from bot.domain.alarms import (
     Skipped,
     family,
 )
-from bot.domain.turns import Turn
+
+
+class Transition(Enum):
+    """What may happen to an incident that its thread is told."""
+
+    SEVERITY = "severity"
+    LEADING = "leading"
+    OWNED = "owned"
+    ASKED = "asked"
+    ESCALATED = "escalated"
+    HELD = "held"
+    SHOWN = "shown"
+    RESOLVED = "resolved"
 
 
 @dataclass(frozen=True)
@@ -30,14 +43,14 @@ class Step:
     ----------
     incident
         As it is now; its version is one higher where something is to be kept.
-    turns
+    transitions
         What its thread is told.
     redraw
         Whether its message is wanted anew.
     """
 
     incident: Incident
-    turns: tuple[Turn, ...] = ()
+    transitions: tuple[Transition, ...] = ()
     redraw: bool = False
 
 
@@ -126,24 +139,28 @@ def advanced(incident: Incident, findings: Mapping[Rule, Finding], held: Holding
     """
     now = incident.figures.at
     after = _worse(replace(incident, findings=findings), now)
-    turns: list[Turn] = []
+    transitions: list[Transition] = []
     if after.severity is not incident.severity:
-        turns.append(Turn.SEVERITY)
+        transitions.append(Transition.SEVERITY)
     elif after.leading is not incident.leading:
-        turns.append(Turn.LEADING)
+        transitions.append(Transition.LEADING)
     if held is not incident.held:
         after = replace(after, held=held, was_held=after.was_held or held is not None)
         if held is None:
-            turns.append(Turn.SHOWN)
+            transitions.append(Transition.SHOWN)
         elif incident.held is None:
-            turns.append(Turn.HELD)
-    changed = bool(turns) or held is not incident.held or set(findings) != set(incident.findings)
+            transitions.append(Transition.HELD)
+    changed = (
+        bool(transitions) or held is not incident.held or set(findings) != set(incident.findings)
+    )
     stale = incident.drawn is None or now - incident.drawn >= EDIT_EVERY
     if not changed and not stale:
         return Step(after)
     redraw = held is None or incident.held is None
     after = replace(after, drawn=now, version=incident.version + 1)
-    return Step(after, tuple(turns) if held is None or Turn.HELD in turns else (), redraw)
+    return Step(
+        after, tuple(transitions) if held is None or Transition.HELD in transitions else (), redraw
+    )
 
 
 def resolved(incident: Incident, now: datetime) -> Step:
@@ -152,7 +169,7 @@ def resolved(incident: Incident, now: datetime) -> Step:
         incident, resolved=now, critical_since=None, drawn=now, version=incident.version + 1
     )
     shown = incident.held is None
-    return Step(after, (Turn.RESOLVED,) if shown else (), redraw=True)
+    return Step(after, (Transition.RESOLVED,) if shown else (), redraw=True)
 
 
 def with_skipped(incident: Incident, skipped: Iterable[Skipped]) -> Incident:

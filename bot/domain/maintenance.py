@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Self
 
+from bot.domain.environments import Person
 from bot.domain.night import Night, Site, next_night
-from bot.domain.people import Person
 
 OVERRUN_EVERY = timedelta(minutes=15)
 LATE = timedelta(seconds=5)

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import ephem
 
-_SECOND = timedelta(seconds=1)
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
 # Well under the twelve hours between the Sun's lowest and highest altitude, so that three samples
 # in a row cannot hold both.
 _STEP = timedelta(hours=1)
@@ -182,6 +182,17 @@ def next_dawn(site: Site, now: datetime) -> datetime | None:
     """
     night = now if is_night(site, now) else next_dusk(site, now)
     return None if night is None else _change(site, night, _STEP)
+
+
+def nights_around(site: Site, at: datetime) -> tuple[datetime | None, datetime | None]:
+    """Give the end of the night before a time, or of the one it is in, and the next beginning."""
+    dusk = next_dusk(site, at)
+    now = next_night(site, at)
+    if now is not None and now.begins is not None and now.begins <= at:
+        return now.ends, dusk
+    # By day the night before began less than a day ago, wherever there is one each day.
+    dawn = next_dawn(site, at - _DAY)
+    return (dawn if dawn is not None and dawn <= at else None), dusk
 
 
 def day_obs(now: datetime) -> date:

@@ -24,8 +24,7 @@ from bot.render.blocks import (
     typed,
 )
 from bot.render.findings import claim, where
-from bot.render.hours import whole
-from bot.render.windows import by_whom, label, late_mark, took
+from bot.render.windows import by_whom, label, late_mark, took, whole
 from bot.render.words import clock, count, quick
 
 Drawn = tuple[Markup, list[Block], list[Button]]

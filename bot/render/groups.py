@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.changes import Pruned
-from bot.domain.durations import format_duration
 from bot.domain.environments import Environment
 from bot.domain.streams import Consumers, EntryId, Pending, PendingEntry
+from bot.domain.times import format_duration
 from bot.render.blocks import Block, Button, Markup, code, context, join, mark, section
 from bot.render.words import clock, count, duration, rough
 

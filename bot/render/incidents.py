@@ -1,14 +1,27 @@
-"""Incidents, listed: those that fire, and those that are over."""
+"""Incidents, listed: those that fire, those that are over; and what the thread of one is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from bot.domain.alarms import Incident, Severity, Silence
+from bot.domain.alarms import Holding, Incident, Severity, Silence, Skipped
 from bot.domain.environments import Environment
+from bot.domain.incidents import Transition
 from bot.render.alarms import HELD
-from bot.render.blocks import Block, Button, Markup, context, join, link, mark, section
-from bot.render.figures import minutes, skipped
-from bot.render.findings import headline, name, short_of, where
+from bot.render.blocks import (
+    Block,
+    Button,
+    Markup,
+    context,
+    join,
+    link,
+    mark,
+    section,
+    truncate,
+    typed,
+)
+from bot.render.figures import SAFE, minutes, skipped
+from bot.render.findings import claim, headline, name, short_of, where
+from bot.render.resolved import outcome
 from bot.render.silences import line, until
 from bot.render.words import clock, count
 
@@ -17,6 +30,11 @@ Drawn = tuple[Markup, list[Block], list[Button]]
 _LISTED = 20
 _IN_A_BLOCK = 5
 _BUTTONS = 2
+_VISITS_IN_A_BLOCK = 60
+_VISITS_LISTED = 180
+"""More do not fit into one message."""
+
+_LONGEST_VISIT = 32
 
 
 def firing(
@@ -121,6 +139,111 @@ def owned(incident: Incident) -> tuple[Markup, list[Block]]:
     )
     text = mark("{}\n{} You alone are asked from time to time whether you still are.", first, more)
     return first, [section(text)]
+
+
+def transition(
+    incident: Incident, transition: Transition, now: datetime, *, by: str = ""
+) -> tuple[Markup, list[Block], list[Button]]:
+    """Draw one transition.
+
+    Parameters
+    ----------
+    incident
+        As it was then.
+    transition
+        What happened.
+    now
+        When.
+    by
+        Who had the on-call told; empty where the clock did.
+    """
+    if transition is Transition.ASKED:
+        return _asked(incident)
+    first = mark(
+        "{} *{}, alarm {}:* {} {} UTC",
+        _emoji(incident, transition),
+        where(incident),
+        incident.id,
+        _said(incident, transition, now, by),
+        clock(now, seconds=True),
+    )
+    blocks = [section(first)]
+    if transition is Transition.RESOLVED and incident.skipped:
+        blocks += _catch_up(incident.skipped)
+    return first, blocks, []
+
+
+def _emoji(incident: Incident, transition: Transition) -> str:
+    if transition is Transition.RESOLVED:
+        return "🟢"
+    return "🔴" if incident.severity is Severity.CRITICAL else "🟡"
+
+
+def _said(incident: Incident, transition: Transition, now: datetime, by: str) -> str:
+    match transition:
+        case Transition.SEVERITY:
+            critical = incident.severity is Severity.CRITICAL
+            return f"{'critical now' if critical else 'a warning again'}, {claim(incident, now)}."
+        case Transition.LEADING:
+            return f"{claim(incident, now)}."
+        case Transition.OWNED:
+            who = name(incident.owner.name) if incident.owner else "nobody"
+            return f"{who} is on it."
+        case Transition.ESCALATED:
+            told = ", ".join(_just_told(incident)) or "nobody"
+            return f"{name(by)} has on-call told: {told}." if by else f"on-call is told: {told}."
+        case Transition.HELD:
+            held = HELD[incident.held or Holding.SILENCE]
+            return f"{held}; its figures above go on, nobody is told."
+        case Transition.SHOWN:
+            return f"no longer held, and still firing: {claim(incident, now)}."
+        case Transition.RESOLVED:
+            lasted = minutes((incident.resolved or now) - incident.began)
+            return f"resolved after {lasted}. {outcome(incident)}"
+        case Transition.ASKED:
+            return "still on it?"
+
+
+def _just_told(incident: Incident) -> list[str]:
+    last = max(incident.told.values(), default=None)
+    return [each for each, at in incident.told.items() if at == last]
+
+
+def _asked(incident: Incident) -> tuple[Markup, list[Block], list[Button]]:
+    """Ask the owner, and nobody else, whether they still are."""
+    owner = mark("<@{}>", incident.owner.id) if incident.owner else Markup()
+    since = f" since {clock(incident.owned)} UTC" if incident.owned else ""
+    text = mark(
+        "{} {}, alarm {} still fires, and you are on it{}. Still?",
+        owner,
+        where(incident),
+        incident.id,
+        since,
+    )
+    return text, [section(text)], [Button("Still on it", "own", str(incident.id))]
+
+
+def _catch_up(skipped: Sequence[Skipped]) -> Iterator[Block]:
+    """List the visits that daytime catch-up can take, as they are, to be copied."""
+    yield section(
+        mark(
+            "*Skipped, for catch-up* ({}; {})",
+            count(len(skipped), "visit"),
+            SAFE[:1].lower() + SAFE[1:],
+        )
+    )
+    shown, more = skipped[:_VISITS_LISTED], skipped[_VISITS_LISTED:]
+    for at in range(0, len(shown), _VISITS_IN_A_BLOCK):
+        yield from typed("\n".join(_visit(each) for each in shown[at : at + _VISITS_IN_A_BLOCK]))
+    if more:
+        entries = count(sum(each.entries for each in more), "entry")
+        last = truncate(more[-1].visit, _LONGEST_VISIT)
+        yield section(mark("and {} more ({}), the last one {}", f"{len(more):,}", entries, last))
+
+
+def _visit(each: Skipped) -> str:
+    visit = truncate(each.visit, _LONGEST_VISIT) or "unknown"
+    return f"{visit}  {count(each.entries, 'entry')}"
 
 
 def _first(environment: Environment, incidents: Sequence[Incident]) -> Markup:

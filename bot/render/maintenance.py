@@ -20,17 +20,21 @@ from bot.render.blocks import (
     typed,
 )
 from bot.render.findings import name
-from bot.render.hours import elsewhere, lasting, observing, whole, your_time
 from bot.render.windows import (
     by_whom,
+    elsewhere,
     first_line,
     label,
+    lasting,
     late_mark,
     nearest,
+    observing,
     reason,
     took,
     updated,
     when,
+    whole,
+    your_time,
 )
 from bot.render.words import clock
 

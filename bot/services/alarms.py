@@ -5,15 +5,14 @@ from datetime import datetime, timedelta
 
 from bot.domain.alarms import PIERCING, Incident, Severity, Silence, Thresholds
 from bot.domain.approvals import Entry
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.domain.errors import Refused, UserError
+from bot.domain.incidents import Transition
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import PageEvent, Receipt, Target
-from bot.domain.people import Person
-from bot.domain.turns import Turn
 from bot.services.addresses import Addresses
-from bot.services.incidents import turn_values
+from bot.services.incidents import transition_values
 from bot.services.oncall import Oncall
 from bot.storage.alarms import Incidents
 from bot.storage.outbox import Outbox
@@ -107,7 +106,7 @@ class Alarms:
         def owned(incident: Incident) -> Incident:
             return incident.owned_by(person, now)
 
-        return await self._step(number, owned, Turn.OWNED, person=person, now=now)
+        return await self._step(number, owned, Transition.OWNED, person=person, now=now)
 
     async def escalate(
         self, number: int, person: Person, now: datetime
@@ -126,7 +125,7 @@ class Alarms:
             return incident.told_to(names, now)
 
         incident = await self._step(
-            number, told, Turn.ESCALATED, person=person, now=now, page=names
+            number, told, Transition.ESCALATED, person=person, now=now, page=names
         )
         return incident, targets
 
@@ -238,20 +237,24 @@ class Alarms:
         self,
         number: int,
         change: Callable[[Incident], Incident],
-        turn: Turn,
+        transition: Transition,
         *,
         person: Person,
         now: datetime,
         page: Sequence[str] = (),
     ) -> Incident:
-        action = f"{'own' if turn is Turn.OWNED else 'escalate'} {number}"
+        action = f"{'own' if transition is Transition.OWNED else 'escalate'} {number}"
         for _ in range(_TRIES):
             before = await self.find(number)
             if before.resolved is not None:
                 raise UserError(f"Alarm {number} is resolved already; there is nothing to do.")
             after = change(before)
             pages = self._oncall.about(after, page, PageEvent.TRIGGER, now) if page else []
-            values = {**turn_values(after, turn), "by": person.name, "at": now.isoformat()}
+            values = {
+                **transition_values(after, transition),
+                "by": person.name,
+                "at": now.isoformat(),
+            }
             notice = Notice(Said.TRANSITION, after.environment, after.id, values)
             if await self._incidents.replace(
                 before,

@@ -22,12 +22,11 @@ from bot.domain.approvals import (
     State,
     Vote,
 )
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import NotAllowed
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page
-from bot.domain.people import Person, Right
 from bot.domain.refusals import NotCounted, Occupied, Why, check_reason
 from bot.domain.workloads import GIVEN_UP_AFTER
 from bot.services.rights import Rights

@@ -15,6 +15,7 @@ from bot.domain.alarms import Figures, Finding, Holding, Hours, Incident, Rule, 
 from bot.domain.environments import Environment
 from bot.domain.incidents import (
     Step,
+    Transition,
     advanced,
     escalates,
     holding,
@@ -27,7 +28,6 @@ from bot.domain.incidents import (
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page, PageEvent
-from bot.domain.turns import Turn
 from bot.services.oncall import Oncall
 from bot.storage.alarms import AlreadyOpen, Incidents
 
@@ -162,28 +162,28 @@ class Keeper:
 
     async def _write(self, before: Incident, step: Step, now: datetime) -> None:
         """Keep a step, with what must be said of it and who must be told."""
-        after, turns = step.incident, list(step.turns)
+        after, transitions = step.incident, list(step.transitions)
         pages = self._pages(after, now)
         if pages:
             after = after.told_to([each.target for each in pages], now)
-            turns.append(Turn.ESCALATED)
+            transitions.append(Transition.ESCALATED)
         if after.resolved is not None and after.told:
             # Held or not: whoever was told of it still takes it for open.
             pages = self._oncall.about(after, sorted(after.told), PageEvent.RESOLVE, now)
         ended_while_held = after.resolved is not None and after.held is not None
         # One that was shown before it was held has a thread, and the thread its end.
         if ended_while_held and await self._incidents.was_shown(after.id):
-            turns.append(Turn.RESOLVED)
+            transitions.append(Transition.RESOLVED)
         shown = after.held is None and after.resolved is None
         if shown and owner_is_due(after, self._clocks.still_on_it, now):
             after = after.asked_again(now)
-            turns.append(Turn.ASKED)
+            transitions.append(Transition.ASKED)
         if after.version == before.version:
             return
         # Several things at one look are one step: the version counts writings.
         after = replace(after, version=before.version + 1)
-        notices = [self._notice(after, turn) for turn in turns]
-        redraw = step.redraw or bool(pages) or Turn.ASKED in turns
+        notices = [self._notice(after, transition) for transition in transitions]
+        redraw = step.redraw or bool(pages) or Transition.ASKED in transitions
         done = await self._incidents.replace(
             before, after, notices=notices, pages=pages, redraw=redraw, writer=self._writer
         )
@@ -207,9 +207,11 @@ class Keeper:
         new = [each.name for each in wanted if each.name not in incident.told]
         return self._oncall.about(incident, new, PageEvent.TRIGGER, now)
 
-    def _notice(self, incident: Incident, turn: Turn) -> Notice:
-        said = Said.ASKED if turn is Turn.ASKED else Said.TRANSITION
-        return Notice(said, incident.environment, incident.id, turn_values(incident, turn))
+    def _notice(self, incident: Incident, transition: Transition) -> Notice:
+        said = Said.ASKED if transition is Transition.ASKED else Said.TRANSITION
+        return Notice(
+            said, incident.environment, incident.id, transition_values(incident, transition)
+        )
 
     def _with_peaks(self, incident: Incident) -> Incident:
         known = self._peaks.get(incident.id)
@@ -225,10 +227,10 @@ class Keeper:
         )
 
 
-def turn_values(incident: Incident, turn: Turn) -> dict[str, str]:
+def transition_values(incident: Incident, transition: Transition) -> dict[str, str]:
     """Write down what a thread is told as it was then; the incident itself goes on."""
     return {
-        "turn": turn.value,
+        "turn": transition.value,
         "severity": incident.severity.value,
         "leading": incident.leading.value,
         "at": incident.figures.at.isoformat(),

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.domain.approvals import Entry
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.domain.notices import Post
-from bot.domain.people import Person
 from bot.storage.audit import Audit
 
 

@@ -12,11 +12,10 @@ from zoneinfo import ZoneInfo
 
 from bot.domain.alarms import Hours, Incident
 from bot.domain.approvals import Request
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.domain.errors import Refused, UserError
 from bot.domain.maintenance import Stage, Window, Word
 from bot.domain.night import Night
-from bot.domain.people import Person
 from bot.services.windows import Keeper
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from bot.domain.alarms import Incident, Rule, Severity
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.domain.oncall import (
     Kind,
     Page,
@@ -14,7 +14,6 @@ from bot.domain.oncall import (
     key_of,
     targets_for,
 )
-from bot.domain.people import Person
 
 Words = tuple[str, Sequence[tuple[str, str]]]
 """One plain line that says what is wrong and how bad, and label and text of what else helps."""

@@ -8,9 +8,9 @@ from datetime import datetime, time, timedelta
 
 import structlog
 
+from bot.domain.environments import BOT
 from bot.domain.errors import RedisError
 from bot.domain.notices import Notice, Said
-from bot.domain.people import BOT
 from bot.services.environments import Services
 from bot.storage.chores import Chores
 from bot.storage.outbox import Outbox

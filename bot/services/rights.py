@@ -2,9 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Collection
 
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, People, Person, Right
 from bot.domain.errors import NotAllowed
-from bot.domain.people import People, Person, Right
 
 
 class Rights:

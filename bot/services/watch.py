@@ -23,11 +23,10 @@ from bot.domain.alarms import (
     Thresholds,
 )
 from bot.domain.approvals import Entry
-from bot.domain.environments import Environment
+from bot.domain.environments import BOT, Environment
 from bot.domain.errors import RedisError, RedisUnreachable, StateError
 from bot.domain.incidents import by_incident
 from bot.domain.night import is_night, night_at
-from bot.domain.people import BOT
 from bot.domain.rules import server_findings, stream_findings
 from bot.domain.samples import RATES_OVER, Minute, Sample, rates, sample
 from bot.domain.streams import Look, Memory, NoAnswer, Stream

@@ -6,12 +6,11 @@ from datetime import datetime
 import structlog
 
 from bot.domain.approvals import Entry
-from bot.domain.environments import Environment
+from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
 from bot.domain.maintenance import Said as Due
 from bot.domain.maintenance import Stage, Window, Word
 from bot.domain.notices import Notice, Said
-from bot.domain.people import BOT, Person
 from bot.storage.maintenance import Overlaps, Windows
 
 _log = structlog.get_logger()

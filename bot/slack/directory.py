@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 
+from bot.domain.environments import People, Person
 from bot.domain.errors import CannotLookUp, FatalError
-from bot.domain.people import People, Person
 from bot.render.blocks import Markup, mark
 from bot.slack.api import SlackApi, SlackRefused
 

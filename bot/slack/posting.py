@@ -19,13 +19,13 @@ import structlog
 
 from bot.domain import night
 from bot.domain.alarms import Finding, Holding, Incident, Rule, Severity, family
+from bot.domain.environments import Person, Right
 from bot.domain.errors import RedisError, StateError
+from bot.domain.incidents import Transition
 from bot.domain.maintenance import Window, Word
 from bot.domain.night import next_dusk
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
-from bot.domain.people import Person, Right
-from bot.domain.turns import Turn
-from bot.render import alarms, approvals, closings, maintenance, nights, outcomes, pages, turns
+from bot.render import alarms, approvals, closings, incidents, maintenance, nights, outcomes, pages
 from bot.render.blocks import Block, Button, Markup, Message, message
 from bot.render.workloads import NOTHING_KNOWN, Around
 from bot.services.environments import Services
@@ -431,13 +431,13 @@ class Telling:
         if incident is None:
             raise SlackRefused("its alarm is not there")
         values = notice.values
-        turn = Turn(values["turn"])
+        happened = Transition(values["turn"])
         at = datetime.fromisoformat(values["at"])
-        return turns.transition(_then(incident, values), turn, at, by=values.get("by", ""))
+        return incidents.transition(_then(incident, values), happened, at, by=values.get("by", ""))
 
 
 def _then(incident: Incident, values: Mapping[str, str]) -> Incident:
-    """Give an incident as it was at a turn, as far as that was written down; figures go on."""
+    """Give an incident as it was then, as far as that was written down; its figures go on."""
     leading = Rule(values["leading"])
     found = incident.findings.get(leading)
     since = found.since if found else incident.began

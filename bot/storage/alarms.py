@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.alarms import Holding, Incident, Rule, Severity
 from bot.domain.approvals import Entry
+from bot.domain.environments import Person
 from bot.domain.notices import Notice, Subject
 from bot.domain.oncall import Page
-from bot.domain.people import Person
 from bot.storage.alarm_documents import (
     read_figures,
     read_findings,

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.approvals import EVERYTHING, LIVE, Entry, Happened, Request, State, Vote
+from bot.domain.environments import Person
 from bot.domain.notices import Notice, Subject
 from bot.domain.oncall import Page
-from bot.domain.people import Person
 from bot.storage.audit import add_entry
 from bot.storage.database import Database
 from bot.storage.documents import (

@@ -8,8 +8,8 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.approvals import Entry
+from bot.domain.environments import Person
 from bot.domain.notices import Post
-from bot.domain.people import Person
 from bot.storage.database import Database
 from bot.storage.documents import read_names, read_values, write_names, write_values
 from bot.storage.posts import COLUMNS as POST

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Row, Select, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.approvals import Entry
+from bot.domain.environments import Person
 from bot.domain.maintenance import Stage, Window
 from bot.domain.notices import Notice, Subject
-from bot.domain.people import Person
 from bot.storage.audit import add_entry
 from bot.storage.database import Database
 from bot.storage.documents import write_document

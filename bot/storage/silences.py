@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 
 from bot.domain.alarms import Rule, Silence
 from bot.domain.approvals import Entry
-from bot.domain.people import Person
+from bot.domain.environments import Person
 from bot.storage.audit import add_entry
 from bot.storage.database import Database
 from bot.storage.numbers import next_number

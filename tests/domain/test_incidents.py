@@ -16,11 +16,18 @@ from hypothesis.stateful import (
 )
 
 from bot.domain.alarms import Figures, Finding, Holding, Hours, Incident, Rule, Severity, Silence
+from bot.domain.environments import Person
 from bot.domain.errors import StateError
-from bot.domain.incidents import advanced, escalates, holding, opened, owner_is_due, resolved
+from bot.domain.incidents import (
+    Transition,
+    advanced,
+    escalates,
+    holding,
+    opened,
+    owner_is_due,
+    resolved,
+)
 from bot.domain.night import is_night
-from bot.domain.people import Person
-from bot.domain.turns import Turn
 from bot.services.incidents import Holds, Keeper, Subject
 from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, TARGETS, Leaders
 from tests.support.machines import run_machine, walk_machine
@@ -103,25 +110,25 @@ def test_a_restart_holds_what_it_brings_about(rule: Rule, held: Holding | None) 
 
 
 @pytest.mark.parametrize(
-    ("before", "found", "turns"),
+    ("before", "found", "transitions"),
     [
         ({Rule.BACKLOG: WARNING}, {Rule.BACKLOG: WARNING}, ()),
-        ({Rule.BACKLOG: WARNING}, {Rule.BACKLOG: CRITICAL}, (Turn.SEVERITY,)),
-        ({Rule.BACKLOG: CRITICAL}, {Rule.BACKLOG: WARNING}, (Turn.SEVERITY,)),
-        ({Rule.BACKLOG: WARNING}, dict.fromkeys(EITHER, WARNING), (Turn.LEADING,)),
+        ({Rule.BACKLOG: WARNING}, {Rule.BACKLOG: CRITICAL}, (Transition.SEVERITY,)),
+        ({Rule.BACKLOG: CRITICAL}, {Rule.BACKLOG: WARNING}, (Transition.SEVERITY,)),
+        ({Rule.BACKLOG: WARNING}, dict.fromkeys(EITHER, WARNING), (Transition.LEADING,)),
         (dict.fromkeys(EITHER, WARNING), {Rule.STALLED: WARNING}, ()),
-        ({Rule.BACKLOG: WARNING}, {Rule.EXPIRING: CRITICAL}, (Turn.SEVERITY,)),
+        ({Rule.BACKLOG: WARNING}, {Rule.EXPIRING: CRITICAL}, (Transition.SEVERITY,)),
     ],
 )
 def test_what_its_thread_is_told(
-    before: dict[Rule, Severity], found: dict[Rule, Severity], turns: tuple[Turn, ...]
+    before: dict[Rule, Severity], found: dict[Rule, Severity], transitions: tuple[Transition, ...]
 ) -> None:
     was = {each: Finding(each, bad, NIGHT) for each, bad in before.items()}
     incident = replace(firing(Rule.BACKLOG), findings=was)
     findings = {each: Finding(each, bad, NIGHT) for each, bad in found.items()}
     step = advanced(incident, findings, None)
-    changed = set(before) != set(found) or bool(turns)
-    assert step.turns == turns
+    changed = set(before) != set(found) or bool(transitions)
+    assert step.transitions == transitions
     assert step.redraw is changed
     assert step.incident.version == incident.version + changed
 
@@ -136,14 +143,14 @@ def test_figures_alone_are_drawn_every_15_seconds() -> None:
 def test_a_hold_begins_and_ends_at_once() -> None:
     incident = firing(Rule.BACKLOG)
     held = advanced(incident, incident.findings, Holding.SILENCE)
-    assert (held.turns, held.redraw) == ((Turn.HELD,), True)
+    assert (held.transitions, held.redraw) == ((Transition.HELD,), True)
     worse = {Rule.BACKLOG: Finding(Rule.BACKLOG, CRITICAL, NIGHT)}
     quiet = advanced(held.incident, worse, Holding.SILENCE)
-    assert (quiet.turns, quiet.redraw) == ((), False)
+    assert (quiet.transitions, quiet.redraw) == ((), False)
     shown = advanced(quiet.incident, worse, None)
-    assert (shown.turns, shown.redraw) == ((Turn.SHOWN,), True)
-    assert resolved(shown.incident, NIGHT).turns == (Turn.RESOLVED,)
-    assert resolved(quiet.incident, NIGHT).turns == ()
+    assert (shown.transitions, shown.redraw) == ((Transition.SHOWN,), True)
+    assert resolved(shown.incident, NIGHT).transitions == (Transition.RESOLVED,)
+    assert resolved(quiet.incident, NIGHT).transitions == ()
 
 
 def test_the_two_clocks() -> None:

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.durations import parse_duration
+from bot.domain.environments import Person
 from bot.domain.maintenance import LATE, Said, Stage, Window, Word, night_conflict
 from bot.domain.night import Night, Site, is_night
-from bot.domain.people import Person
-from bot.domain.when import WhenError, parse_when
+from bot.domain.times import WhenError, parse_duration, parse_when
 
 ANA, BEN = Person("U0ANA", "Ana"), Person("U0BEN", "Ben")
 SECOND, MINUTE, HOUR, DAY = (

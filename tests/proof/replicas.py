@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
-from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Policy, Request, State, Vote
-from bot.domain.environments import Environment
+from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Request, State, Vote
+from bot.domain.environments import Access, Environment, People, Person, Policy
 from bot.domain.oncall import Page
-from bot.domain.people import Access, People, Person
 from bot.services.approvals import Approvals, Approved
 from bot.services.rights import Rights
 from bot.storage.approvals import Requests

@@ -14,9 +14,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from bot.domain.approvals import Happened, Outcome, Policy, Request, State
-from bot.domain.environments import Environment
-from bot.domain.people import Person
+from bot.domain.approvals import Happened, Outcome, Request, State
+from bot.domain.environments import Environment, Person, Policy
 from bot.domain.refusals import Occupied
 from bot.services.approvals import Approved
 from tests.proof.office import Office

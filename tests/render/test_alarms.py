@@ -27,12 +27,11 @@ from bot.domain.alarms import (
     family,
 )
 from bot.domain.approvals import Plan, Request, State
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
+from bot.domain.incidents import Transition
 from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
-from bot.domain.people import Person
 from bot.domain.reports import DuskReport, NightReport
-from bot.domain.turns import Turn
-from bot.render import alarms, incidents, nights, pages, silences, turns
+from bot.render import alarms, incidents, nights, pages, silences
 from bot.render.blocks import (
     ALL_TEXT,
     BLOCKS_IN_MESSAGE,
@@ -425,36 +424,36 @@ def test_without_limits_no_time_is_promised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "turn", "expected"),
+    ("shown", "transition", "expected"),
     [
         (
             incident(Rule.STALLED, critical=True),
-            Turn.SEVERITY,
+            Transition.SEVERITY,
             "🔴 *PROD lsstcam, alarm 31:* critical now, not reading, 5 visits waiting 3 min.",
         ),
         (
             BACKLOG,
-            Turn.SEVERITY,
+            Transition.SEVERITY,
             "🟡 *PROD lsstcam, alarm 31:* a warning again, 5 visits waiting 3 min and growing.",
         ),
         (
             EXPIRING,
-            Turn.LEADING,
+            Transition.LEADING,
             "🔴 *PROD lsstcam, alarm 31:* first visit is skipped in 57 min (06:26 UTC).",
         ),
         (
             replace(BACKLOG, owner=ANA, owned=NOW),
-            Turn.OWNED,
+            Transition.OWNED,
             "🟡 *PROD lsstcam, alarm 31:* Ana is on it.",
         ),
         (
             replace(BACKLOG, told={"old": BEGAN, "phone": NOW, "pager": NOW}),
-            Turn.ESCALATED,
+            Transition.ESCALATED,
             "🟡 *PROD lsstcam, alarm 31:* on-call is told: phone, pager.",
         ),
         (
             replace(BACKLOG, held=Holding.SILENCE),
-            Turn.HELD,
+            Transition.HELD,
             (
                 "🟡 *PROD lsstcam, alarm 31:* held by a silence; "
                 "its figures above go on, nobody is told."
@@ -462,7 +461,7 @@ def test_without_limits_no_time_is_promised() -> None:
         ),
         (
             BACKLOG,
-            Turn.SHOWN,
+            Transition.SHOWN,
             (
                 "🟡 *PROD lsstcam, alarm 31:* no longer held, and still firing: "
                 "5 visits waiting 3 min and growing."
@@ -470,26 +469,26 @@ def test_without_limits_no_time_is_promised() -> None:
         ),
         (
             RESOLVED,
-            Turn.RESOLVED,
+            Transition.RESOLVED,
             "🟢 *PROD lsstcam, alarm 31:* resolved after 42 min. No visit was skipped.",
         ),
     ],
 )
-def test_what_the_thread_is_told(shown: Incident, turn: Turn, expected: str) -> None:
-    text, _, buttons = turns.transition(shown, turn, NOW)
+def test_what_the_thread_is_told(shown: Incident, transition: Transition, expected: str) -> None:
+    text, _, buttons = incidents.transition(shown, transition, NOW)
     assert text == f"{expected} 05:29:58 UTC"
     assert buttons == []
 
 
 def test_who_had_the_on_call_told() -> None:
     told = replace(BACKLOG, told={"phone": NOW})
-    text, _, _ = turns.transition(told, Turn.ESCALATED, NOW, by="Ben")
+    text, _, _ = incidents.transition(told, Transition.ESCALATED, NOW, by="Ben")
     assert "Ben has on-call told: phone. " in text
 
 
 def test_the_owner_alone_is_asked() -> None:
     owned = replace(BACKLOG, owner=ANA, owned=at(5, 31))
-    text, blocks, buttons = turns.transition(owned, Turn.ASKED, at(6, 1))
+    text, blocks, buttons = incidents.transition(owned, Transition.ASKED, at(6, 1))
     assert text == (
         "<@U0ANA> PROD lsstcam, alarm 31 still fires, and you are on it since 05:31 UTC. Still?"
     )
@@ -501,14 +500,14 @@ def test_the_owner_alone_is_asked() -> None:
 
 def test_the_thread_lists_what_catch_up_can_take() -> None:
     over = replace(RESOLVED, skipped=SKIPPED)
-    drawn = turns.transition(over, Turn.RESOLVED, NOW)
+    drawn = incidents.transition(over, Transition.RESOLVED, NOW)
     assert lines(drawn)[1:4] == [
         "*Skipped, for catch-up* (6 visits; images are safe)",
         "2026-11-24T05:20:34.118  172 entries",
         "2026-11-24T05:21:34.118  172 entries",
     ]
     many = tuple(replace(SKIPPED[0], visit=HOSTILE * 9) for _ in range(1000))
-    drawn = turns.transition(replace(RESOLVED, skipped=many), Turn.RESOLVED, NOW)
+    drawn = incidents.transition(replace(RESOLVED, skipped=many), Transition.RESOLVED, NOW)
     _within_limits(drawn)
     assert any("and 820 more (141,040 entries)" in line for line in lines(drawn))
 
@@ -802,8 +801,10 @@ def test_every_button_is_a_command() -> None:
 
 
 @pytest.mark.parametrize("rule", Rule)
-@pytest.mark.parametrize("turn", [None, *Turn])
-def test_ten_million_of_anything_fit_into_a_first_line(rule: Rule, turn: Turn | None) -> None:
+@pytest.mark.parametrize("transition", [None, *Transition])
+def test_ten_million_of_anything_fit_into_a_first_line(
+    rule: Rule, transition: Transition | None
+) -> None:
     figures = replace(
         FIGURES,
         waiting=HUGE,
@@ -827,8 +828,8 @@ def test_ten_million_of_anything_fit_into_a_first_line(rule: Rule, turn: Turn | 
     for one in (shown, replace(shown, resolved=NOW, skipped=SKIPPED)):
         assert len(draw(one)[0]) <= FIRST_LINE
         assert len(pages.page_summary(one, PROD, NOW)) <= FIRST_LINE
-        if turn is not None:
-            _within_limits(turns.transition(one, turn, NOW))
+        if transition is not None:
+            _within_limits(incidents.transition(one, transition, NOW))
 
 
 def test_names_and_reasons_stay_inert() -> None:
@@ -844,9 +845,9 @@ def test_names_and_reasons_stay_inert() -> None:
             drawn = draw(one, plain)
             assert _pings(drawn) == []
             _within_limits(drawn)
-            for turn in Turn:
-                expected = ["<@U0MAL>"] if turn is Turn.ASKED else []
-                assert _pings(turns.transition(one, turn, NOW, by=HOSTILE)) == expected
+            for transition in Transition:
+                expected = ["<@U0MAL>"] if transition is Transition.ASKED else []
+                assert _pings(incidents.transition(one, transition, NOW, by=HOSTILE)) == expected
             silence = replace(SILENCE, by=mallory, reason=HOSTILE)
             for drawn in (
                 incidents.firing(plain, [shown], [silence], NOW),
@@ -922,15 +923,15 @@ def any_incident(draw_from: st.DrawFn) -> Incident:
     )
 
 
-@given(any_incident(), TIMES, st.sampled_from(["", "prompt-oncall"]), st.sampled_from(Turn))
+@given(any_incident(), TIMES, st.sampled_from(["", "prompt-oncall"]), st.sampled_from(Transition))
 def test_any_incident_can_be_drawn(
-    shown: Incident, now: datetime, targets: str, turn: Turn
+    shown: Incident, now: datetime, targets: str, transition: Transition
 ) -> None:
     for environment in (PROD, DEV):
         drawn = draw(shown, environment, now=now, targets=targets)
         assert len(drawn[0]) <= FIRST_LINE
         _within_limits(drawn)
-    _within_limits(turns.transition(shown, turn, now))
+    _within_limits(incidents.transition(shown, transition, now))
     many = [replace(shown, id=number) for number in range(1, 31)]
     _within_limits(incidents.firing(PROD, many, [], now))
     _within_limits((*incidents.history(PROD, many, now), []))

@@ -20,8 +20,7 @@ from bot.domain.changes import (
     Survey,
     VisitCount,
 )
-from bot.domain.environments import Environment
-from bot.domain.people import Person
+from bot.domain.environments import Environment, Person
 from bot.domain.streams import Consumers, Entry, EntryId, Group, Pending, PendingEntry, Waiting
 from bot.render import approvals, bootstraps, clears, groups, repairs, restores, settles
 from bot.render.blocks import FIRST_LINE

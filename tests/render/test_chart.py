@@ -12,8 +12,8 @@ import pytest
 
 from bot.clients.redis_answers import COUNT_CAP
 from bot.domain.alarms import Figures, Hours, Incident, Rule, Severity, Silence
+from bot.domain.environments import Person
 from bot.domain.night import Site
-from bot.domain.people import Person
 from bot.domain.samples import Minute, Sample
 from bot.render.chart import Marks, draw, nights
 from bot.render.drawing import drawn

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.domain.maintenance import Window as OneWindow
 from bot.domain.maintenance import Word, night_conflict
-from bot.domain.night import Night
-from bot.domain.people import Person
+from bot.domain.night import Night, nights_around
 from bot.domain.streams import EntryId, Group, Look, NoStream, ServerInfo, Stream, Waiting
-from bot.render import closings, hours, maintenance, windows
+from bot.render import closings, maintenance, windows
 from bot.render.blocks import BUTTONS_IN_MESSAGE, FIRST_LINE, escape, message
 from tests.support.slack_blocks import check_message
 from tests.support.slack_workspace import mentions
@@ -34,7 +33,7 @@ def at(hour: int, minute: int = 0, second: int = 0, day: int = 24) -> datetime:
 PLANNED = OneWindow(12, "prod", at(16), at(17), "Redis 8.10 upgrade", ANA, announced=at(12))
 STARTED = PLANNED.begun(at(16))
 ENDED = STARTED.over(BEN, "", at(16, 41))
-DAWN, DUSK = hours.nights_around(PROD, PLANNED.starts)
+DAWN, DUSK = nights_around(PROD.site, PLANNED.starts)
 
 
 def drawn(found: tuple[Any, ...]) -> str:
@@ -441,8 +440,8 @@ def test_windows_that_touch_the_night(starts: datetime, ends: datetime, said: st
     ],
 )
 def test_how_far_the_night_is(starts: datetime, ends: datetime, said: str) -> None:
-    dawn, dusk = hours.nights_around(PROD, starts)
-    assert hours.observing(starts, ends, dawn, dusk) == said
+    dawn, dusk = nights_around(PROD.site, starts)
+    assert windows.observing(starts, ends, dawn, dusk) == said
 
 
 def test_before_it_is_announced_the_hours_are_shown_in_three_zones() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.domain.alarms import Figures, Holding, Incident, Rule
-from bot.domain.people import Person
+from bot.domain.environments import Person
 from bot.domain.samples import Minute, Rates
 from bot.domain.streams import Entry, EntryId, Group, Look, Stream, Waiting
 from bot.render.past import Past, last_hour, longest_wait, open_alarms, speeds, too_slow

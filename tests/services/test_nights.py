@@ -8,11 +8,10 @@ import pytest
 
 from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity, Silence, Skipped
 from bot.domain.approvals import Entry
-from bot.domain.environments import Environment
+from bot.domain.environments import BOT, Environment
 from bot.domain.errors import RedisUnreachable, StateError, StateTrouble, Unreachable
 from bot.domain.night import day_obs, next_dawn, next_dusk
 from bot.domain.notices import Said
-from bot.domain.people import BOT
 from bot.domain.samples import Minute, Sample
 from bot.domain.streams import EntryId, Group, Look, NoAnswer, Stream, StreamState, Waiting
 from bot.services.nights import Nights, Records

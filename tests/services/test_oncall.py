@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.domain.oncall import (
     Kind,
     On,
@@ -22,7 +22,6 @@ from bot.domain.oncall import (
     pause_after,
     targets_for,
 )
-from bot.domain.people import Person
 from bot.services.oncall import Oncall
 
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)

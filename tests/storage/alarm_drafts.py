@@ -17,9 +17,9 @@ from bot.domain.alarms import (
     Skipped,
 )
 from bot.domain.approvals import Entry
+from bot.domain.environments import Person
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page, PageEvent
-from bot.domain.people import Person
 from bot.storage.alarms import Incidents
 from bot.storage.silences import Silences
 from tests.storage.drafts import ANA, BEN, NOW

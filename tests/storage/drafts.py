@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.domain.approvals import Confirmation, Entry, Plan, Request
-from bot.domain.people import Person
+from bot.domain.environments import Person
 from bot.storage.approvals import Requests
 
 NOW = datetime(2026, 11, 24, 3, 4, 5, 678901, UTC)

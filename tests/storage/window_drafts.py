@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
+from bot.domain.environments import Person
 from bot.domain.maintenance import Stage, Window, Word
-from bot.domain.people import Person
 from tests.storage.alarm_drafts import COUNTS, TEXT, TIMES
 from tests.storage.drafts import ANA, NOW
 

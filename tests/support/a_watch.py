@@ -16,10 +16,9 @@ from typing import Any, TypeVar
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from bot.domain.alarms import DEFAULT_RULES, Incident, Thresholds
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, When, key_of
-from bot.domain.people import Person
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.incidents import Clocks, Keeper

@@ -1,7 +1,8 @@
-"""When something is to be, as people type it: ``15:00 Chile``, ``tomorrow 15:00``, ``in 2h``.
+"""Times as people type them: durations such as ``1h30m``, moments such as ``tomorrow 15:00 SLAC``.
 
-A time is read only where it can mean one moment; whatever else was typed is asked back, with
-what would be clear.
+Durations have the same few forms in the configuration file and in typed commands. A moment is
+read only where it can be one alone; whatever else was typed is asked back, with what would be
+clear.
 """
 
 import re
@@ -12,10 +13,17 @@ from difflib import get_close_matches
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from bot.domain.durations import format_duration, parse_duration
+DURATIONS = "90s, 15m, 2h, 1h30m or 1d"
+"""What a person may write for a duration, for messages."""
 
-EXAMPLES = "`15:00 UTC`, `tomorrow 15:00 Chile`, `2026-11-24 15:00 SLAC` or `in 2h`"
-"""What a person may write, for messages."""
+PATTERN = r"^(?=[0-9])(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?$"
+"""Days, hours, minutes and seconds in that order, at least one of them."""
+
+LONGEST = timedelta(days=3650)
+"""Longer ones are slips of the finger, and would overflow where they are added to a time."""
+
+MOMENTS = "`15:00 UTC`, `tomorrow 15:00 Chile`, `2026-11-24 15:00 SLAC` or `in 2h`"
+"""What a person may write for a moment, for messages."""
 
 FARTHEST = timedelta(days=366)
 """What is farther ahead is a slip of the finger."""
@@ -32,7 +40,58 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OFFSET = re.compile(r"[+-][0-9]{2}:?[0-9]{2}")
 _EASTERNMOST = timedelta(hours=14)
 _DAYS = {"today": 0, "tomorrow": 1}
-_ECHOED = 40
+_ECHOED, _ECHOED_DURATION = 40, 24
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration.
+
+    Parameters
+    ----------
+    text
+        What was written.
+
+    Returns
+    -------
+    timedelta
+        Zero or more.
+
+    Raises
+    ------
+    ValueError
+        If it is no duration, or longer than ten years; the text is for people.
+    """
+    match = re.fullmatch(PATTERN, text)
+    if match is None:
+        given = f", not {text!r}" if len(text) <= _ECHOED_DURATION else ""
+        raise ValueError(f"must be a duration such as {DURATIONS}{given}")
+    try:
+        days, hours, minutes, seconds = (int(figure or 0) for figure in match.groups())
+        duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except (ValueError, OverflowError):
+        # int() refuses thousands of digits, timedelta some nine of them.
+        duration = timedelta.max
+    if duration > LONGEST:
+        raise ValueError(f"must not be longer than {format_duration(LONGEST)}")
+    return duration
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration so that `parse_duration` reads it; what is less than a second is cut off.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
+    """
+    seconds = duration // timedelta(seconds=1)
+    if seconds < 0:
+        raise ValueError("a duration is not negative")
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{figure}{unit}" for figure, unit in parts if figure) or "0s"
 
 
 class WhenError(ValueError):
@@ -84,7 +143,7 @@ def parse_when(words: Sequence[str], now: datetime, zone: ZoneInfo | None) -> tu
         raise ValueError(f"a time without time zone: {now!r}")
     now = now.astimezone(UTC)
     if not words:
-        raise WhenError(f"When? Write {EXAMPLES}.")
+        raise WhenError(f"When? Write {MOMENTS}.")
     if words[0].lower() == "in":
         return _after(words, now), 2
     typed = _read(words)
@@ -160,7 +219,7 @@ def _read(words: Sequence[str]) -> _Typed:
 def _typed(day: date | int, text: str, words: int) -> _Typed:
     match = _CLOCK.fullmatch(text)
     if match is None:
-        raise WhenError(f"When is `{_echo(text)}`? I can read {EXAMPLES}.")
+        raise WhenError(f"When is `{_echo(text)}`? I can read {MOMENTS}.")
     try:
         hour, minute, second = (int(figure) for figure in f"{match[1]}:0".split(":")[:3])
         clock = time(hour, minute, second)

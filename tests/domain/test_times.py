@@ -1,4 +1,4 @@
-"""A time is read where it can mean one moment, and asked back where it cannot."""
+"""Durations are read in few forms; a moment where it can be one, and asked back where not."""
 
 import re
 from contextlib import suppress
@@ -9,8 +9,16 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from bot.domain.durations import format_duration
-from bot.domain.when import EXAMPLES, FARTHEST, WhenError, parse_when, zones
+from bot.domain.times import (
+    FARTHEST,
+    LONGEST,
+    MOMENTS,
+    WhenError,
+    format_duration,
+    parse_duration,
+    parse_when,
+    zones,
+)
 
 CHILE, SLAC = ZoneInfo("America/Santiago"), ZoneInfo("America/Los_Angeles")
 NOW = datetime(2026, 11, 24, 14, 30, 12, 345678, UTC)
@@ -89,7 +97,7 @@ def test_a_time_is_read_and_the_rest_left(text: str, at: str, words: int, rest: 
 @pytest.mark.parametrize(
     ("text", "question"),
     [
-        ("", f"When? Write {EXAMPLES}."),
+        ("", f"When? Write {MOMENTS}."),
         ("14:00 UTC", "14:00 UTC has passed today; did you mean `tomorrow 14:00 UTC`?"),
         ("today 06:30", "06:30 SLAC has passed today; did you mean `tomorrow 06:30 SLAC`?"),
         ("04:00 Asia/Tokyo", "has passed today; did you mean `tomorrow 04:00 Asia/Tokyo`?"),
@@ -109,7 +117,7 @@ def test_a_time_is_read_and_the_rest_left(text: str, at: str, words: int, rest: 
         ("2026-24-11T15:00Z", "The calendar has no `2026-24-11`"),
         ("24:00", "When is `24:00`? The hours of a day go from 00:00 to 23:59."),
         ("12:60 UTC", "When is `12:60`?"),
-        ("3pm", f"When is `3pm`? I can read {EXAMPLES}."),
+        ("3pm", f"When is `3pm`? I can read {MOMENTS}."),
         ("tomorrow `15h`", "When is `'15h'`?"),
         ("15:00UTC", "When is `15:00UTC`?"),
         ("٣:٠٠", "When is `٣:٠٠`?"),
@@ -276,3 +284,67 @@ def test_the_places_clocks_are_shown(at: str, expected: tuple[str, ...]) -> None
     shown = zones(utc(at))
     assert shown == tuple(zip(("UTC", "Chile", "SLAC"), expected, strict=True))
     assert zones(utc(at).astimezone(CHILE)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("15m", 15 * 60),
+        ("2h", 2 * 3600),
+        ("1h30m", 5400),
+        ("1d", 86_400),
+        ("1d2h3m4s", 86_400 + 2 * 3600 + 3 * 60 + 4),
+        ("3600s", 3600),
+        ("0s", 0),
+        ("007m", 420),
+        ("3650d", 3650 * 86_400),
+    ],
+)
+def test_a_duration_is_read(text: str, seconds: int) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "s", "15", "15 minutes", "1.5h", "-5m", "30m1h", "1h1h", "5M", " 5m", "5m\n", "٣m", "1w"],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must be a duration such as 90s, 15m, 2h, 1h30m or 1d"):
+        parse_duration(text)
+
+
+def test_the_message_repeats_what_was_written() -> None:
+    with pytest.raises(ValueError, match=r"1d, not '15 minutes'$"):
+        parse_duration("15 minutes")
+
+
+@pytest.mark.parametrize("text", ["3651d", "3650d1s", "99999999999d", "9" * 5000 + "s"])
+def test_ten_years_are_enough(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must not be longer than 3650d$"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.9, "0s"), (90, "1m30s"), (3600, "1h"), (5400, "1h30m"), (90_061, "1d1h1m1s")],
+)
+def test_a_duration_is_written_in_its_largest_units(seconds: float, text: str) -> None:
+    assert format_duration(timedelta(seconds=seconds)) == text
+
+
+def test_a_negative_duration_is_not_written() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        format_duration(timedelta(seconds=-1))
+
+
+@given(st.integers(min_value=0, max_value=LONGEST // timedelta(seconds=1)))
+def test_what_is_written_is_read_again(seconds: int) -> None:
+    duration = timedelta(seconds=seconds)
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@given(st.text())
+def test_no_text_breaks_the_parser(text: str) -> None:
+    with suppress(ValueError):
+        assert timedelta(0) <= parse_duration(text) <= LONGEST
