@@ -35,8 +35,7 @@ from bot.domain.alarms import Incident, Rule, Severity, Thresholds
 from bot.domain.approvals import Request, Vote
 from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.errors import CannotLookUp, FatalError, SameRedis, StateError
-from bot.domain.maintenance import night_conflict
-from bot.domain.night import Night, Site, is_night
+from bot.domain.night import Site, is_night
 from bot.domain.notices import Notice, Said, Subject
 from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
 from bot.execution import Execution
@@ -44,7 +43,6 @@ from bot.loops import Beat, Loops
 from bot.metrics import Metrics
 from bot.render import errors
 from bot.render.blocks import message
-from bot.render.maintenance import night_refusal
 from bot.render.pages import page_details, page_summary
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
@@ -57,7 +55,7 @@ from bot.services.incidents import Clocks
 from bot.services.incidents import Keeper as IncidentKeeper
 from bot.services.leadership import Leader
 from bot.services.ledger import Ledger
-from bot.services.maintenance import Maintenance, Rules
+from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights, Records
 from bot.services.oncall import Oncall
 from bot.services.positions import LastSeen
@@ -65,7 +63,6 @@ from bot.services.pruning import Pruning
 from bot.services.rights import Rights
 from bot.services.streams import Streams
 from bot.services.watch import Held, Stores, Watch
-from bot.services.windows import Keeper as WindowKeeper
 from bot.services.workloads import Cluster, Restarts, Workloads
 from bot.slack.api import Identity, Proxy, SlackApi
 from bot.slack.app import SlackApp
@@ -327,7 +324,6 @@ class App:
             tasks=self._deliveries,
             labels={name: each.environment.label for name, each in self.services.items()},
             environments={name: each.environment for name, each in self.services.items()},
-            margin=settings.maintenance.margin,
         )
         self.sockets: Sockets | None = None
         self._events: Events | None = None
@@ -499,30 +495,13 @@ class App:
         return Oncall(environment, targets(self._settings), words=words, receipts=self._receipts)
 
     def _maintenance(self, environment: Environment) -> Maintenance:
-        """Build maintenance; of prod alone are windows kept away from the night."""
-        margin = self._settings.maintenance.margin
-
-        def night(starts: datetime, ends: datetime) -> Night | None:
-            if environment.name != "prod":
-                return None
-            return night_conflict(environment.site, starts, ends, margin)
-
-        def refusal(starts: datetime, ends: datetime, found: Night) -> str:
-            return night_refusal(environment, starts, ends, found, margin)
-
         return Maintenance(
             environment,
-            keeper=WindowKeeper(
-                environment,
-                self._windows,
-                mirrors=self._settings.environments[environment.name].mirrors,
-                writer=self._holder,
-                changed=self._changed,
-            ),
+            windows=self._windows,
             outbox=self._outbox,
             incidents=self._incidents,
             requests=self._requests,
-            rules=Rules(night, refusal),
+            mirrors=self._settings.environments[environment.name].mirrors,
             zone=self._directory.zone,
             writer=self._holder,
             changed=self._changed,
@@ -733,6 +712,7 @@ def environments(settings: config.Settings) -> list[Environment]:
                 protect_observing=one.protect_observing,
                 read_only=one.read_only,
                 keep_cleared=settings.streams.keep_cleared,
+                margin=settings.maintenance.margin,
             )
         )
     return built

@@ -6,23 +6,20 @@ from functools import partial
 
 from bot.command import Act, Call, Purpose, Read, Reply, Right
 from bot.domain.errors import UserError
-from bot.domain.maintenance import Window, night_conflict
+from bot.domain.maintenance import LONGEST_TEXT, LONGEST_WINDOW, Window, night_refusal
 from bot.domain.night import nights_around
 from bot.domain.times import WhenError, format_duration, parse_duration, parse_when
 from bot.grammar import did_you_mean, quoted, words_of
 from bot.render.blocks import Markup
 from bot.render.forms import Checked, Choice, Day, Filled, Form, Found, Text, Tick, TimeOfDay
-from bot.render.maintenance import night_refusal
-from bot.render.windows import announced, confirmation, listed, told
+from bot.render.maintenance import announced, confirmation, listed, told
 
-SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
+SHORTEST = timedelta(minutes=1)
 
 OBSERVING = "during-observing"
 
 _LENGTHS = ("30m", "1h", "2h", "4h")
 _ZONES = ("UTC", "Chile", "SLAC")
-_LONGEST_REASON = 2500
-"""Characters that an announcement shows whole, and that a form carries to its second page."""
 
 
 def _form(command: str, call: Call) -> Form | None:
@@ -33,7 +30,7 @@ def _form(command: str, call: Call) -> Form | None:
         return None
     if changes and not words:
         return None
-    reason = Text("reason", "What for", longest=_LONGEST_REASON)
+    reason = Text("reason", "What for", longest=LONGEST_TEXT)
     return Form(
         command=command,
         title="Change the window" if changes else "Announce maintenance",
@@ -76,11 +73,9 @@ def _check(command: str, filled: Filled) -> Found:
         return {"other" if other or "duration" not in values else "duration": str(error)}
     ends, environment = starts + length, filled.environment
     agreed = values.get(OBSERVING, "")
-    if environment.name == "prod" and not agreed:
-        night = night_conflict(environment.site, starts, ends, filled.margin)
-        if night is not None:
-            said = night_refusal(environment, starts, ends, night, filled.margin, ticked=True)
-            return {"time": said}
+    at_night = night_refusal(environment, starts, ends, ticked=True)
+    if at_night is not None and not agreed:
+        return {"time": at_night}
     reason = values.get("reason", "").strip()
     line = [
         *([f"--{OBSERVING}"] if agreed else []),
@@ -121,7 +116,7 @@ def _text_form(call: Call) -> Form | None:
         command="maintenance update",
         title="Post an update",
         submit="Post it",
-        fields=(Text("text", "What there is to say", longest=_LONGEST_REASON),),
+        fields=(Text("text", "What there is to say", longest=LONGEST_TEXT),),
         typed=call.arguments.typed,
     )
 
@@ -270,9 +265,9 @@ def _length(text: str) -> timedelta:
         length = parse_duration(text.lower())
     except ValueError as error:
         raise ValueError(f"How long it takes {error}.") from error
-    if not SHORTEST <= length <= LONGEST:
+    if not SHORTEST <= length <= LONGEST_WINDOW:
         raise ValueError(
-            f"It takes from {format_duration(SHORTEST)} to {format_duration(LONGEST)}."
+            f"It takes from {format_duration(SHORTEST)} to {format_duration(LONGEST_WINDOW)}."
         )
     return length
 

@@ -5,7 +5,7 @@ import asyncio
 from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.errors import RedisError, StateError
 from bot.domain.streams import ServerInfo
-from bot.render import windows
+from bot.render import maintenance
 from bot.render.approvals import summary
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
 from bot.render.incidents import summary_line
@@ -60,7 +60,7 @@ async def _alarms(call: Call) -> tuple[str, tuple[Markup, Button | None] | None]
 
 async def _maintenance(call: Call) -> str:
     try:
-        return windows.summary_line(await call.services.maintenance.windows(), call.now)
+        return maintenance.summary_line(await call.services.maintenance.windows(), call.now)
     except StateError as error:
         return f"unknown: the database {error.kind.value}"
 

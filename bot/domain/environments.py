@@ -110,6 +110,8 @@ class Environment:
         Whether no change can be asked for or carried out.
     keep_cleared
         How long the entries of a clear can be restored.
+    margin
+        What a maintenance window keeps free before and after the night.
     """
 
     name: str
@@ -126,11 +128,17 @@ class Environment:
     protect_observing: bool = True
     read_only: bool = False
     keep_cleared: timedelta = timedelta(hours=24)
+    margin: timedelta = timedelta(minutes=30)
 
     @property
     def label(self) -> str:
         """The name as people read it: nobody may mistake prod for dev."""
         return "PROD" if self.name == "prod" else self.name
+
+    @property
+    def observes(self) -> bool:
+        """True for prod alone: its nights are the telescope's."""
+        return self.name == "prod"
 
     def stream(self, instrument: str) -> str:
         """Key of the instrument's stream."""

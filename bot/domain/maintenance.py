@@ -12,12 +12,19 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Self
 
-from bot.domain.environments import Person
-from bot.domain.night import Night, Site, next_night
+from bot.domain.environments import Environment, Person
+from bot.domain.night import Night, next_night
+from bot.domain.times import clock, lasting, whole
 
 OVERRUN_EVERY = timedelta(minutes=15)
 LATE = timedelta(seconds=5)
 """A notice that comes later than this after its time says so."""
+
+LONGEST_WINDOW = timedelta(days=7)
+"""A longer one is a slip of the finger; alarms would be held all that time."""
+
+LONGEST_TEXT = 2500
+"""Characters of a reason or an update, which an announcement shows whole, and a form carries on."""
 
 _TICK = timedelta(microseconds=1)
 
@@ -70,7 +77,7 @@ ENDING_BEFORE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Said:
+class Due:
     """Something that is due to be said of a window."""
 
     word: Word
@@ -186,8 +193,8 @@ class Window:
             ends=ends,
             during_observing=self.during_observing or during_observing,
         )
-        reminders = [Said(word, starts - before) for word, before in REMINDERS.items()]
-        reminders.append(Said(Word.ENDING, ends - ENDING_BEFORE))
+        reminders = [Due(word, starts - before) for word, before in REMINDERS.items()]
+        reminders.append(Due(Word.ENDING, ends - ENDING_BEFORE))
         past = [each for each in reminders if now is not None and each.at <= now]
         return moved.having_said(*past)
 
@@ -203,12 +210,12 @@ class Window:
         """Count an update."""
         return self._next(updates=self.updates + 1)
 
-    def having_said(self, *things: Said) -> Self:
+    def having_said(self, *things: Due) -> Self:
         """Note what is being said of it; not a step of its own."""
         said = self.said | {(each.word.value, each.at) for each in things}
         return replace(self, said=said)
 
-    def due(self, now: datetime) -> tuple[Said, ...]:
+    def due(self, now: datetime) -> tuple[Due, ...]:
         """Give the reminders whose time has come and that were not said yet, in order.
 
         Of several that were missed while nobody looked, only the last of a kind is worth saying;
@@ -216,7 +223,7 @@ class Window:
         """
         if self.stage is Stage.SCHEDULED and now < self.starts:
             wanted = [
-                Said(word, self.starts - before)
+                Due(word, self.starts - before)
                 for word, before in REMINDERS.items()
                 # Announced later than that: nobody needs to be reminded of what they just said.
                 if self.announced < self.starts - before
@@ -228,11 +235,11 @@ class Window:
             wanted = []
         return tuple(each for each in wanted if (each.word.value, each.at) not in self.said)
 
-    def _due_while_started(self, now: datetime) -> list[Said]:
+    def _due_while_started(self, now: datetime) -> list[Due]:
         if now >= self.ends:
             times = (now - self.ends) // OVERRUN_EVERY
-            return [Said(Word.OVERRUNNING, self.ends + times * OVERRUN_EVERY)]
-        ending = Said(Word.ENDING, self.ends - ENDING_BEFORE)
+            return [Due(Word.OVERRUNNING, self.ends + times * OVERRUN_EVERY)]
+        ending = Due(Word.ENDING, self.ends - ENDING_BEFORE)
         begun = self.started or self.starts
         return [ending] if begun < ending.at <= now else []
 
@@ -240,24 +247,61 @@ class Window:
         return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
 
 
-def night_conflict(site: Site, starts: datetime, ends: datetime, margin: timedelta) -> Night | None:
+def night_conflict(environment: Environment, starts: datetime, ends: datetime) -> Night | None:
     """Find the first night that a window does not keep its distance from.
 
-    Parameters
-    ----------
-    site
-        Where the telescope stands.
-    starts, ends
-        Of the window.
-    margin
-        How far it must stay from dawn before it and from dusk after it.
-
-    Returns
-    -------
-    Night or None
-        The night, with its dusk and dawn; None if the window is by day.
+    Only where nights are the telescope's; anywhere else a window may be at any hour.
     """
-    night = next_night(site, starts - margin)
+    if not environment.observes:
+        return None
+    margin = environment.margin
+    night = next_night(environment.site, starts - margin)
     if night is None or (night.begins is not None and night.begins >= ends + margin):
         return None
     return night
+
+
+def night_refusal(
+    environment: Environment, starts: datetime, ends: datetime, *, ticked: bool = False
+) -> str | None:
+    """Say why a window cannot be then, with the times of dusk and dawn, and what to do.
+
+    Parameters
+    ----------
+    ticked
+        True in a form, where a box is ticked to say that it may be all the same.
+
+    Returns
+    -------
+    str or None
+        None if it keeps its distance from the night.
+    """
+    night = night_conflict(environment, starts, ends)
+    if night is None:
+        return None
+    begins, over = whole(night.begins or starts), whole(night.ends or ends)
+    kept = f"and {lasting(environment.margin)} are kept free"
+    when_it_is = f"It is night at the telescope from {clock(begins)} to {clock(over)} UTC."
+    dawn = ""
+    if starts < begins:
+        when_it_is = f"It will be night at the telescope from {clock(begins)} UTC."
+        remedy = "Shorten it"
+        dawn = "" if ticked else f" The night ends at {clock(over)} UTC."
+        if ends > begins:
+            how = f"This window runs {_up(ends - begins)} into it."
+        else:
+            how = f"This window ends {lasting(begins - ends)} before, {kept}."
+    elif starts >= over:
+        how, remedy = f"This window begins {lasting(starts - over)} after, {kept}.", "Begin later"
+    elif ends > over:
+        how, remedy = f"This window begins {_up(over - starts)} before it ends.", "Begin later"
+    else:
+        how, remedy = "This window is all at night.", "Choose the day"
+    agreed = 'tick "during observing"' if ticked else "add `--during-observing`"
+    return f"{when_it_is} {how} {remedy}, or {agreed} and say who agreed.{dawn}"
+
+
+def _up(length: timedelta) -> str:
+    """Write a length in whole minutes, rounded up: nobody is promised less than it is."""
+    minute = timedelta(minutes=1)
+    return lasting(-(-length // minute) * minute)

@@ -346,3 +346,40 @@ def _clock(clock: time) -> str:
 def _echo(text: str) -> str:
     text = text.replace("`", "'")
     return text if len(text) <= _ECHOED else f"{text[:_ECHOED]}…"
+
+
+# As people read them.
+
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def duration(span: timedelta) -> str:
+    """Write ``4 min 12 s``, ``1 h 2 min``, ``6 days``: two units at most."""
+    span = max(span, timedelta(0))
+    seconds, minutes = span.seconds % 60, span.seconds // 60
+    if span < _MINUTE:
+        return f"{seconds} s"
+    if span < _HOUR:
+        return f"{minutes} min" + (f" {seconds} s" if seconds else "")
+    if span < _DAY:
+        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    return f"{span.days:,} days" if span.days > 1 else "1 day"
+
+
+def lasting(length: timedelta) -> str:
+    """Write ``41 min``: to the minute, under one minute to the second."""
+    return duration(length if length < _MINUTE else length // _MINUTE * _MINUTE)
+
+
+def clock(at: datetime, *, seconds: bool = False, now: datetime | None = None) -> str:
+    """Write ``05:31``; of another day than `now`, ``Mon 23 Nov 05:31``. Always UTC."""
+    at = at.astimezone(UTC)
+    time = f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
+    if now is not None and abs(at - now) >= timedelta(hours=18):
+        return f"{at:%a} {at.day} {at:%b} {time}"
+    return time
+
+
+def whole(at: datetime) -> datetime:
+    """Give the nearest whole minute: dusk and dawn are not known better than that."""
+    return (at + _MINUTE / 2).replace(second=0, microsecond=0)

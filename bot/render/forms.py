@@ -6,7 +6,7 @@ rights are checked when it is submitted.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
 from bot.domain.environments import Environment
@@ -128,8 +128,6 @@ class Filled:
         What the click had said already.
     environment
         The one in whose channel the form was opened.
-    margin
-        What maintenance keeps free before and after the night.
     now
         When it was submitted.
     """
@@ -137,7 +135,6 @@ class Filled:
     values: Mapping[str, str]
     typed: str
     environment: Environment
-    margin: timedelta
     now: datetime
 
 

@@ -1,15 +1,22 @@
-"""Maintenance windows, drawn: the one announcement, what is said of it, and why not then."""
+"""Maintenance windows in words: hours, the announcement, what is said of each, and its end."""
 
-from datetime import datetime, timedelta
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
+from bot.domain.alarms import Incident
+from bot.domain.approvals import Happened, Request
 from bot.domain.environments import Environment
-from bot.domain.maintenance import Stage, Window, Word
-from bot.domain.night import Night
+from bot.domain.maintenance import LATE, Stage, Window, Word
+from bot.domain.streams import Look, ServerInfo, Verdict, worst
+from bot.domain.times import lasting, whole, zones
 from bot.render.blocks import (
+    BUTTONS_IN_MESSAGE,
     FIRST_LINE,
     Block,
     Button,
     Markup,
+    code,
     context,
     fields,
     join,
@@ -19,26 +26,266 @@ from bot.render.blocks import (
     truncate,
     typed,
 )
-from bot.render.findings import name
-from bot.render.windows import (
-    by_whom,
-    elsewhere,
-    first_line,
-    label,
-    lasting,
-    late_mark,
-    nearest,
-    observing,
-    reason,
-    took,
-    updated,
-    when,
-    whole,
-    your_time,
-)
-from bot.render.words import clock
+from bot.render.findings import claim, name, where
+from bot.render.words import clock, count, quick
 
 Drawn = tuple[Markup, list[Block], list[Button]]
+
+_LONGEST_LABEL = 16
+_LONGEST_REASON = 80
+_LISTED = 20
+_IN_A_BLOCK = 5
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
+
+
+def first_line(
+    emoji: str, environment: Environment, what: str, window: Window, *, comma: bool = False
+) -> Markup:
+    """Write a first line: what it says is whole, the reason is what fits beside it."""
+    joint = "," if comma else ""
+    before = f"{emoji} *{label(environment)} maintenance{joint} {what}: "
+    after = f".* Window {window.id}"
+    # Escaping lengthens what Slack is sent, and that is what is counted.
+    room = FIRST_LINE - len(before) - len(after)
+    while True:
+        text = _short_reason(window, room)
+        line = mark("{}{}{}", before, text, after)
+        if len(line) <= FIRST_LINE or room <= 1:
+            return line
+        room -= len(line) - FIRST_LINE
+
+
+def reason(window: Window, first: Markup) -> list[Block]:
+    """Show the reason as typed, where the first line does not say all of it."""
+    whole = window.reason.strip()
+    return [] if mark(": {}.*", whole.rstrip(".")) in first else typed(whole)
+
+
+def _short_reason(window: Window, room: int) -> str:
+    """Give the reason in one line of at most so many characters, without formatting."""
+    line = re.sub(r"[*`~]", "'", " ".join(window.reason.split())).rstrip(".")
+    return truncate(line, max(room, 1))
+
+
+def by_whom(window: Window, did: str, now: datetime) -> str:
+    """Write ``ended by Ana 16:41 UTC``."""
+    by = f" by {name(window.ended_by.name)}" if window.ended_by else ""
+    at = f" {clock(window.ended, now=now)} UTC" if window.ended else ""
+    return f"{did}{by}{at}"
+
+
+def when(window: Window) -> str:
+    """Write the announced hours."""
+    return span(window.starts, window.ends)
+
+
+def took(window: Window) -> str:
+    """Write how long it really took."""
+    begun = window.started or window.starts
+    return lasting((window.ended or window.ends) - begun)
+
+
+def late_mark(late: timedelta) -> list[Block]:
+    """Mark what is said long after its time."""
+    return [context(mark("said {} late", lasting(late)))] if late > LATE else []
+
+
+def nearest(length: timedelta) -> str:
+    """Write a length to the nearest minute."""
+    minute = timedelta(minutes=1)
+    return lasting(length) if length < minute else lasting((length + minute / 2) // minute * minute)
+
+
+def label(environment: Environment) -> str:
+    """Name the environment, short enough for a first line."""
+    return truncate(environment.label, _LONGEST_LABEL)
+
+
+def updated(now: datetime) -> Markup:
+    """Write the time of the last edit."""
+    return mark("updated {} UTC", clock(now, seconds=True))
+
+
+def listed(environment: Environment, windows: Sequence[Window], now: datetime) -> Drawn:
+    """Draw the windows that are not over, the next first."""
+    more = [Button("Announce a window…", "maintenance")]
+    if not windows:
+        first = mark("📣 *{}: no maintenance is planned.*", label(environment))
+        return first, [section(first)], more
+    what = count(len(windows), "maintenance window")
+    first = mark("📣 *{}: {}.*", label(environment), what)
+    lines = [
+        mark(
+            "*{}* {}, {}, by {}: {}",
+            each.id,
+            when(each),
+            _stands(each, now),
+            name(each.owner.name),
+            code(truncate(" ".join(each.reason.split()), _LONGEST_REASON) or "no reason"),
+        )
+        for each in windows[:_LISTED]
+    ]
+    if len(windows) > _LISTED:
+        lines.append(mark("and {} more", f"{len(windows) - _LISTED:,}"))
+    blocks = [
+        section(join("\n", lines[at : at + _IN_A_BLOCK]))
+        for at in range(0, len(lines), _IN_A_BLOCK)
+    ]
+    return first, [section(first), *blocks, context(mark("{} UTC", clock(now, seconds=True)))], more
+
+
+def summary_line(windows: Sequence[Window], now: datetime) -> str:
+    """Say in a few words what maintenance is planned or under way, for the short status."""
+    if not windows:
+        return "none planned"
+    one = windows[0]
+    if one.stage is Stage.STARTED:
+        line = f"window {one.id} until {clock(one.ends, now=now)} UTC, alarms are held"
+    else:
+        line = f"window {one.id}, {when(one)}"
+    more = f", and {len(windows) - 1} more" if len(windows) > 1 else ""
+    return f"{line}{more}"
+
+
+def told(window: Window, now: datetime) -> tuple[Markup, list[Block]]:
+    """Tell whoever acted, in private, how the window stands now."""
+    text = mark("Window {} {}. Its announcement says so.", window.id, _how(window, now))
+    return text, [section(text)]
+
+
+def announced(mirrors: Sequence[str]) -> tuple[Markup, list[Block]]:
+    """Tell whoever announced something where it is said.
+
+    Parameters
+    ----------
+    mirrors
+        Names or IDs of the channels beside this one.
+    """
+    others = [
+        mark("<#{}>", each) if re.fullmatch(r"[CG][A-Z0-9]{6,}", each) else mark("#{}", each)
+        for each in mirrors
+    ]
+    text = mark("It is announced in {}.", join(", ", [Markup("this channel"), *others]))
+    return text, [section(text)]
+
+
+def confirmation(
+    environment: Environment,
+    starts: datetime,
+    ends: datetime,
+    dawn: datetime | None,
+    dusk: datetime | None,
+) -> Markup:
+    """Show what would be announced: the hours in three zones, and how far the night is.
+
+    Parameters
+    ----------
+    environment
+        Where.
+    starts, ends
+        The window.
+    dawn, dusk
+        As in `observing`.
+    """
+    lines = [
+        mark(
+            "📣 *{} maintenance, {}* ({})",
+            label(environment),
+            span(starts, ends),
+            lasting(ends - starts),
+        ),
+        *(mark("*{}*  {}", place, hours) for place, hours in everywhere(starts, ends)),
+    ]
+    spare = observing(starts, ends, dawn, dusk)
+    if spare:
+        lines.append(mark("*Observing*  {}", spare))
+    lines.append(Markup("Nothing is posted yet."))
+    return join("\n", lines)
+
+
+def span(starts: datetime, ends: datetime) -> str:
+    """Write ``Tue 24 Nov 16:00–17:00 UTC``; the day twice where it is another one."""
+    starts, ends = starts.astimezone(UTC), ends.astimezone(UTC)
+    if starts.date() == ends.date():
+        return f"{_day(starts)} {starts:%H:%M}–{ends:%H:%M} UTC"
+    return f"{_day(starts)} {starts:%H:%M} – {_day(ends)} {ends:%H:%M} UTC"
+
+
+def your_time(starts: datetime, ends: datetime) -> Markup:
+    """Let Slack write the hours in the reader's own zone."""
+    longer = "{date_short_pretty} at " if ends - starts >= _DAY / 2 else ""
+    return mark(
+        "<!date^{}^{{date_short_pretty}} at {{time}}|{}> to <!date^{}^{}|{}>",
+        int(starts.timestamp()),
+        f"{clock(starts)} UTC",
+        int(ends.timestamp()),
+        longer + "{time}",
+        f"{clock(ends)} UTC",
+    )
+
+
+def elsewhere(at: datetime) -> str:
+    """Write ``13:00 Chile · 08:00 SLAC``, with the day where it is another one than in UTC."""
+    _, *others = zones(at)
+    return " · ".join(f"{time} {place}" for place, time in others)
+
+
+def everywhere(starts: datetime, ends: datetime) -> list[tuple[str, str]]:
+    """Give the hours in UTC, in Chile and at SLAC."""
+    both = zip(zones(starts), zones(ends), strict=True)
+    return [(place, f"{first} to {last}") for (place, first), (_, last) in both]
+
+
+def observing(
+    starts: datetime, ends: datetime, dawn: datetime | None, dusk: datetime | None
+) -> str:
+    """Say when observing ends before a window and starts again after it; empty where unknown.
+
+    Parameters
+    ----------
+    starts, ends
+        The window.
+    dawn
+        End of the night before it.
+    dusk
+        Beginning of the night after it.
+    """
+    if dusk is None:
+        return ""
+    dusk, dawn = whole(dusk), None if dawn is None else whole(dawn)
+    if dawn is not None and starts < dawn:
+        until = "after the window" if ends < dawn else "in the window"
+        return f"it is night until {clock(dawn)} UTC, {until}"
+    if dusk < ends:
+        return f"starts again {clock(dusk)} UTC: {lasting(ends - dusk)} of the window are at night"
+    before = f"ends {clock(dawn)}, " if dawn is not None and starts - dawn < _DAY else ""
+    return f"{before}starts again {clock(dusk)} UTC: {lasting(dusk - ends)} to spare"
+
+
+def _stands(window: Window, now: datetime) -> str:
+    if window.stage is Stage.STARTED:
+        if now >= window.ends:
+            return f"overrunning for {lasting(now - window.ends)}"
+        return f"under way, {lasting(window.ends - now)} to go"
+    return f"in {lasting(window.starts - now)}" if window.starts > now else "about to start"
+
+
+def _how(window: Window, now: datetime) -> str:
+    match window.stage:
+        case Stage.SCHEDULED:
+            zones = elsewhere(window.starts)
+            return f"is announced for {when(window)} ({zones}). It starts by itself"
+        case Stage.STARTED:
+            return f"is under way until {clock(window.ends, now=now)} UTC. Alarms are held"
+        case Stage.ENDED:
+            return f"is over after {took(window)}. Alarms are shown again"
+        case Stage.CANCELLED:
+            return "is cancelled"
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%a} {at.day} {at:%b}"
+
 
 EXPECT = "up to 1 min without Redis; visits announced in it are skipped"
 """What maintenance of Redis costs, as the restarts of the past have shown."""
@@ -177,53 +424,6 @@ def announcement(
     return _cut(first + " " + _one_line(text)), [section(first), *typed(text), *late_mark(late)], []
 
 
-def night_refusal(
-    environment: Environment,
-    starts: datetime,
-    ends: datetime,
-    night: Night,
-    margin: timedelta,
-    *,
-    ticked: bool = False,
-) -> str:
-    """Say why a window cannot be then, with the times of dusk and dawn, and what to do.
-
-    Parameters
-    ----------
-    environment
-        Where.
-    starts, ends
-        The window.
-    night
-        The night that it touches.
-    margin
-        What is kept free before and after the night.
-    ticked
-        True in a form, where a box is ticked to say that it may be all the same.
-    """
-    del environment
-    begins, over = whole(night.begins or starts), whole(night.ends or ends)
-    kept = f"and {lasting(margin)} are kept free"
-    when_it_is = f"It is night at the telescope from {clock(begins)} to {clock(over)} UTC."
-    dawn = ""
-    if starts < begins:
-        when_it_is = f"It will be night at the telescope from {clock(begins)} UTC."
-        remedy = "Shorten it"
-        dawn = "" if ticked else f" The night ends at {clock(over)} UTC."
-        if ends > begins:
-            how = f"This window runs {_up(ends - begins)} into it."
-        else:
-            how = f"This window ends {lasting(begins - ends)} before, {kept}."
-    elif starts >= over:
-        how, remedy = f"This window begins {lasting(starts - over)} after, {kept}.", "Begin later"
-    elif ends > over:
-        how, remedy = f"This window begins {_up(over - starts)} before it ends.", "Begin later"
-    else:
-        how, remedy = "This window is all at night.", "Choose the day"
-    agreed = 'tick "during observing"' if ticked else "add `--during-observing`"
-    return f"{when_it_is} {how} {remedy}, or {agreed} and say who agreed.{dawn}"
-
-
 def _scheduled(
     window: Window,
     environment: Environment,
@@ -325,7 +525,152 @@ def _cut(line: Markup) -> Markup:
     return Markup(truncate(line, FIRST_LINE))
 
 
-def _up(length: timedelta) -> str:
-    """Write a length in whole minutes, rounded up: nobody is promised less than it is."""
-    minute = timedelta(minutes=1)
-    return lasting(-(-length // minute) * minute)
+_TOLD = 10
+
+
+def ended(
+    window: Window,
+    environment: Environment,
+    now: datetime,
+    *,
+    requests: Sequence[Request],
+    held: Sequence[Incident],
+    firing: Sequence[Incident],
+    state: tuple[str, str],
+    links: Mapping[int, str] | None = None,
+    dusk: datetime | None = None,
+    late: timedelta = timedelta(0),
+) -> Drawn:
+    """Draw the closing notice.
+
+    Parameters
+    ----------
+    window
+        What is over.
+    environment
+        Where.
+    now
+        The time of this drawing.
+    requests
+        What was carried out during the window.
+    held
+        Alarms that were held during the window.
+    firing
+        Alarms that fire now.
+    state
+        How the streams are, and what is wrong with them, from `readiness`.
+    links
+        Address of each alarm's message, by its number.
+    dusk
+        When the next night begins.
+    late
+        How long after its time it is said.
+    """
+    how, trouble = state
+    place = label(environment)
+    if firing:
+        what = count(len(firing), "alarm") + (" is firing:" if len(firing) == 1 else " are firing:")
+        about = "; ".join(_claim(each, now) for each in firing)
+        opening = mark("🟡 *{} maintenance is over, but {}* ", place, what)
+        first = Markup(truncate(opening + mark("{}", about), FIRST_LINE))
+        named = [_linked(each, links or {}, now) for each in firing[:_TOLD]]
+        top = opening + join("; ", named)
+    elif trouble:
+        first = top = mark(
+            "🟡 *{} maintenance is over after {}, but {}.* Window {}",
+            place,
+            took(window),
+            trouble,
+            window.id,
+        )
+    else:
+        first = top = mark(
+            "🟢 *{} maintenance is over after {}. Prompt processing is ready.* Window {}",
+            place,
+            took(window),
+            window.id,
+        )
+    facts = [("Done", _done(requests)), ("Now", how), ("Held", _held(held, firing))]
+    foot = [
+        by_whom(window, "ended", now),
+        *([f"next night from {clock(whole(dusk))} UTC"] if dusk else []),
+    ]
+    blocks = [
+        section(top),
+        fields([(title, mark("{}", text)) for title, text in facts if text]),
+        *typed(window.closing.strip()),
+        context(mark("{}", " · ".join(foot))),
+        *late_mark(late),
+    ]
+    free = [each for each in firing if each.owner is None][: BUTTONS_IN_MESSAGE - 1]
+    buttons = [
+        Button(_own(each, len(free)), "own", str(each.id), word=str(each.id)) for each in free
+    ]
+    return first, blocks, [*buttons, Button("Alarms", "alarms")] if firing else []
+
+
+def readiness(
+    environment: Environment, looks: Sequence[Look], server: ServerInfo | None
+) -> tuple[str, str]:
+    """Say how the streams are after maintenance, and what is wrong; the latter empty if nothing.
+
+    Parameters
+    ----------
+    environment
+        Where.
+    looks
+        A look at each stream.
+    server
+        What Redis says of itself; None where it does not answer.
+    """
+    verdicts = {look.instrument: look.verdict(environment.stalled_after) for look in looks}
+    parts = [f"{look.instrument}: {_short(look, verdicts[look.instrument])}" for look in looks]
+    if server is not None:
+        parts.append(f"Redis answers in {quick(server.answered_in)}")
+    bad = worst(verdicts.values()) if verdicts else Verdict.HEALTHY
+    if server is None or bad is Verdict.UNREACHABLE:
+        return ", ".join(parts), "Redis does not answer"
+    if bad is Verdict.HEALTHY:
+        return ", ".join(parts), ""
+    which = next(name for name, verdict in verdicts.items() if verdict is bad)
+    return ", ".join(parts), f"{truncate(which, _LONGEST_LABEL)} is {bad.value}"
+
+
+def _done(requests: Sequence[Request]) -> str:
+    parts = [
+        f"{each.outcome.headline}, request {each.id}"
+        for each in requests[:_TOLD]
+        if each.outcome is not None and each.outcome.happened is not Happened.NO
+    ]
+    return "; ".join(parts)
+
+
+def _held(held: Sequence[Incident], firing: Sequence[Incident]) -> str:
+    if not held:
+        return "no alarm during the window"
+    numbers = {each.id for each in firing}
+    still = sum(each.id in numbers for each in held)
+    firing_still = f"{still} still firing" if still else "none still firing"
+    return f"{count(len(held), 'alarm')} during the window, {firing_still}"
+
+
+def _claim(incident: Incident, now: datetime) -> str:
+    about = where(incident).removeprefix(Environment(incident.environment, ()).label).strip()
+    return f"{about}: {claim(incident, now)}" if about else claim(incident, now)
+
+
+def _linked(incident: Incident, links: Mapping[int, str], now: datetime) -> Markup:
+    text, url = _claim(incident, now), links.get(incident.id)
+    return link(url, text) if url else mark("{}", text)
+
+
+def _short(look: Look, verdict: Verdict) -> str:
+    if look.group is None:
+        return "the group is missing" if look.missing else verdict.value
+    waiting = look.group.waiting
+    at_least = "at least " if waiting.capped else ""
+    return f"{at_least}{waiting.entries:,} waiting, group there"
+
+
+def _own(incident: Incident, free: int) -> str:
+    return "I'm on it" if free == 1 else f"I'm on {incident.id}"

@@ -1,6 +1,10 @@
 """Figures as people read them: with thousands separated, units, and times in UTC."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+
+from bot.domain.times import clock, duration
+
+__all__ = ["clock", "count", "duration", "quick", "rough", "size"]
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -15,18 +19,6 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {plural}"
 
 
-def duration(span: timedelta) -> str:
-    """Write ``4 min 12 s``, ``1 h 2 min``, ``6 days``: two units at most."""
-    seconds = int(max(span.total_seconds(), 0))
-    if seconds < _MINUTE:
-        return f"{seconds} s"
-    if seconds < _HOUR:
-        return _two(seconds // _MINUTE, "min", seconds % _MINUTE, "s")
-    if seconds < _DAY:
-        return _two(seconds // _HOUR, "h", seconds % _HOUR // _MINUTE, "min")
-    return count(seconds // _DAY, "day")
-
-
 def rough(span: timedelta) -> str:
     """Write ``4 min``: the largest unit alone, for a first line."""
     seconds = int(max(span.total_seconds(), 0))
@@ -34,10 +26,6 @@ def rough(span: timedelta) -> str:
         if seconds >= size:
             return count(seconds // size, unit) if unit == "day" else f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def _two(first: int, first_unit: str, second: int, second_unit: str) -> str:
-    return f"{first} {first_unit}" + (f" {second} {second_unit}" if second else "")
 
 
 def quick(span: timedelta) -> str:
@@ -48,15 +36,6 @@ def quick(span: timedelta) -> str:
     if milliseconds < 1000:  # noqa: PLR2004 -- milliseconds in a second
         return f"{milliseconds:.0f} ms"
     return f"{milliseconds / 1000:.1f} s"
-
-
-def clock(at: datetime, *, seconds: bool = False, now: datetime | None = None) -> str:
-    """Write ``05:31``; of another day than `now`, ``Mon 23 Nov 05:31``. Always UTC."""
-    at = at.astimezone(UTC)
-    time = f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
-    if now is not None and abs(at - now) >= timedelta(hours=18):
-        return f"{at:%a} {at.day} {at:%b} {time}"
-    return time
 
 
 def size(amount: int) -> str:

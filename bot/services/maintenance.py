@@ -6,45 +6,37 @@ compare-and-set in the database, with what must be said about it in the same tra
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from bot.domain.alarms import Hours, Incident
-from bot.domain.approvals import Request
-from bot.domain.environments import Environment, Person
+from bot.domain.approvals import Entry, Request
+from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
-from bot.domain.maintenance import Stage, Window, Word
-from bot.domain.night import Night
-from bot.services.windows import Keeper
+from bot.domain.maintenance import (
+    LONGEST_TEXT,
+    LONGEST_WINDOW,
+    Due,
+    Stage,
+    Window,
+    Word,
+    night_refusal,
+)
+from bot.domain.notices import Notice, Said
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
+from bot.storage.maintenance import Overlaps, Windows
 from bot.storage.outbox import Outbox
+
+_log = structlog.get_logger()
 
 _FOREVER = timedelta(days=3650)
 _RECENT_REQUESTS = 50
-
-LONGEST = timedelta(days=7)
-"""A longer window is a slip of the finger; alarms would be held all that time."""
-
-LONGEST_TEXT = 2500
-"""Characters of a reason or an update: as many as an announcement shows whole."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a window must keep to, in the words of the environment.
-
-    Parameters
-    ----------
-    night
-        Gives the night that a time comes too close to; None where it comes to none.
-    refusal
-        Says so to a person.
-    """
-
-    night: Callable[[datetime, datetime], Night | None]
-    refusal: Callable[[datetime, datetime, Night], str]
+_TRIES = 5
+"""Compare-and-sets in a row that others may win."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +53,8 @@ class Maintenance:
 
     Parameters
     ----------
-    environment
-        Whose.
-    keeper
-        Writes their steps.
-    outbox, incidents, requests
-        What is said, and what was held and carried out.
-    rules
-        What they keep to.
+    mirrors
+        Further channels that hear of starts and ends.
     zone
         Gives a person's time zone in Slack; None where Slack does not tell.
     writer
@@ -81,21 +67,21 @@ class Maintenance:
         self,
         environment: Environment,
         *,
-        keeper: Keeper,
+        windows: Windows,
         outbox: Outbox,
         incidents: Incidents,
         requests: Requests,
-        rules: Rules,
+        mirrors: Sequence[str],
         zone: Callable[[Person], Awaitable[ZoneInfo | None]],
         writer: str,
         changed: Callable[[], None],
     ) -> None:
         self._environment = environment
-        self._keeper = keeper
+        self._windows = windows
         self._outbox = outbox
         self._incidents = incidents
         self._requests = requests
-        self._rules = rules
+        self._mirrors = tuple(mirrors)
         self.zone_of = zone
         self._writer = writer
         self._changed = changed
@@ -103,7 +89,7 @@ class Maintenance:
 
     async def windows(self) -> list[Window]:
         """Give the windows that are not over, the next first."""
-        return await self._keeper.open()
+        return await self._windows.open(self._environment.name)
 
     async def find(self, number: int) -> Window:
         """Give one window.
@@ -113,7 +99,14 @@ class Maintenance:
         UserError
             If there is none of that number here.
         """
-        return await self._keeper.find(number)
+        found = await self._windows.find(number)
+        if found is None or found.environment != self._environment.name:
+            raise UserError(
+                f"{self._environment.label} has no maintenance window {number}. "
+                "`maintenance list` shows those that are planned.",
+                suggestion="maintenance list",
+            )
+        return found
 
     async def hours(self, now: datetime) -> list[Hours]:
         """Give the time during which alarms are held; a window holds until somebody ends it."""
@@ -125,7 +118,7 @@ class Maintenance:
 
     async def between(self, since: datetime, until: datetime) -> list[Hours]:
         """Give the time of each window that was under way at any moment of a time."""
-        found = await self._keeper.between(since, until)
+        found = await self._windows.between(self._environment.name, since, until)
         return [
             Hours(each.started, each.ended or until) for each in found if each.started is not None
         ]
@@ -135,21 +128,21 @@ class Maintenance:
         open_ones = await self.windows()
         return next((each for each in open_ones if each.stage is Stage.STARTED), None)
 
-    async def announce(self, text: str, person: Person, now: datetime) -> list[str]:
+    async def announce(self, text: str, person: Person, now: datetime) -> Sequence[str]:
         """Say something once, in the channel and the mirrors; nothing is held.
 
         Returns
         -------
-        list
+        Sequence
             The mirrors that hear of it.
         """
         _check_text(text)
         values = {"word": "announce", "text": text, "by": person.name, "at": now.isoformat()}
-        for place, channel in self._keeper.places():
-            notice = self._keeper.notice(None, {**values, "place": place}, channel)
+        for place, channel in self._everywhere():
+            notice = self._notice(None, {**values, "place": place}, channel)
             await self._outbox.add(notice, writer=self._writer, now=now)
         self._changed()
-        return list(self._keeper.mirrors)
+        return self._mirrors
 
     async def schedule(
         self,
@@ -172,9 +165,17 @@ class Maintenance:
         """
         _check_text(reason)
         self._check(starts, ends, now, during_observing=during_observing)
-        draft = self._draft(starts, ends, reason, person, now)
-        draft = replace(draft, during_observing=during_observing)
-        return await self._keeper.create(draft, "maintenance schedule", ())
+        draft = Window(
+            0,
+            self._environment.name,
+            starts,
+            ends,
+            reason,
+            person,
+            announced=now,
+            during_observing=during_observing,
+        )
+        return await self._create(draft, "maintenance schedule")
 
     async def start_now(
         self,
@@ -195,18 +196,22 @@ class Maintenance:
         _check_text(reason)
         ends = now + duration
         self._check(now, ends, now, during_observing=during_observing)
-        draft = self._draft(now, ends, reason, person, now)
-        draft = replace(
-            draft,
+        draft = Window(
+            0,
+            self._environment.name,
+            now,
+            ends,
+            reason,
+            person,
+            announced=now,
             during_observing=during_observing,
             stage=Stage.STARTED,
             started=now,
             started_by=person,
         )
         # The announcement itself says to the channel that it has started.
-        return await self._keeper.create(
-            draft, "maintenance start", self._keeper.mirrors, Word.STARTED
-        )
+        places = [("mirror", each) for each in self._mirrors]
+        return await self._create(draft, "maintenance start", places)
 
     async def start(self, number: int, person: Person, now: datetime) -> Window:
         """Start a planned window, perhaps before its time.
@@ -224,9 +229,7 @@ class Maintenance:
             self._check(after.starts, after.ends, now, during_observing=window.during_observing)
             return after
 
-        return await self._keeper.step(
-            number, begun, Word.STARTED, person, now, action=f"maintenance start {number}"
-        )
+        return await self._step(number, begun, Word.STARTED, person, now, action="start")
 
     async def change(
         self,
@@ -256,8 +259,7 @@ class Maintenance:
             self._check(starts, ends, now, during_observing=agreed)
             return window.moved(starts, ends, during_observing=agreed, now=now)
 
-        action = f"maintenance change {number}"
-        return await self._keeper.step(number, moved, Word.CHANGED, person, now, action=action)
+        return await self._step(number, moved, Word.CHANGED, person, now, action="change")
 
     async def extend(
         self,
@@ -284,8 +286,7 @@ class Maintenance:
             self._check(window.starts, ends, now, during_observing=agreed)
             return window.moved(window.starts, ends, during_observing=agreed, now=now)
 
-        action = f"maintenance extend {number}"
-        return await self._keeper.step(number, longer, Word.CHANGED, person, now, action=action)
+        return await self._step(number, longer, Word.CHANGED, person, now, action="extend")
 
     async def update(self, number: int, text: str, person: Person, now: datetime) -> Window:
         """Write something into the thread of a window.
@@ -301,9 +302,8 @@ class Maintenance:
             _alive(window)
             return window.updated()
 
-        action = f"maintenance update {number}"
-        return await self._keeper.step(
-            number, updated, Word.UPDATE, person, now, action=action, text=text
+        return await self._step(
+            number, updated, Word.UPDATE, person, now, action="update", text=text
         )
 
     async def end(self, number: int, text: str, person: Person, now: datetime) -> Window:
@@ -324,8 +324,7 @@ class Maintenance:
             _alive(window)
             return window.over(person, text, now)
 
-        action = f"maintenance end {number}"
-        ended = await self._keeper.step(number, over, Word.ENDED, person, now, action=action)
+        ended = await self._step(number, over, Word.ENDED, person, now, action="end")
         self.ended.set()
         return ended
 
@@ -344,14 +343,7 @@ class Maintenance:
             _alive(window)
             return window.cancelled(person, now)
 
-        action = f"maintenance cancel {number}"
-        return await self._keeper.step(
-            number, cancelled, Word.CANCELLED, person, now, action=action
-        )
-
-    async def tick(self, now: datetime) -> None:
-        """Start what is to start, and remind of what is due."""
-        await self._keeper.tick(now)
+        return await self._step(number, cancelled, Word.CANCELLED, person, now, action="cancel")
 
     async def closing(self, window: Window) -> Closing:
         """Tell what a window held, what still fires, and what was carried out during it."""
@@ -369,21 +361,147 @@ class Maintenance:
             ],
         )
 
-    def _draft(
-        self, starts: datetime, ends: datetime, reason: str, person: Person, now: datetime
-    ) -> Window:
-        return Window(0, self._environment.name, starts, ends, reason, person, announced=now)
+    async def tick(self, now: datetime) -> None:
+        """Start what is to start, and remind of what is due."""
+        for window in await self.windows():
+            try:
+                await self._look(window, now)
+            except (UserError, Overlaps):
+                _log.exception("a window could not be looked after", window=window.id)
+
+    async def _look(self, window: Window, now: datetime) -> None:
+        if window.stage is Stage.SCHEDULED and window.starts <= now:
+            notices = self._about(window, Word.STARTED, window.starts, window.owner)
+            entry = self._entry(f"maintenance start {window.id}", BOT, now)
+            await self._replace(window, window.begun(now), notices, entry)
+            return
+        due = window.due(now)
+        if due:
+            notices = [notice for each in due for notice in self._reminder(window, each)]
+            # Nothing that the announcement shows has changed.
+            await self._replace(
+                window, window.having_said(*due), notices, None, redraw=False, now=now
+            )
 
     def _check(
         self, starts: datetime, ends: datetime, now: datetime, *, during_observing: bool
     ) -> None:
-        if ends <= starts or ends - starts > LONGEST:
+        if ends <= starts or ends - starts > LONGEST_WINDOW:
             raise UserError("A window takes at least a minute and at most 7 days.")
         if ends <= now:
             raise UserError("That is over already. When shall it be?")
-        night = self._rules.night(starts, ends)
-        if night is not None and not during_observing:
-            raise Refused(self._rules.refusal(starts, ends, night))
+        at_night = night_refusal(self._environment, starts, ends)
+        if at_night is not None and not during_observing:
+            raise Refused(at_night)
+
+    async def _create(
+        self, draft: Window, action: str, places: Sequence[tuple[str, str]] = ()
+    ) -> Window:
+        """Keep a new window; one that has started is told to these places."""
+
+        def notices(made: Window) -> list[Notice]:
+            return self._about(made, Word.STARTED, draft.announced, draft.owner, places=places)
+
+        def entry(made: Window) -> Entry:
+            typed = f"{action} (window {made.id})"
+            return self._entry(typed, draft.owner, draft.announced, draft.reason)
+
+        try:
+            made = await self._windows.create(
+                draft, notices=notices, entry=entry, writer=self._writer
+            )
+        except Overlaps as error:
+            raise _overlapping(error) from error
+        self._changed()
+        return made
+
+    async def _step(
+        self,
+        number: int,
+        step: Callable[[Window], Window],
+        word: Word,
+        person: Person,
+        now: datetime,
+        *,
+        action: str,
+        text: str = "",
+    ) -> Window:
+        """Take a step of a window, and say so.
+
+        Raises
+        ------
+        UserError
+            If the step cannot be taken, or would overlap another window.
+        Refused
+            If others were quicker, again and again.
+        """
+        entry = self._entry(f"maintenance {action} {number}", person, now, text)
+        for _ in range(_TRIES):
+            before = await self.find(number)
+            after = step(before)
+            notices = self._about(after, word, now, person, text=text)
+            if await self._replace(before, after, notices, entry):
+                return after
+        raise Refused("Others changed this window at the same time. Look once more, and try again.")
+
+    async def _replace(
+        self,
+        before: Window,
+        after: Window,
+        notices: Sequence[Notice],
+        entry: Entry | None,
+        *,
+        redraw: bool = True,
+        now: datetime | None = None,
+    ) -> bool:
+        try:
+            done = await self._windows.replace(
+                before,
+                after,
+                notices=notices,
+                entry=entry,
+                redraw=redraw,
+                writer=self._writer,
+                now=now,
+            )
+        except Overlaps as error:
+            raise _overlapping(error) from error
+        if done:
+            self._changed()
+        return done
+
+    def _reminder(self, window: Window, due: Due) -> list[Notice]:
+        return self._about(window, due.word, due.at, window.owner, places=[("thread", "")])
+
+    def _about(
+        self,
+        window: Window,
+        word: Word,
+        at: datetime,
+        person: Person,
+        *,
+        text: str = "",
+        places: Sequence[tuple[str, str]] | None = None,
+    ) -> list[Notice]:
+        """Give what must be said of a step, wherever it must be said."""
+        if places is None:
+            everywhere = word in (Word.STARTED, Word.ENDED)
+            places = self._everywhere() if everywhere else [("thread", "")]
+        values = {"word": word.value, "at": at.isoformat(), "by": person.name, "text": text}
+        return [
+            self._notice(window.id, {**values, "place": place}, channel)
+            for place, channel in places
+        ]
+
+    def _everywhere(self) -> list[tuple[str, str]]:
+        """Give every place that hears of a start and an end, and its channel."""
+        return [("channel", ""), *(("mirror", each) for each in self._mirrors)]
+
+    def _notice(self, window: int | None, values: dict[str, str], channel: str) -> Notice:
+        return Notice(Said.WINDOW, self._environment.name, window, values, channel)
+
+    def _entry(self, action: str, person: Person, now: datetime, reason: str = "") -> Entry:
+        return Entry(now, self._environment.name, action, person, "done", reason=reason)
 
 
 def _alive(window: Window) -> None:
@@ -397,3 +515,11 @@ def _check_text(text: str) -> None:
             f"That may have {LONGEST_TEXT:,} characters, this has {len(text):,}. "
             "Link to the longer text instead."
         )
+
+
+def _overlapping(error: Overlaps) -> UserError:
+    window = error.window
+    return UserError(
+        f"That overlaps window {window.id} ({window.reason[:60]}). Extend that one? "
+        f"`maintenance extend {window.id} 1h`"
+    )

@@ -8,7 +8,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import unescape
 from logging import getLogger
 from time import monotonic
@@ -140,7 +140,6 @@ def look_over(
     registry: Registry,
     environment: Environment,
     *,
-    margin: timedelta,
     now: datetime,
 ) -> Found:
     """Look over a submitted form, where its subcommand does; None where nothing is to be said.
@@ -153,8 +152,6 @@ def look_over(
         Every subcommand.
     environment
         The one in whose channel the form was opened.
-    margin
-        What maintenance keeps free before and after the night.
     now
         When it was submitted.
     """
@@ -162,7 +159,7 @@ def look_over(
     command, _ = registry.find(_spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry))
     if not isinstance(command.form, Checked):
         return None
-    filled = Filled(_values(view), _kept(view)[1], environment, margin, now)
+    filled = Filled(_values(view), _kept(view)[1], environment, now)
     return command.form.check(filled)
 
 
@@ -376,8 +373,6 @@ class SlackApp:
         Every environment's name, and how people read it.
     environments
         Every environment by name, for what a form can be told before it is acknowledged.
-    margin
-        What maintenance keeps free before and after the night.
     """
 
     def __init__(
@@ -391,7 +386,6 @@ class SlackApp:
         tasks: Tasks,
         labels: Mapping[str, str],
         environments: Mapping[str, Environment] | None = None,
-        margin: timedelta = timedelta(0),
     ) -> None:
         self._web = web
         self._identity = identity
@@ -401,7 +395,6 @@ class SlackApp:
         self._tasks = tasks
         self._labels = labels
         self._environments = environments or {}
-        self._margin = margin
         self._seen: OrderedDict[str, float] = OrderedDict()
         self.bolt = self._bolt()
 
@@ -473,7 +466,7 @@ class SlackApp:
             if environment is None:
                 return None
             now = datetime.now(UTC)
-            return look_over(body, self._registry, environment, margin=self._margin, now=now)
+            return look_over(body, self._registry, environment, now=now)
         except Exception:  # noqa: BLE001 -- still a typed command, whose errors are told elsewhere
             _log.exception("a form could not be looked over")
             return None

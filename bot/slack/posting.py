@@ -25,7 +25,7 @@ from bot.domain.incidents import Transition
 from bot.domain.maintenance import Window, Word
 from bot.domain.night import next_dusk
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
-from bot.render import alarms, approvals, closings, incidents, maintenance, nights, outcomes, pages
+from bot.render import alarms, approvals, incidents, maintenance, nights, outcomes, pages
 from bot.render.blocks import Block, Button, Markup, Message, message
 from bot.render.workloads import NOTHING_KNOWN, Around
 from bot.services.environments import Services
@@ -413,14 +413,14 @@ class Telling:
         server = None
         with suppress(RedisError):
             server = await room.streams.server()
-        return closings.ended(
+        return maintenance.ended(
             window,
             room.environment,
             now,
             requests=closing.requests,
             held=closing.held,
             firing=closing.firing,
-            state=closings.readiness(room.environment, looks, server),
+            state=maintenance.readiness(room.environment, looks, server),
             links=await room.alarms.links(closing.firing),
             dusk=next_dusk(room.environment.site, now),
             late=late,

@@ -45,7 +45,7 @@ def look(
 ) -> Found:
     form = registry[name].form
     assert isinstance(form, Checked)
-    return form.check(Filled(values, typed, environment, MARGIN, NOW))
+    return form.check(Filled(values, typed, environment, NOW))
 
 
 def second(found: Found) -> Form:
@@ -166,7 +166,7 @@ def test_the_submitted_second_page_is_the_typed_command(registry: Registry, reas
     content = view(page, PROD)
     assert len(content["private_metadata"]) <= METADATA
     body = {"view": {**content, "state": {"values": {}}}, "user": {"id": "U0ANA", "name": "ana"}}
-    assert look_over(body, registry, SITE, margin=MARGIN, now=NOW) is None
+    assert look_over(body, registry, SITE, now=NOW) is None
     delivery = from_form(body, registry)
     assert delivery.line == f"maintenance schedule 2026-11-24T16:00Z 1h {reason}"
     assert delivery.channel == PROD
@@ -184,7 +184,7 @@ def test_forms_without_a_look_are_left_alone(registry: Registry) -> None:
             "state": {"values": {}},
         }
     }
-    assert look_over(body, registry, SITE, margin=MARGIN, now=NOW) is None
+    assert look_over(body, registry, SITE, now=NOW) is None
 
 
 # --- through Slack ---------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.environments import Person
-from bot.domain.maintenance import LATE, Said, Stage, Window, Word, night_conflict
+from bot.domain.environments import Environment, Person
+from bot.domain.maintenance import LATE, Due, Stage, Window, Word, night_conflict
 from bot.domain.night import Night, Site, is_night
 from bot.domain.times import WhenError, parse_duration, parse_when
 
@@ -32,7 +32,11 @@ def window(
     return Window(12, "prod", starts, starts + lasts, "Redis 8.10 upgrade", ANA, announced)
 
 
-def words(due: tuple[Said, ...]) -> list[Word]:
+def prod(site: Site, margin: timedelta = timedelta(minutes=30)) -> Environment:
+    return Environment("prod", (), site=site, margin=margin)
+
+
+def words(due: tuple[Due, ...]) -> list[Word]:
     return [each.word for each in due]
 
 
@@ -60,23 +64,23 @@ def year() -> Iterator[Window]:
         yield window(starts, lasts, announced)
 
 
-def expected(one: Window, started: datetime, until: datetime) -> list[tuple[Stage, Said]]:
+def expected(one: Window, started: datetime, until: datetime) -> list[tuple[Stage, Due]]:
     """Everything that there is to say of it, in its order, and the stage it belongs to."""
     before = [
-        Said(Word.HOUR_BEFORE, one.starts - HOUR),
-        Said(Word.MINUTES_BEFORE, one.starts - 10 * MINUTE),
+        Due(Word.HOUR_BEFORE, one.starts - HOUR),
+        Due(Word.MINUTES_BEFORE, one.starts - 10 * MINUTE),
     ]
     said = [(Stage.SCHEDULED, each) for each in before if one.announced < each.at]
     if started < one.ends - 10 * MINUTE:
-        said.append((Stage.STARTED, Said(Word.ENDING, one.ends - 10 * MINUTE)))
+        said.append((Stage.STARTED, Due(Word.ENDING, one.ends - 10 * MINUTE)))
     at = one.ends
     while at <= until:
-        said.append((Stage.STARTED, Said(Word.OVERRUNNING, at)))
+        said.append((Stage.STARTED, Due(Word.OVERRUNNING, at)))
         at += 15 * MINUTE
     return said
 
 
-def life(one: Window, looks: Iterator[datetime]) -> Iterator[tuple[datetime, Window, list[Said]]]:
+def life(one: Window, looks: Iterator[datetime]) -> Iterator[tuple[datetime, Window, list[Due]]]:
     """Look at a window, start it when it is time, and say what is due."""
     for now in looks:
         if one.stage is Stage.SCHEDULED and now >= one.starts:
@@ -108,7 +112,7 @@ def test_of_a_year_of_windows_everything_is_said_once_and_in_time() -> None:
     heard: set[Word] = set()
     for one in windows:
         until = one.ends + random_.choice([0, 14, 31]) * MINUTE
-        said: list[Said] = []
+        said: list[Due] = []
         for now, _, due in life(one, looks(random_, one, until, "few seconds")):
             assert all(each.at <= now and not each.late(now) for each in due)
             said += due
@@ -126,7 +130,7 @@ def test_after_a_pause_the_last_that_is_still_true_is_said_and_known_to_be_late(
     for one in [each for each in year() for _ in range(40)]:
         until = one.ends + 2 * HOUR
         before = one.announced - SECOND
-        said: list[Said] = []
+        said: list[Due] = []
         for now, after, due in life(one, looks(random_, one, until, "random")):
             things = expected(one, after.started or now, now)
             missed = [
@@ -171,7 +175,7 @@ def test_changed_times_are_reminded_of_anew_but_not_of_what_was_just_said() -> N
     one = one.having_said(*one.due(now))
     later = one.moved(START + 2 * HOUR, START + 3 * HOUR, during_observing=False, now=now)
     assert later.due(now) == ()
-    assert later.due(START + HOUR) == (Said(Word.HOUR_BEFORE, START + HOUR),)
+    assert later.due(START + HOUR) == (Due(Word.HOUR_BEFORE, START + HOUR),)
     sooner = one.moved(START - 25 * MINUTE, START, during_observing=False, now=now)
     assert sooner.due(START - 36 * MINUTE) == ()
     assert words(sooner.due(START - 35 * MINUTE)) == [Word.MINUTES_BEFORE]
@@ -196,7 +200,7 @@ def test_an_early_start_keeps_the_duration_and_a_late_one_the_end(
 
 def test_a_step_gives_a_new_version_and_saying_something_does_not() -> None:
     one = window()
-    assert one.having_said(Said(Word.ENDING, START)).version == 0
+    assert one.having_said(Due(Word.ENDING, START)).version == 0
     assert one.updated().updated() == replace(one, version=2, updates=2)
     over = one.begun(START).over(BEN, "done", START + HOUR)
     assert (over.version, over.ended_by, over.closing) == (2, BEN, "done")
@@ -255,7 +259,7 @@ DUSK = datetime(2026, 11, 25, 0, 24, tzinfo=UTC)
 def test_a_window_keeps_its_distance_from_the_night(
     starts: datetime, ends: datetime, touches: str | None
 ) -> None:
-    night = night_conflict(PACHON, starts, ends, MARGIN)
+    night = night_conflict(prod(PACHON), starts, ends)
     if touches is None:
         assert night is None
         return
@@ -266,30 +270,30 @@ def test_a_window_keeps_its_distance_from_the_night(
 
 
 def test_to_the_second() -> None:
-    night = night_conflict(PACHON, DUSK, DUSK + HOUR, MARGIN)
+    night = night_conflict(prod(PACHON), DUSK, DUSK + HOUR)
     assert night is not None
     assert night.begins is not None
     assert night.ends is not None
     dusk, dawn = night.begins - MARGIN, night.ends + MARGIN
-    assert night_conflict(PACHON, dusk - HOUR, dusk, MARGIN) is None
-    assert night_conflict(PACHON, dusk - HOUR, dusk + SECOND, MARGIN) == night
-    assert night_conflict(PACHON, dawn, dawn + HOUR, MARGIN) is None
-    assert night_conflict(PACHON, dawn - SECOND, dawn + HOUR, MARGIN) == night
+    assert night_conflict(prod(PACHON), dusk - HOUR, dusk) is None
+    assert night_conflict(prod(PACHON), dusk - HOUR, dusk + SECOND) == night
+    assert night_conflict(prod(PACHON), dawn, dawn + HOUR) is None
+    assert night_conflict(prod(PACHON), dawn - SECOND, dawn + HOUR) == night
 
 
 def test_a_polar_day_has_no_night_and_a_polar_night_no_day() -> None:
     summer, winter = datetime(2026, 6, 21, tzinfo=UTC), datetime(2026, 12, 21, tzinfo=UTC)
     for hours in range(0, 24, 5):
         at = summer + hours * HOUR
-        assert night_conflict(SVALBARD, at, at + DAY, MARGIN) is None
-        assert night_conflict(UMEA, at, at + DAY, MARGIN) is None
-        assert night_conflict(Site(twilight=-90), at, at + DAY, MARGIN) is None
+        assert night_conflict(prod(SVALBARD), at, at + DAY) is None
+        assert night_conflict(prod(UMEA), at, at + DAY) is None
+        assert night_conflict(prod(Site(twilight=-90)), at, at + DAY) is None
         at = winter + hours * HOUR
-        always = night_conflict(Site(latitude=90, longitude=0), at, at + SECOND, MARGIN)
+        always = night_conflict(prod(Site(latitude=90, longitude=0)), at, at + SECOND)
         assert always is not None
         assert always.begins is not None
         assert always.begins < at - 30 * DAY
-        assert night_conflict(Site(twilight=90), at, at + SECOND, MARGIN) == Night(None, None)
+        assert night_conflict(prod(Site(twilight=90)), at, at + SECOND) == Night(None, None)
 
 
 @settings(deadline=None, max_examples=60)
@@ -307,7 +311,7 @@ def test_the_night_is_where_any_minute_of_it_is_dark(
     dark = [
         at for n in range((ends - begins) // MINUTE) if is_night(site, at := begins + n * MINUTE)
     ]
-    night = night_conflict(site, starts, starts + lasts, margin)
+    night = night_conflict(prod(site, margin), starts, starts + lasts)
     if dark:
         assert night is not None
         assert night.begins is None or night.begins <= dark[0]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity
 from bot.domain.environments import Environment, Person
 from bot.domain.maintenance import Window as OneWindow
-from bot.domain.maintenance import Word, night_conflict
+from bot.domain.maintenance import Word, night_refusal
 from bot.domain.night import Night, nights_around
 from bot.domain.streams import EntryId, Group, Look, NoStream, ServerInfo, Stream, Waiting
-from bot.render import closings, maintenance, windows
+from bot.render import maintenance
 from bot.render.blocks import BUTTONS_IN_MESSAGE, FIRST_LINE, escape, message
 from tests.support.slack_blocks import check_message
 from tests.support.slack_workspace import mentions
@@ -193,9 +193,9 @@ SERVER = ServerInfo(
 
 
 def test_the_closing_notice() -> None:
-    state = closings.readiness(PROD, [look()], SERVER)
+    state = maintenance.readiness(PROD, [look()], SERVER)
     held = [incident(31, Rule.MISSING, "lsstcam"), incident(32, Rule.UNREACHABLE, "")]
-    found = closings.ended(
+    found = maintenance.ended(
         ENDED, PROD, at(16, 41), requests=(), held=held, firing=(), state=state, dusk=DUSK
     )
     assert drawn(found) == (
@@ -209,14 +209,14 @@ def test_the_closing_notice() -> None:
 
 def test_what_still_fires_comes_first() -> None:
     one = incident(31, Rule.MISSING, "lsstcam")
-    found = closings.ended(
+    found = maintenance.ended(
         replace(ENDED, closing=HOSTILE),
         PROD,
         at(16, 41),
         requests=(),
         held=[one],
         firing=[one],
-        state=closings.readiness(PROD, [Look("lsstcam", at(16, 41), NoStream())], SERVER),
+        state=maintenance.readiness(PROD, [Look("lsstcam", at(16, 41), NoStream())], SERVER),
         links={31: "https://slack.example/31"},
     )
     shown = drawn(found)
@@ -232,7 +232,7 @@ def test_what_still_fires_comes_first() -> None:
     assert labels(found) == [("I'm on it", "own", "31"), ("Alarms", "alarms", "")]
     many = [incident(number, Rule.MISSING, "lsstcam") for number in range(31, 50)]
     drawn(
-        closings.ended(
+        maintenance.ended(
             ENDED, PROD, at(17), requests=(), held=many, firing=many, state=("", ""), late=MARGIN
         )
     )
@@ -248,8 +248,10 @@ def test_what_still_fires_comes_first() -> None:
 def test_it_is_not_ready_where_something_is_wrong(
     found: Look, server: ServerInfo | None, said: str
 ) -> None:
-    state = closings.readiness(PROD, [found], server)
-    text = closings.ended(ENDED, PROD, at(16, 41), requests=(), held=(), firing=(), state=state)[0]
+    state = maintenance.readiness(PROD, [found], server)
+    text = maintenance.ended(ENDED, PROD, at(16, 41), requests=(), held=(), firing=(), state=state)[
+        0
+    ]
     assert text == f"🟡 *PROD maintenance is over after 41 min, but {said}.* Window 12"
 
 
@@ -312,7 +314,7 @@ def test_a_reason_is_inert_and_shown_as_typed(reason: str) -> None:
             ] == []
             whole = text.strip()
             assert whole in shown or escape(whole.rstrip(".")) in first
-        drawn(windows.listed(PROD, [replace(PLANNED, reason=text)], at(15)))
+        drawn(maintenance.listed(PROD, [replace(PLANNED, reason=text)], at(15)))
 
 
 def test_a_long_reason_is_cut_in_the_first_line_alone() -> None:
@@ -324,8 +326,8 @@ def test_a_long_reason_is_cut_in_the_first_line_alone() -> None:
 
 
 def test_windows_listed() -> None:
-    assert drawn(windows.listed(PROD, [], at(12))) == "📣 *PROD: no maintenance is planned.*"
-    assert drawn(windows.listed(PROD, [STARTED, replace(PLANNED, id=13)], at(15, 30))) == (
+    assert drawn(maintenance.listed(PROD, [], at(12))) == "📣 *PROD: no maintenance is planned.*"
+    assert drawn(maintenance.listed(PROD, [STARTED, replace(PLANNED, id=13)], at(15, 30))) == (
         "📣 *PROD: 2 maintenance windows.*\n"
         "*12* Tue 24 Nov 16:00–17:00 UTC, under way, 1 h 30 min to go, by Ana: "
         "`Redis 8.10 upgrade`\n"
@@ -335,9 +337,9 @@ def test_windows_listed() -> None:
 
 
 def test_the_line_in_the_short_status() -> None:
-    assert windows.summary_line([], at(12)) == "none planned"
-    assert windows.summary_line([PLANNED], at(12)) == "window 12, Tue 24 Nov 16:00–17:00 UTC"
-    assert windows.summary_line([STARTED, PLANNED], at(16)) == (
+    assert maintenance.summary_line([], at(12)) == "none planned"
+    assert maintenance.summary_line([PLANNED], at(12)) == "window 12, Tue 24 Nov 16:00–17:00 UTC"
+    assert maintenance.summary_line([STARTED, PLANNED], at(16)) == (
         "window 12 until 17:00 UTC, alarms are held, and 1 more"
     )
 
@@ -358,13 +360,13 @@ def test_the_line_in_the_short_status() -> None:
     ],
 )
 def test_whoever_acted_is_told(window: OneWindow, said: str) -> None:
-    text, _ = windows.told(window, at(16))
+    text, _ = maintenance.told(window, at(16))
     assert text == f"Window 12 {said}. Its announcement says so."
 
 
 def test_where_it_is_announced() -> None:
-    assert windows.announced([])[0] == "It is announced in this channel."
-    assert windows.announced(["ops", "C0OTHER001"])[0] == (
+    assert maintenance.announced([])[0] == "It is announced in this channel."
+    assert maintenance.announced(["ops", "C0OTHER001"])[0] == (
         "It is announced in this channel, #ops, <#C0OTHER001>."
     )
 
@@ -418,12 +420,14 @@ NIGHT = Night(at(0, 24, day=25), at(8, 36, day=25))
     ],
 )
 def test_windows_that_touch_the_night(starts: datetime, ends: datetime, said: str) -> None:
-    refused = maintenance.night_refusal(PROD, starts, ends, NIGHT, MARGIN)
+    refused = night_refusal(PROD, starts, ends)
+    assert refused is not None
     assert refused.startswith(f"{said}add `--during-observing` and say who agreed.")
     assert "08:36 UTC" in refused, "dawn is told as well"
-    ticked = maintenance.night_refusal(PROD, starts, ends, NIGHT, MARGIN, ticked=True)
+    ticked = night_refusal(PROD, starts, ends, ticked=True)
     assert ticked == f'{said}tick "during observing" and say who agreed.'
-    assert night_conflict(PROD.site, starts, ends, MARGIN) is not None
+    dev = replace(PROD, name="dev")
+    assert night_refusal(dev, starts, ends) is None, "the telescope's nights are prod's alone"
 
 
 @pytest.mark.parametrize(
@@ -441,11 +445,11 @@ def test_windows_that_touch_the_night(starts: datetime, ends: datetime, said: st
 )
 def test_how_far_the_night_is(starts: datetime, ends: datetime, said: str) -> None:
     dawn, dusk = nights_around(PROD.site, starts)
-    assert windows.observing(starts, ends, dawn, dusk) == said
+    assert maintenance.observing(starts, ends, dawn, dusk) == said
 
 
 def test_before_it_is_announced_the_hours_are_shown_in_three_zones() -> None:
-    assert windows.confirmation(PROD, at(16), at(17), DAWN, DUSK) == (
+    assert maintenance.confirmation(PROD, at(16), at(17), DAWN, DUSK) == (
         "📣 *PROD maintenance, Tue 24 Nov 16:00–17:00 UTC* (1 h)\n"
         "*UTC*  16:00 to 17:00\n"
         "*Chile*  13:00 to 14:00\n"

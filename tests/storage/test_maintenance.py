@@ -222,7 +222,7 @@ async def test_of_twenty_steps_at_once_one_is_taken(windows: Windows, database: 
 
 async def test_of_ten_reminders_at_once_one_is_said(windows: Windows, database: Database) -> None:
     one = await made(windows)
-    reminded = one.having_said(maintenance.Said(Word.MINUTES_BEFORE, START))
+    reminded = one.having_said(maintenance.Due(Word.MINUTES_BEFORE, START))
     taken = await asyncio.gather(
         *(
             windows.replace(one, reminded, notices=[said(one)], redraw=False, writer="one", now=NOW)
@@ -236,13 +236,13 @@ async def test_of_ten_reminders_at_once_one_is_said(windows: Windows, database: 
 
 async def test_a_step_does_not_unsay_what_another_process_has_said(windows: Windows) -> None:
     one = await made(windows)
-    reminded = one.having_said(maintenance.Said(Word.MINUTES_BEFORE, START))
+    reminded = one.having_said(maintenance.Due(Word.MINUTES_BEFORE, START))
     assert await windows.replace(one, reminded, writer="one")
     assert not await windows.replace(one, one.begun(START), writer="two")
-    started = reminded.begun(START).having_said(maintenance.Said(Word.STARTED, START))
+    started = reminded.begun(START).having_said(maintenance.Due(Word.STARTED, START))
     assert await windows.replace(reminded, started, writer="two")
     assert not await windows.replace(
-        reminded, reminded.having_said(maintenance.Said(Word.ENDING, START)), writer="one"
+        reminded, reminded.having_said(maintenance.Due(Word.ENDING, START)), writer="one"
     )
     assert await windows.find(one.id) == started
 
