@@ -293,13 +293,21 @@ async def time_passes(world: World, length: timedelta, *, step: timedelta) -> No
 
 async def seen(world: World, condition: str) -> None:
     """Wait until the newest sample of every stream is so."""
-    query = (
-        "SELECT count(*) FROM (SELECT *, max(at) FROM samples GROUP BY environment, instrument) "  # noqa: S608 -- from the tests
-        f"WHERE NOT ({condition})"
-    )
+    newest = "(SELECT *, max(at) FROM samples GROUP BY environment, instrument)"
+    await _counted(world, f"SELECT count(*) = 0 FROM {newest} WHERE NOT ({condition})")  # noqa: S608 -- from the tests
+
+
+async def looked_at(world: World, streams: int) -> None:
+    """Wait until the watch has looked, at a time that stands still."""
+    assert world.stands_at is not None
+    now = f"{world.stands_at + world.ahead:%Y-%m-%d %H:%M:%S.%f}"
+    await _counted(world, f"SELECT count(*) >= {streams} FROM samples WHERE at >= '{now}'")  # noqa: S608 -- the same
+
+
+async def _counted(world: World, query: str) -> None:
     async with asyncio.timeout(20):
         while True:
             with closing(sqlite3.connect(world.folder / "state.db")) as file:
-                if file.execute(query).fetchone() == (0,):
+                if file.execute(query).fetchone() == (1,):
                     return
             await asyncio.sleep(0.1)

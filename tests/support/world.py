@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ class World:
     environ: dict[str, str] = field(default_factory=dict)
     ahead: timedelta = timedelta(0)
     """How far the bot's clock is ahead of the true time."""
+    stands_at: datetime | None = None
+    """Where the bot's clock stands still, but for `ahead`; None where it runs."""
+    _looks_at_clock: Iterator[int] = field(default_factory=count)
 
     def configuration(self) -> Path:
         """Write the configuration file."""
@@ -75,7 +79,10 @@ class World:
 
     def clock(self) -> datetime:
         """Give the bot the time."""
-        return datetime.now(UTC) + self.ahead
+        if self.stands_at is None:
+            return datetime.now(UTC) + self.ahead
+        # No moment comes twice, whatever it is rounded to.
+        return self.stands_at + self.ahead + timedelta(microseconds=next(self._looks_at_clock))
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[None]:
@@ -129,7 +136,8 @@ class World:
     ) -> list[str]:
         """Add visits as the fan-out does, the first of them `ago` seconds old."""
         redis = self.redis[channel]
-        first = time.time() - ago
+        now = time.time() if self.stands_at is None else self.clock().timestamp()
+        first = now - ago
         ids: list[str] = []
         for visit in range(visits):
             for detector in range(detectors):
@@ -140,7 +148,8 @@ class World:
                     "private_sndStamp": str(first + 37),
                     "detector": str(detector),
                 }
-                entry_id = f"{int(first * 1000)}-*" if ago else "*"
+                dated = ago or self.stands_at
+                entry_id = f"{int(first * 1000)}-*" if dated else "*"
                 ids.append(str(await redis.xadd(f"instrument:{instrument}", fields, entry_id)))
         return ids
 

@@ -1,0 +1,153 @@
+"""Messages as they are expected: one file for each, in tests/data/messages.
+
+`pytest --rewrite` writes them anew, so that a change of words is one difference to read. What
+varies from run to run is written as ‹what it is›.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from socket import gethostname
+from typing import Any
+
+import yaml
+
+from tests.support.slack_workspace import Message, View
+from tests.support.world import PROD, World
+
+PATIENCE = 30
+FOLDER = Path(__file__).parent.parent / "data" / "messages"
+
+_VARIES = [
+    (re.compile(r"/p\d{16}\b"), "/p‹message›"),
+    (re.compile(r"\b(127\.0\.0\.1|localhost):\d+"), r"\1:‹port›"),
+    (re.compile(r"\bRef [A-Z0-9]{4}\b"), "Ref ‹code›"),
+    (re.compile(rf"\b{re.escape(gethostname())}-[0-9a-f]{{8}}\b"), "‹host›"),
+    (re.compile(r"(\b(?:PONG|answers|done) in) \d+(\.\d+)? (ms|s)\b"), r"\1 ‹time›"),
+    (re.compile(r"(\bup(?: for)?|\*Up for\*\n +) \d[\d a-z]*"), r"\1 ‹time›"),
+    (re.compile(r"(\bsilent (?:for )?\d+ min) \d+ s\b"), r"\1 ‹time›"),
+    (re.compile(r"\b(last snapshot) \d\d:\d\d UTC"), r"\1 ‹time›"),
+    (re.compile(r"\bvalkey \d+\.\d+\.\d+"), "valkey ‹version›"),
+    (re.compile(r"\bprompt-redis-bot \d[\w.]*"), "prompt-redis-bot ‹version›"),
+    (re.compile(r"\b\d+(\.\d+)? [KMG]i?B\b"), "‹size›"),
+]
+
+
+class _Readable(yaml.SafeDumper):
+    """Writes text of several lines as it is read."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Readable.add_representer(str, _text)
+
+
+def written(value: Any) -> str:
+    """Write a value as a file has it."""
+    text = yaml.dump(
+        value, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=10_000, indent=2
+    )
+    for pattern, name in _VARIES:
+        text = pattern.sub(name, text)
+    return str(text)
+
+
+def content(message: Message) -> dict[str, Any]:
+    """Give what a message is, its first line first."""
+    found: dict[str, Any] = {"text": message.text}
+    if message.ephemeral_to:
+        found["only_for"] = message.ephemeral_to
+    if message.thread_ts:
+        found["in_a_thread"] = True
+    if message.files:
+        found["pictures"] = [{"name": each.name, "title": each.title} for each in message.files]
+    if message.blocks:
+        found["blocks"] = _short(message.blocks)
+    return found
+
+
+def _short(value: Any) -> Any:
+    """Leave out what says nothing: text is mrkdwn unless it is plain, a button is one line."""
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"type": "mrkdwn", "text": str(text), **rest} if not rest:
+            return text
+        case {"type": "plain_text", "text": str(text), "emoji": True, **rest} if not rest:
+            return {"plain": text}
+        case {"type": "button", "text": {"text": str(label)}, "action_id": str(action), **rest}:
+            more = {key: _short(each) for key, each in rest.items()}
+            line = " → ".join([f"[{label}]", action])
+            return {"button": line, **more} if more else line
+        case _:
+            return {key: _short(each) for key, each in value.items()}
+
+
+async def answered(
+    world: World, typed: str, channel: str = PROD, user: str = "U0ANA"
+) -> Message | View:
+    """Type a command, and wait for what comes of it first: a message, to whomever, or a form."""
+    workspace = world.slack.workspace
+    messages, views = len(workspace.messages), len(workspace.views)
+    delivery = await world.slack.command(typed, channel=channel, user=user)
+
+    def came() -> Message | View | None:
+        own = {None, delivery.response_url}
+        for said in workspace.messages[messages:]:
+            if said.channel == channel and said.response_url in own:
+                return said
+        return next(iter(workspace.views[views:]), None)
+
+    return await workspace.until(came, PATIENCE, f"answer to {typed!r}")
+
+
+class Expected:
+    """The files of one folder, and what came instead of them.
+
+    Parameters
+    ----------
+    name
+        The folder; it is one test's alone.
+    rewrite
+        True where the files are to be written anew.
+    """
+
+    def __init__(self, name: str, *, rewrite: bool) -> None:
+        self._folder = FOLDER / name
+        self._rewrite = rewrite
+        self._came: dict[str, str] = {}
+
+    def message(self, name: str, message: Message | View) -> None:
+        """Expect a message, or a form."""
+        self.value(
+            name, content(message) if isinstance(message, Message) else _short(message.content)
+        )
+
+    def value(self, name: str, value: Any) -> None:
+        """Expect anything that YAML can say."""
+        assert name not in self._came, f"{name} came before"
+        self._came[name] = written(value)
+
+    def check(self) -> None:
+        """Compare all that came with the files."""
+        there = {path.stem: path for path in self._folder.glob("*.yaml")}
+        if self._rewrite:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for name in there.keys() - self._came.keys():
+                there[name].unlink()
+            for name, text in self._came.items():
+                (self._folder / f"{name}.yaml").write_text(text, "utf-8")
+            return
+        differences: list[str] = []
+        for name in sorted(there.keys() | self._came.keys()):
+            wanted = there[name].read_text("utf-8") if name in there else ""
+            came = self._came.get(name, "")
+            differences += difflib.unified_diff(
+                wanted.splitlines(), came.splitlines(), f"{name}, expected", f"{name}, came", "", ""
+            )
+        assert not differences, "\n".join(differences)
