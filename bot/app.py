@@ -268,9 +268,7 @@ class App:
         self.services: dict[str, Services] = {}
         self._watches: dict[str, Watch] = {}
         self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
-        self._execution = Execution(
-            registry, self.services, deployment, tasks=self._executions, clock=clock
-        )
+        self._execution = Execution(registry, self.services, tasks=self._executions, clock=clock)
 
         self._cards = Cards(
             slack,

@@ -8,17 +8,18 @@ one, two people decide. The usage line is the grammar: what it does not name is 
 import difflib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import cached_property
 
-from bot.deployment import Deployment, Place
 from bot.domain.approvals import Outcome, Plan, Request
 from bot.domain.changes import Facts
 from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import UserError
-from bot.grammar import Arguments, Grammar, did_you_mean, quoted, words_of
-from bot.render.blocks import Button
+from bot.domain.times import parse_duration
+from bot.grammar import Arguments, Grammar, did_you_mean, quoted, whole_number, words_of
+from bot.render.blocks import Block, Button, Markup, section
 from bot.render.forms import Form
-from bot.reply import Purpose, Reply
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 
@@ -36,12 +37,86 @@ __all__ = [
     "Registry",
     "Reply",
     "Right",
+    "said",
 ]
 
 SHARE = "share"
 
-_DIGITS = 9
-"""Longer numbers are no IDs, and would not fit the database."""
+
+class Purpose(Enum):
+    """Under which heading `help` lists a subcommand, in this order."""
+
+    LOOK = "See how the streams are doing"
+    ALARMS = "Hear of trouble, and look after it"
+    CHANGE = "Change them, two people together"
+    MAINTENANCE = "Announce work on it"
+    LEARN = "Find your way"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a subcommand answers.
+
+    Parameters
+    ----------
+    blocks
+        What is shown, buttons excepted.
+    text
+        The first line: the notification, and the whole story.
+    buttons
+        The likeliest first; a message that is shared goes without.
+    private
+        True where an `Act` has its effect elsewhere in the channel, and answers the person alone.
+    picture
+        A PNG. Slack has no private files, so a reply with one is shown in the channel.
+    """
+
+    blocks: Sequence[Block]
+    text: Markup
+    buttons: Sequence[Button] = ()
+    private: bool = False
+    picture: bytes | None = None
+
+
+def said(text: Markup) -> Reply:
+    """Answer whoever acted in one sentence; the channel sees the effect elsewhere."""
+    return Reply([section(text)], text, private=True)
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment and the channel in which it is spoken to: a link, or a name."""
+
+    environment: Environment
+    channel: Markup
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is the same for every call of one process.
+
+    Parameters
+    ----------
+    slash
+        The slash command, such as ``/prompt-redis``.
+    version
+        The bot's version.
+    started
+        When the process began.
+    places
+        Every environment it serves.
+    workspace
+        Address of the Slack workspace, for links to messages; empty where it is not known.
+    leader
+        Names the process that leads; None where there is none.
+    """
+
+    slash: str
+    version: str
+    started: datetime
+    places: tuple[Place, ...]
+    workspace: str = ""
+    leader: Callable[[], Awaitable[str | None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +125,7 @@ class Call:
 
     Parameters
     ----------
-    name, arguments
+    command, arguments
         What was typed.
     person
         Who typed or clicked.
@@ -64,7 +139,7 @@ class Call:
         True for a button, which may open a form where a typed command gets an answer.
     """
 
-    name: str
+    command: "Command"
     arguments: Arguments
     person: Person
     services: Services
@@ -77,6 +152,10 @@ class Call:
     def environment(self) -> Environment:
         """The one whose channel it came from."""
         return self.services.environment
+
+    def mistake(self, text: str, *, suggestion: str | None = None) -> UserError:
+        """Say what was typed wrong, with the usage line below it."""
+        return UserError(text, usage=self.command.usage_line, suggestion=suggestion)
 
     def instruments(self) -> tuple[str, ...]:
         """Instruments that were named; all of them where none was, or ``all``.
@@ -92,10 +171,9 @@ class Call:
             return known
         for word in named:
             if word not in known:
-                raise UserError(
+                raise self.mistake(
                     f"{self.environment.label} has no instrument `{quoted(word)}`; it has "
-                    f"{', '.join(f'`{each}`' for each in known)}." + did_you_mean(word, known),
-                    usage=self.registry[self.name].usage_line,
+                    f"{', '.join(f'`{each}`' for each in known)}." + did_you_mean(word, known)
                 )
         return named
 
@@ -109,16 +187,10 @@ class Call:
         """
         if not self.arguments.words and len(self.environment.instruments) > 1:
             names = ", ".join(f"`{each}`" for each in self.environment.instruments)
-            raise UserError(
-                f"Which instrument? {self.environment.label} has {names}.",
-                usage=self.registry[self.name].usage_line,
-            )
+            raise self.mistake(f"Which instrument? {self.environment.label} has {names}.")
         found = self.instruments()
         if len(found) > 1:
-            raise UserError(
-                "One instrument at a time: each has its own plan.",
-                usage=self.registry[self.name].usage_line,
-            )
+            raise self.mistake("One instrument at a time: each has its own plan.")
         return found[0]
 
     @property
@@ -130,26 +202,37 @@ class Call:
         UserError
             If it is no number.
         """
-        word = self.arguments.words[0].lstrip("#")
-        if not (word.isascii() and word.isdigit() and len(word) <= _DIGITS):
-            raise UserError(
-                f"`{quoted(word)}` is no ID: IDs are whole numbers, such as 42.",
-                usage=self.registry[self.name].usage_line,
+        word = self.arguments.words[0]
+        number = whole_number(word)
+        if number is None:
+            raise self.mistake(
+                f"`{quoted(word.lstrip('#'))}` is no ID: IDs are whole numbers, such as 42."
             )
-        return int(word)
+        return number
 
-    @property
-    def reason(self) -> str:
-        """Why it is asked for, as it was typed."""
-        return self.arguments.options.get("reason", self.arguments.rest)
+    def span(self, option: str, default: timedelta) -> timedelta:
+        """Read the duration that an option has.
+
+        Raises
+        ------
+        UserError
+            If it is no duration.
+        """
+        typed = self.arguments.options.get(option)
+        if typed is None:
+            return default
+        try:
+            return parse_duration(typed.lower())
+        except ValueError as error:
+            raise self.mistake(f"`--{option}` {error}.") from error
 
     @property
     def reading_buttons(self) -> tuple[Button, ...]:
         """The buttons of a reading command: look again, and show everybody."""
-        typed = self.arguments.typed
+        name, typed = self.command.name, self.arguments.typed
         return (
-            Button("Refresh", self.name, typed),
-            Button("Share in channel", self.name, typed, word=SHARE),
+            Button("Refresh", name, typed),
+            Button("Share in channel", name, typed, word=SHARE),
         )
 
 
@@ -157,7 +240,7 @@ Opens = Callable[[Call], Form | None]
 """Gives the form that a call opens; None where it says all that is needed. Looks nothing up."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Subcommand:
     """What the three kinds share.
 
@@ -174,6 +257,10 @@ class _Subcommand:
         Under which heading `help` lists it.
     right
         Who may use it.
+    form
+        Opens a form instead, where the call leaves something out.
+    details
+        More for `help NAME`: sentences in Slack's markup.
     """
 
     name: str
@@ -181,51 +268,29 @@ class _Subcommand:
     summary: str
     purpose: Purpose
     right: Right
+    form: Opens | None = None
+    aliases: tuple[str, ...] = ()
+    details: str = ""
 
     @property
     def usage_line(self) -> str:
         """Name and usage."""
         return f"{self.name} {self.usage}".strip()
 
-    def parse(self, text: str, *, partly: bool = False) -> Arguments:
-        """Read what followed the name, by the usage line.
-
-        Parameters
-        ----------
-        text
-            What followed.
-        partly
-            True where a form may ask for what is missing.
-
-        Raises
-        ------
-        UserError
-            If an option is unknown or lacks its value, or words are missing or too many.
-        """
-        return Grammar(self.usage, self.usage_line).parse(text, partly=partly)
+    @cached_property
+    def grammar(self) -> Grammar:
+        """How what follows the name is read."""
+        return Grammar(self.usage, self.usage_line)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Read(_Subcommand):
-    """A subcommand that only looks, and answers in private.
-
-    Parameters
-    ----------
-    run
-        Answers a call.
-    form
-        Opens a form instead, where the call leaves something out.
-    details
-        More for `help NAME`: sentences in Slack's markup.
-    """
+    """A subcommand that only looks, and answers in private."""
 
     run: Callable[[Call], Awaitable[Reply]]
-    form: Opens | None = None
-    aliases: tuple[str, ...] = ()
-    details: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Act(_Subcommand):
     """A subcommand that does something at once, in the channel and in the audit.
 
@@ -237,12 +302,9 @@ class Act(_Subcommand):
     """
 
     run: Callable[[Call], AsyncIterator[Reply]]
-    form: Opens | None = None
-    aliases: tuple[str, ...] = ()
-    details: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Change(_Subcommand):
     """A subcommand that changes a stream, or the Redis under it, once its plan is approved.
 
@@ -263,13 +325,10 @@ class Change(_Subcommand):
     """
 
     plan: Callable[[Call], Awaitable[Plan]]
-    run: Callable[[Call, Approved], AsyncIterator[str | Facts]]
+    run: Callable[[Services, Approved], AsyncIterator[str | Facts]]
     tell: Callable[[Environment, Request, Facts], Outcome]
-    look_back: Callable[[Call, Request], Awaitable[Facts | None]] | None = None
-    resume: Callable[[Call, Approved], AsyncIterator[str | Facts]] | None = None
-    form: Opens | None = None
-    aliases: tuple[str, ...] = ()
-    details: str = ""
+    look_back: Callable[[Services, Request], Awaitable[Facts | None]] | None = None
+    resume: Callable[[Services, Approved], AsyncIterator[str | Facts]] | None = None
 
 
 Command = Read | Act | Change

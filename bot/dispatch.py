@@ -196,39 +196,35 @@ class Dispatcher:
         if shared:
             rest = rest[: -len(SHARE)]
         self._allow(line.environment)
-        call = self._call(command, rest, line)
-        form = command.form(call) if command.form else None
-        if form is not None:
-            yield Answer(Reply((), Markup()), command.name, form=form)
-            return
-        command.parse(rest)
-        match command:
-            case Read():
-                yield Answer(await command.run(call), command.name, shared)
-            case Act():
-                await self._once(line, call.now)
-                await self._services[line.environment].rights.require(command.right, line.person)
-                async for reply in command.run(call):
-                    yield Answer(reply, command.name, public=not reply.private)
-            case Change():
-                await self._once(line, call.now)
-                await self._services[line.environment].rights.require(command.right, line.person)
-                yield Answer(await self._ask(command, call))
-
-    def _call(self, command: Command, rest: str, line: Line) -> Call:
-        return Call(
-            services=self._services[line.environment],
-            name=command.name,
-            arguments=command.parse(rest, partly=command.form is not None),
+        call = Call(
+            command=command,
+            arguments=command.grammar.parse(rest),
             person=line.person,
+            services=self._services[line.environment],
             deployment=self._deployment,
             registry=self._registry,
             now=self._clock(),
             clicked=line.clicked,
         )
+        form = command.form(call) if command.form else None
+        if form is not None:
+            yield Answer(Reply((), Markup()), command.name, form=form)
+            return
+        if call.arguments.missing:
+            raise call.mistake("Something is missing.")
+        match command:
+            case Read():
+                yield Answer(await command.run(call), command.name, shared)
+            case Act():
+                await self._admit(command, call, line)
+                async for reply in command.run(call):
+                    yield Answer(reply, command.name, public=not reply.private)
+            case Change():
+                await self._admit(command, call, line)
+                yield Answer(await self._ask(command, call))
 
-    async def _once(self, line: Line, now: datetime) -> None:
-        """Let a delivery that changes something through once, whichever replica it comes to.
+    async def _admit(self, command: Command, call: Call, line: Line) -> None:
+        """Let through once, whichever replica it comes to, what its sender may do.
 
         Raises
         ------
@@ -237,12 +233,12 @@ class Dispatcher:
         _Copy
             For one that came at the same time; nobody waits for a second answer.
         """
-        came = await self._first(line.trigger, now) if line.trigger else None
-        if came is None:
-            return
-        if now - came > LATE_COPY:
-            raise Refused("I have had this one before, so nothing was done twice.")
-        raise _Copy
+        came = await self._first(line.trigger, call.now) if line.trigger else None
+        if came is not None:
+            if call.now - came > LATE_COPY:
+                raise Refused("I have had this one before, so nothing was done twice.")
+            raise _Copy
+        await call.services.rights.require(command.right, call.person)
 
     async def _ask(self, command: Change, call: Call) -> Reply:
         """Make a plan, and ask for its approval."""
@@ -254,8 +250,9 @@ class Dispatcher:
         plan = await command.plan(call)
         options = {key: value for key, value in call.arguments.options.items() if key != "reason"}
         typed = replace(call.arguments, options=options, rest="").typed
+        reason = call.arguments.options.get("reason", call.arguments.rest)
         request = await call.services.approvals.request(
-            command.name, typed, plan, call.person, call.now, reason=call.reason
+            command.name, typed, plan, call.person, call.now, reason=reason
         )
         text, blocks = approvals.asked(request)
         return Reply(blocks, text)

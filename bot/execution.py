@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.command import Call, Change, Deployment, Registry
+from bot.command import Change, Registry
 from bot.domain.approvals import Happened, Outcome, Request
 from bot.domain.changes import Facts
 from bot.domain.errors import ClusterError, ClusterInDoubt, RedisError, RedisInDoubt, StateError
@@ -39,8 +39,6 @@ class Execution:
         Every subcommand.
     services
         Every environment's services, by name.
-    deployment
-        What is the same for every call.
     tasks
         Runs the work, and lets it finish when the process ends.
     clock
@@ -51,14 +49,12 @@ class Execution:
         self,
         registry: Registry,
         services: Mapping[str, Services],
-        deployment: Deployment,
         *,
         tasks: Tasks,
         clock: Callable[[], datetime],
     ) -> None:
         self._registry = registry
         self._services = services
-        self._deployment = deployment
         self._tasks = tasks
         self._clock = clock
         self._watching: set[asyncio.Task[None]] = set()
@@ -117,7 +113,7 @@ class Execution:
             this.add_done_callback(self._watching.discard)
         ended = False
         try:
-            steps = run(self._call(command, services, request), approved)
+            steps = run(services, approved)
             request, outcome = await self._run(steps, command, services, request)
             await self._finish(services, request, outcome)
             ended = True
@@ -161,7 +157,7 @@ class Execution:
         command = self._change(request)
         try:
             if command.look_back is not None:
-                facts = await command.look_back(self._call(command, services, request), request)
+                facts = await command.look_back(services, request)
                 if facts is None:
                     return _unknown("It is still being found out")
             else:
@@ -200,17 +196,6 @@ class Execution:
         if not isinstance(command, Change):
             raise TypeError(f"{request.command} is no change")
         return command
-
-    def _call(self, command: Change, services: Services, request: Request) -> Call:
-        return Call(
-            services=services,
-            name=command.name,
-            arguments=command.parse(request.arguments, partly=True),
-            person=request.requester,
-            deployment=self._deployment,
-            registry=self._registry,
-            now=self._clock(),
-        )
 
 
 def _stopped(so_far: str, why: str) -> Outcome:

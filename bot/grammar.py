@@ -12,6 +12,9 @@ from bot.domain.errors import UserError
 
 _REST = ("REASON", "TEXT")
 
+_DIGITS = 9
+"""Longer numbers are no IDs, and would not fit the database."""
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -28,12 +31,15 @@ class Arguments:
     line
         Everything but leading options as it was typed, where words of an open-ended place and
         free text follow one another, and the subcommand tells where the text begins.
+    missing
+        True where less was typed than is needed: a form asks for the rest, or it is a mistake.
     """
 
     words: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     rest: str = ""
     line: str = field(default="", compare=False)
+    missing: bool = False
 
     @property
     def typed(self) -> str:
@@ -74,20 +80,13 @@ class Grammar:
         # Nobody but the subcommand knows where a WHEN ends, and free text may hold anything.
         self._opaque = self._takes_rest and "WHEN" in self._places
 
-    def parse(self, text: str, *, partly: bool = False) -> Arguments:
+    def parse(self, text: str) -> Arguments:
         """Read what followed the subcommand's name.
-
-        Parameters
-        ----------
-        text
-            What followed.
-        partly
-            True where words may still be missing.
 
         Raises
         ------
         UserError
-            If an option is unknown or lacks its value, or words are missing or too many.
+            If an option is unknown or lacks its value, or words are too many.
         """
         words: list[str] = []
         options: dict[str, str] = {}
@@ -106,8 +105,11 @@ class Grammar:
                 break
             else:
                 words.append(token.group())
-        self._check(words, rest, partly=partly)
-        return Arguments(tuple(words), options, rest, line)
+        if len(words) > len(self._places) and not self._open_ended:
+            raise self._wrong(f"I don't know what to do with `{quoted(words[len(self._places)])}`.")
+        # Where words are open-ended, the free text is among them.
+        missing = len(words) + bool(rest) < self._required + self._rest_required
+        return Arguments(tuple(words), options, rest, line, missing)
 
     def line(self, values: Mapping[str, str]) -> str:
         """Write what a form's fields amount to when typed.
@@ -146,14 +148,6 @@ class Grammar:
             return value
         return tokens.pop(0).group()
 
-    def _check(self, words: list[str], rest: str, *, partly: bool) -> None:
-        # Where words are open-ended, the free text is among them.
-        given = len(words) + bool(rest)
-        if not partly and given < self._required + self._rest_required:
-            raise self._wrong("Something is missing.")
-        if len(words) > len(self._places) and not self._open_ended:
-            raise self._wrong(f"I don't know what to do with `{quoted(words[len(self._places)])}`.")
-
     def _wrong(self, text: str) -> UserError:
         return UserError(text, usage=self._usage_line)
 
@@ -167,6 +161,13 @@ def _option(word: str) -> str | None:
 def quoted(word: str) -> str:
     """Show what was typed, short enough to read and without leaving the code style."""
     return re.sub(r"[`\s]", "", word)[:40]
+
+
+def whole_number(word: str) -> int | None:
+    """Read an ID such as ``42`` or ``#42``; None where it is none."""
+    digits = word.lstrip("#")
+    number = digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS
+    return int(digits) if number else None
 
 
 def did_you_mean(word: str, known: Sequence[str], prefix: str = "") -> str:

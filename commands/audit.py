@@ -1,7 +1,6 @@
 """`audit`: who asked for what, who approved it, and what it did."""
 
 from bot.command import Call, Purpose, Read, Reply, Right
-from bot.domain.errors import UserError
 from bot.grammar import quoted
 from bot.render.audit import latest
 
@@ -24,10 +23,7 @@ def _wanted(call: Call) -> int:
         return USUAL
     word = call.arguments.words[0]
     if not (word.isascii() and word.isdigit() and 0 < int(word[:3]) <= MOST and len(word) <= 2):  # noqa: PLR2004 -- digits of MOST
-        raise UserError(
-            f"How many? A number from 1 to {MOST}, not `{quoted(word)}`.",
-            usage=call.registry[call.name].usage_line,
-        )
+        raise call.mistake(f"How many? A number from 1 to {MOST}, not `{quoted(word)}`.")
     return int(word)
 
 

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.command import Call, Purpose, Read, Reply, Right
-from bot.domain.errors import UserError
 from bot.domain.samples import Minute, Sample
-from bot.domain.times import parse_duration
 from bot.render import chart
 from bot.render.drawing import drawn
 from bot.render.outline import nothing, outline
@@ -57,25 +55,14 @@ async def run(call: Call) -> Reply:
 def _instrument(call: Call) -> str:
     named = call.instruments() if call.arguments.words else ()
     if len(named) > 1:
-        raise UserError(
-            "A chart shows one instrument at a time.", usage=call.registry[call.name].usage_line
-        )
+        raise call.mistake("A chart shows one instrument at a time.")
     return call.instrument()
 
 
 def _span(call: Call) -> timedelta:
-    typed = call.arguments.options.get("since")
-    if typed is None:
-        return SPAN
-    usage = call.registry[call.name].usage_line
-    try:
-        span = parse_duration(typed.lower())
-    except ValueError as error:
-        raise UserError(f"`--since` {error}.", usage=usage) from error
+    span = call.span("since", SPAN)
     if not SHORTEST <= span <= LONGEST:
-        raise UserError(
-            "`--since` must be from 10m to 30d: what was seen is kept for 30 days.", usage=usage
-        )
+        raise call.mistake("`--since` must be from 10m to 30d: what was seen is kept for 30 days.")
     return span
 
 

@@ -1,7 +1,6 @@
 """`help`: what can be typed, by purpose; one subcommand in detail; a first walk."""
 
 from bot.command import Call, Purpose, Read, Reply, Right
-from bot.domain.errors import UserError
 from bot.grammar import did_you_mean, quoted
 from bot.render.blocks import Button, Markup, code, join, mark, section
 
@@ -67,9 +66,8 @@ def _one(call: Call, topic: str) -> Reply:
     for command in call.registry:
         found |= dict.fromkeys(command.aliases, command)
     if topic not in found:
-        raise UserError(
+        raise call.mistake(
             f"There is no help on `{quoted(topic)}`." + did_you_mean(topic, tuple(found)),
-            usage=call.registry["help"].usage_line,
             suggestion="help",
         )
     command = found[topic]

@@ -149,9 +149,7 @@ async def run_start(call: Call) -> AsyncIterator[Reply]:
     else:
         length = _duration(call, first)
         if not reason:
-            raise UserError(
-                "Say in a few words what for: the announcement shows it.", usage=_usage(call)
-            )
+            raise call.mistake("Say in a few words what for: the announcement shows it.")
         window = await call.services.maintenance.start_now(
             length, reason, call.person, call.now, during_observing=_agreed(call)
         )
@@ -164,9 +162,8 @@ async def run_schedule(call: Call) -> AsyncIterator[Reply]:
     starts, taken = await _when(call, call.arguments.words)
     words = words_of(line)
     if len(words) <= taken + 1:
-        raise UserError(
-            "After the time come how long it takes and what for, such as `1h Redis upgrade`.",
-            usage=_usage(call),
+        raise call.mistake(
+            "After the time come how long it takes and what for, such as `1h Redis upgrade`."
         )
     length = _duration(call, words[taken].group())
     window = await call.services.maintenance.schedule(
@@ -186,9 +183,7 @@ async def run_change(call: Call) -> AsyncIterator[Reply]:
     starts, taken = await _when(call, words)
     if len(words) != taken + 1:
         what = f"`{quoted(words[taken + 1])}` is too much" if words[taken:] else "It is missing"
-        raise UserError(
-            f"After the time comes how long it takes, such as `1h`. {what}.", usage=_usage(call)
-        )
+        raise call.mistake(f"After the time comes how long it takes, such as `1h`. {what}.")
     ends = starts + _duration(call, words[taken])
     window = await call.services.maintenance.change(
         number, starts, ends, call.person, call.now, during_observing=_agreed(call)
@@ -242,7 +237,7 @@ async def _when(call: Call, words: Sequence[str]) -> tuple[datetime, int]:
     try:
         starts, taken = parse_when(words, call.now, zone)
     except WhenError as error:
-        raise UserError(str(error), usage=_usage(call)) from error
+        raise call.mistake(str(error)) from error
     return starts.astimezone(UTC), taken
 
 
@@ -250,7 +245,7 @@ def _duration(call: Call, text: str) -> timedelta:
     try:
         return _length(text)
     except ValueError as error:
-        raise UserError(str(error), usage=_usage(call)) from error
+        raise call.mistake(str(error)) from error
 
 
 def _length(text: str) -> timedelta:
@@ -274,10 +269,6 @@ def _length(text: str) -> timedelta:
 
 def _agreed(call: Call) -> bool:
     return OBSERVING in call.arguments.options
-
-
-def _usage(call: Call) -> str:
-    return call.registry[call.name].usage_line
 
 
 _act = partial(Act, purpose=Purpose.MAINTENANCE, right=Right.OPERATOR)

@@ -7,7 +7,6 @@ from bot.command import Act, Call, Purpose, Reply, Right
 from bot.domain.changes import LEAST_IDLE
 from bot.domain.errors import UserError
 from bot.domain.streams import NoStream, Stream
-from bot.domain.times import parse_duration
 from bot.render import groups
 from bot.render.blocks import Button
 
@@ -50,19 +49,11 @@ async def run(call: Call) -> AsyncIterator[Reply]:
 
 
 def _idle(call: Call) -> timedelta:
-    typed = call.arguments.options.get("idle")
-    usage = call.registry[call.name].usage_line
-    if typed is None:
-        return max(call.environment.consumer_idle, LEAST_IDLE)
-    try:
-        idle = parse_duration(typed.lower())
-    except ValueError as error:
-        raise UserError(f"`--idle` {error}.", usage=usage) from error
+    idle = call.span("idle", max(call.environment.consumer_idle, LEAST_IDLE))
     if idle < LEAST_IDLE:
-        raise UserError(
+        raise call.mistake(
             "`--idle` must be at least 1h: a name that was idle for less may be that of a worker "
-            "at work.",
-            usage=usage,
+            "at work."
         )
     return idle
 

@@ -3,18 +3,20 @@
 from collections.abc import AsyncIterator
 
 from bot.command import Call, Change, Purpose, Right
-from bot.domain.approvals import Plan
-from bot.domain.changes import Facts, Repairing
+from bot.domain.approvals import Happened, Outcome, Plan, Request
+from bot.domain.changes import Facts, Repairing, Survey
+from bot.domain.environments import Environment
 from bot.domain.errors import UserError
-from bot.render import repairs
-from bot.render.changes import found
+from bot.render.plans import audit, figure, found, not_made, number
+from bot.render.words import count
 from bot.services.approvals import Approved
+from bot.services.environments import Services
 
 
 async def plan(call: Call) -> Plan:
     """Compare what Redis reports with what is counted."""
-    instrument = call.instrument()
-    subject = f"{call.environment.label} {instrument}"
+    instrument, environment = call.instrument(), call.environment
+    subject = f"{environment.label} {instrument}"
     survey = await call.services.changes.survey(instrument)
     if survey is None or survey.group is None:
         what = "stream" if survey is None else "group"
@@ -29,12 +31,74 @@ async def plan(call: Call) -> Plan:
             f"{found(survey)}.",
             suggestion="stats",
         )
-    return repairs.plan(call.environment, bound, survey)
+    return propose(environment, bound, survey)
 
 
-async def run(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
+def propose(environment: Environment, bound: Repairing, survey: Survey) -> Plan:
+    """Say what Redis reports, what was counted, and what KEDA makes of it."""
+    return Plan(
+        subject=f"{environment.label} {bound.instrument}",
+        headline=f"correct the lag that Redis reports ({_lag(bound.lag)})",
+        facts=(
+            ("Redis reports", _lag(bound.lag)),
+            ("Counted", f"{found(survey)} waiting"),
+            ("KEDA", _keda(bound)),
+            ("Changes", "one number in the group's books, to what is counted then"),
+            ("Untouched", "every entry: none is deleted, skipped, or read twice"),
+            ("Undo", "none, and none is needed"),
+        ),
+        streams=(environment.stream(bound.instrument),),
+        bound=bound.mapping(),
+    )
+
+
+def _lag(lag: int | None) -> str:
+    return "none, nil" if lag is None else count(lag, "entry")
+
+
+def _keda(bound: Repairing) -> str:
+    least = "at least " if bound.capped else ""
+    waiting = f"{least}{count(bound.waiting, 'entry')}"
+    if bound.lag is None:
+        return f"takes this for 0, so it starts no workers for {waiting}"
+    if bound.lag > bound.waiting:
+        if bound.capped:
+            return f"believes it; whether it is right is known once all of {waiting} are counted"
+        more = bound.lag - bound.waiting
+        return f"believes it, and starts workers for {count(more, 'entry')} too many"
+    return f"believes it, and starts too few workers for {waiting}"
+
+
+async def run(services: Services, approved: Approved) -> AsyncIterator[str | Facts]:
     """Count and set, in one step."""
-    yield await call.services.changes.repair(approved)
+    yield await services.changes.repair(approved)
+
+
+def tell(_: Environment, request: Request, facts: Facts) -> Outcome:
+    """Say what Redis reports now, or why nothing was done."""
+    refused = not_made(request, facts, "the lag was not corrected", {})
+    if refused is not None:
+        return refused
+    waiting, lag = number(facts, "waiting"), number(facts, "lag_after")
+    exact = lag is not None and lag == waiting
+    return Outcome(
+        Happened.YES,
+        "Redis reports the right lag again" if exact else "Redis still reports the wrong lag",
+        facts=(
+            ("Redis reported", _lag(number(facts, "lag_before"))),
+            ("Redis reports now", _lag(lag)),
+            ("Waiting, counted", figure(waiting)),
+        ),
+        before=audit(facts, {"lag": "lag_before"}),
+        after=audit(facts, {"lag": "lag_after", "waiting": "waiting"}),
+        notes=(
+            "KEDA sees it within seconds."
+            if exact
+            else "Most likely an entry that waited was deleted. It is right again by itself once "
+            "workers have read to the end.",
+        ),
+        well=exact,
+    )
 
 
 COMMANDS = (
@@ -46,7 +110,7 @@ COMMANDS = (
         right=Right.OPERATOR,
         plan=plan,
         run=run,
-        tell=repairs.tell,
+        tell=tell,
         details=(
             "After deletes and trims Redis may report no lag, or a wrong one, and KEDA starts no "
             "workers, or too many. This sets the group to where it stands, with the number of "

@@ -1,44 +1,148 @@
 """`restart`: restart Redis, watched until it is proven to be back."""
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from bot.command import Call, Change, Purpose, Right
-from bot.domain.approvals import Plan, Request
-from bot.domain.changes import Facts
+from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Request
+from bot.domain.changes import DONE, RESULT, Facts
+from bot.domain.environments import Environment
 from bot.domain.errors import UserError
-from bot.domain.workloads import Progress
-from bot.render import restarts
+from bot.domain.night import is_night
+from bot.domain.streams import Look, Stream
+from bot.domain.workloads import GIVEN_UP_AFTER, Hindrance, Progress, Workload, hindrance
+from bot.render import workloads
+from bot.render.plans import amount, named, observing, outdated
+from bot.render.streams import sky
+from bot.render.words import clock, count, duration
 from bot.services.approvals import Approved
+from bot.services.environments import Services
 
 _SHOWN_EVERY = timedelta(seconds=10)
 """Nothing new is shown only so often: each is an edit of a message, and Slack counts them."""
 
+_SKIPPED = (
+    "Visits announced while Redis is away are skipped: the fan-out service does not repeat them. "
+    "Usually 20 s to 1 min."
+)
+_NOT_KEPT = (
+    "Check: a visit announced while Redis was away is not in the stream, because the fan-out "
+    "service does not keep it."
+)
+
+_HINDERED: Mapping[Hindrance, str] = {
+    Hindrance.NO_REPLICAS: "it is scaled to 0 replicas, so there is no pod to restart. Scale it up "
+    "in Phalanx",
+    Hindrance.ON_DELETE: "its update strategy is OnDelete: Kubernetes would take the restart, and "
+    "replace no pod. Set RollingUpdate in Phalanx",
+    Hindrance.PARTITION: "its update strategy has a partition: Kubernetes would take the restart, "
+    "and not replace its pod. Set partition 0 in Phalanx",
+    Hindrance.STUCK: "its pod does not start, and a restart replaces no pod that does not start",
+}
+
+_OUTDATED: Mapping[str, str] = {
+    Hindrance.CHANGED.value: "Somebody else changed or restarted the StatefulSet after the card.",
+    Hindrance.REPLACED.value: "The pod was replaced after the card, so it is not the one that "
+    "{who} agreed to restart.",
+    Hindrance.NO_REPLICAS.value: "It is scaled to 0 replicas by now.",
+    Hindrance.ON_DELETE.value: "Its update strategy is OnDelete by now, so no pod would be "
+    "replaced.",
+    Hindrance.PARTITION.value: "Its update strategy has a partition by now, so its pod would not "
+    "be replaced.",
+    Hindrance.STUCK.value: "Its pod does not start by now, and a restart replaces no such pod.",
+}
+
 
 async def plan(call: Call) -> Plan:
     """Look at the workload and at what waits, and refuse what would replace no pod."""
+    environment, label, now = call.environment, call.environment.label, call.now
     workload, bound, looks = await call.services.restarts.inspect()
-    hindered = restarts.hindered(call.environment, workload)
-    if hindered:
-        raise UserError(hindered, suggestion="upgrade")
-    return restarts.plan(call.environment, workload, bound, looks, call.now)
+    why = hindrance(workload)
+    if why is not None:
+        stuck = workload.stuck
+        what = f" ({stuck.waiting}: {named(stuck.why)})" if stuck is not None else ""
+        raise UserError(
+            f"{label}'s Redis cannot be restarted: {_HINDERED[why]}{what}.", suggestion="upgrade"
+        )
+    added = [each.state.last_added.added for each in looks if isinstance(each.state, Stream)]
+    announced = max((each for each in added if each is not None), default=None)
+    return Plan(
+        subject=label,
+        headline="restart Redis",
+        facts=(
+            ("Pods", _pods(workload)),
+            ("Image", " from ".join(each for each in (workload.image, workload.chart) if each)),
+            (
+                "Data",
+                workloads.storage(workload, None)
+                if workload.storage
+                else "on no volume: streams and groups are lost by it",
+            ),
+            ("Strategy", f"{workload.strategy}: the old pod stops, then a new one starts"),
+            ("Waiting", "; ".join(_waiting(each) for each in looks)),
+            ("Means", _SKIPPED),
+            ("Undo", "none"),
+            observing(
+                environment, announced, now, never="When a visit was announced last is not known"
+            ),
+        ),
+        streams=(EVERYTHING,),
+        bound=bound.mapping(),
+        warning=_warning(environment, workload, announced, now),
+        outage="Redis is restarting",
+    )
 
 
-async def run(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
+def _pods(workload: Workload) -> str:
+    ready = f"{workload.ready} of {count(workload.replicas, 'replica')} ready"
+    if not workload.rolling_out:
+        return ready
+    asked = ""
+    if workload.stamp:
+        asked = f", asked {clock(datetime.fromisoformat(workload.stamp), seconds=True)} UTC"
+    return f"{ready}; a rollout is under way already{asked}"
+
+
+def _waiting(look: Look) -> str:
+    if look.group is None:
+        return f"{look.instrument}: unknown"
+    waiting = look.group.waiting
+    kept = ", kept" if waiting.entries else ""
+    found = amount(waiting.entries, waiting.visits, capped=waiting.capped)
+    return f"{look.instrument}: {found}{kept}"
+
+
+def _warning(
+    environment: Environment, workload: Workload, announced: datetime | None, now: datetime
+) -> str:
+    parts = []
+    if is_night(environment.site, now):
+        last = ""
+        if announced is not None:
+            last = f", last visit announced {duration(now - announced)} ago"
+        parts.append(f"It is {sky(environment, now)}{last}.")
+    if not workload.storage:
+        parts.append("Redis keeps its data on no volume: streams and groups are lost by it.")
+    if workload.rolling_out:
+        parts.append("A rollout is under way already; this replaces the pod once more.")
+    return " ".join(parts)
+
+
+async def run(services: Services, approved: Approved) -> AsyncIterator[str | Facts]:
     """Ask for it, and show how far it comes."""
-    async for each in _shown(call.services.restarts.run(approved)):
+    async for each in _shown(services.restarts.run(approved)):
         yield each
 
 
-async def resume(call: Call, approved: Approved) -> AsyncIterator[str | Facts]:
+async def resume(services: Services, approved: Approved) -> AsyncIterator[str | Facts]:
     """Show how far one comes that another process has asked for."""
-    async for each in _shown(call.services.restarts.resume(approved)):
+    async for each in _shown(services.restarts.resume(approved)):
         yield each
 
 
-async def look_back(call: Call, request: Request) -> Facts | None:
+async def look_back(services: Services, request: Request) -> Facts | None:
     """Find out what came of one of which nobody knew."""
-    return await call.services.restarts.look_back(request)
+    return await services.restarts.look_back(request)
 
 
 async def _shown(steps: AsyncIterator[Progress | Facts]) -> AsyncIterator[str | Facts]:
@@ -49,7 +153,7 @@ async def _shown(steps: AsyncIterator[Progress | Facts]) -> AsyncIterator[str | 
             yield step
         elif last is None or _news(step) != _news(last) or step.at - last.at >= _SHOWN_EVERY:
             last = step
-            yield restarts.progress(step)
+            yield progress(step)
 
 
 def _news(step: Progress) -> tuple[object, ...]:
@@ -66,6 +170,181 @@ def _news(step: Progress) -> tuple[object, ...]:
     )
 
 
+def progress(seen: Progress) -> str:
+    """Draw how far it has come, a line for each step, each with its time."""
+    lines = [_step(seen.asked, "restart asked of Kubernetes")]
+    if seen.other:
+        lines.append(f"… {seen.other}  somebody else has asked for another restart")
+    took = ""
+    if seen.started is not None and seen.stopped is not None and seen.started > seen.stopped:
+        took = f" ({duration(seen.started - seen.stopped)})"
+    steps = (
+        (seen.stopped, "old pod stopped"),
+        (seen.started, f"new pod started{took}"),
+        (seen.answered, "answers PING"),
+    )
+    lines += [_step(at, text) for at, text in steps if at is not None]
+    lines.append(f"… {clock(seen.at, seconds=True)}  {_now(seen)}")
+    # The first of them is what is under way, and has its line already.
+    todo = [*(text for at, text in steps if at is None), "streams and groups are there"][1:]
+    if todo:
+        lines.append(f"    then: {', '.join(todo)}")
+    if seen.cluster:
+        lines.append(
+            f"… {clock(seen.at, seconds=True)}  {seen.cluster}; Redis is watched all the same"
+        )
+    lines.append(
+        "Alarms about Redis away or a missing group are held until this ends, at most "
+        f"{duration(GIVEN_UP_AFTER)}."
+    )
+    return "\n".join(lines)
+
+
+def _step(at: datetime, text: str) -> str:
+    return f"✓ {clock(at, seconds=True)}  {text}"
+
+
+def _now(seen: Progress) -> str:
+    """Say what is under way."""
+    pod = seen.pod
+    if seen.stopped is None:
+        return (
+            "the old pod is stopping" if pod and pod.leaving else "waiting for the old pod to stop"
+        )
+    if seen.started is None:
+        if pod is not None and pod.stuck:
+            return f"the new pod does not start: {pod.waiting}"
+        return f"the new pod is starting{f': {pod.waiting}' if pod and pod.waiting else ''}"
+    if seen.loading is not None:
+        return f"Redis is loading its data, {seen.loading.percent:.0f} % read"
+    if seen.answered is None:
+        return f"Redis {seen.redis}" if seen.redis else "waiting for Redis to answer"
+    return "looking for streams and groups"
+
+
+def tell(environment: Environment, request: Request, facts: Facts) -> Outcome:
+    """Say whether Redis is back, or why nothing was restarted."""
+    if facts.get(RESULT) == "never_asked":
+        return Outcome(
+            Happened.NO,
+            "nothing was restarted",
+            notes=("It was interrupted before Kubernetes was asked. Ask again.",),
+        )
+    if facts.get(RESULT) != DONE:
+        otherwise = "It was not as the card shows any more."
+        return outdated(request, facts, "nothing was restarted", _OUTDATED, otherwise)
+    return _back(environment, facts) if facts.get("back") == "yes" else _not_back(facts)
+
+
+def _back(environment: Environment, facts: Facts) -> Outcome:
+    missing = facts.get("missing", "").split()
+    answered = _time(facts, "answered")
+    took = (answered - datetime.fromisoformat(facts["asked"])) if answered else timedelta(0)
+    headline = f"Redis is back after {duration(took)}"
+    notes = [_NOT_KEPT]
+    if missing:
+        where = ", ".join(f"{each} at {facts.get(f'stood:{each}', 'its end')}" for each in missing)
+        notes.insert(
+            0, f"The group is missing, so no worker can read. It stood, as last seen: {where}."
+        )
+        headline += f", but {', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no group"
+    if facts.get("cluster"):
+        notes.append(
+            f"{facts['cluster']}, so nobody knows whether its pod is as wanted. `upgrade` looks."
+        )
+    if facts.get("other"):
+        notes.append(f"Somebody else asked for another restart in between ({facts['other']}).")
+    return Outcome(
+        Happened.YES,
+        headline,
+        facts=tuple(_facts(environment, facts, answered, missing)),
+        before=_audit(facts, "before"),
+        after=_audit(facts, "after"),
+        notes=tuple(notes),
+        well=not (missing or facts.get("cluster")),
+        offers=(("Ask to bootstrap", f"bootstrap {' '.join(missing)}"),) if missing else (),
+    )
+
+
+def _facts(
+    environment: Environment, facts: Facts, answered: datetime | None, missing: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    away = _time(facts, "away") or _time(facts, "stopped") or _time(facts, "asked")
+    if away is not None and answered is not None:
+        span = f"{clock(away, seconds=True)} to {clock(answered, seconds=True)} UTC"
+        yield "Away", f"{span} ({duration(answered - away)} without an answer)"
+    lines = []
+    for instrument in environment.instruments:
+        stream, waiting = environment.stream(instrument), facts.get(f"waiting:{instrument}")
+        if instrument in missing:
+            lines.append(f"{stream} has no group")
+        elif waiting is None:
+            lines.append(f"{stream} was not there before either")
+        else:
+            lines.append(f"{stream} and its group are there, {waiting} waiting")
+    yield "Streams", "; ".join(lines)
+    yield "Visits", "; ".join(_visits(environment, facts))
+    before = facts.get("version_before") or facts.get("image_before", "unknown")
+    after = facts.get("version_after") or facts.get("image_after", "unknown")
+    same = facts.get("image_before") == facts.get("image_after")
+    yield "Image", f"{after}, unchanged" if same else f"{before} before, {after} now"
+
+
+def _visits(environment: Environment, facts: Facts) -> Iterator[str]:
+    """Say which visits are known to be in the stream, before and after."""
+    for instrument in environment.instruments:
+        before, after = _time(facts, f"before:{instrument}"), _time(facts, f"after:{instrument}")
+        last = f"{clock(before, seconds=True)} UTC" if before else "unknown"
+        first = f"first one since {clock(after, seconds=True)} UTC" if after else "none since"
+        name = f"{instrument}: " if len(environment.instruments) > 1 else ""
+        yield f"{name}last one before{'' if before else ':'} {last}, {first}"
+
+
+def _not_back(facts: Facts) -> Outcome:
+    waiting, image = facts.get("waiting", ""), facts.get("image_of_pod", "")
+    if waiting:
+        why = f": {named(facts['why'])}" if facts.get("why") else ""
+        notes = [
+            f"The new pod does not run: {waiting} ({image}){why}.",
+            "Next: fix that in Argo CD. Restarting again will not help.",
+        ]
+    elif not facts.get("pod"):
+        notes = [
+            "There is no pod.",
+            "Next: #usdf-infra-support helps if the pod does not even appear.",
+        ]
+    elif facts.get("stopped"):
+        redis = facts.get("redis") or "answers, and its streams do not"
+        notes = [f"The new pod runs, and Redis {redis}.", "Next: `runbook unreachable`."]
+    else:
+        notes = [
+            "The old pod has not stopped.",
+            "Next: #usdf-infra-support helps with a pod that does not stop.",
+        ]
+    if facts.get("cluster"):
+        notes.append(f"{facts['cluster']}, so this is what was seen last.")
+    events = tuple(line for line in facts.get("events", "").split("\n") if line)
+    return Outcome(
+        Happened.YES,
+        f"Redis has not come back after {duration(GIVEN_UP_AFTER)}",
+        before=_audit(facts, "before"),
+        after={"pod": waiting or "not replaced"},
+        notes=tuple(notes),
+        well=False,
+        failed=True,
+        aside=("Last events:", *events) if events else (),
+    )
+
+
+def _audit(facts: Facts, when: str) -> dict[str, str]:
+    return {name: text for name in ("version", "image") if (text := facts.get(f"{name}_{when}"))}
+
+
+def _time(facts: Facts, name: str) -> datetime | None:
+    text = facts.get(name)
+    return datetime.fromisoformat(text) if text else None
+
+
 COMMANDS = (
     Change(
         name="restart",
@@ -75,7 +354,7 @@ COMMANDS = (
         right=Right.OPERATOR,
         plan=plan,
         run=run,
-        tell=restarts.tell,
+        tell=tell,
         look_back=look_back,
         resume=resume,
         details=(

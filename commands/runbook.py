@@ -1,7 +1,6 @@
 """`runbook`: the written procedures, with the commands of this channel's environment."""
 
 from bot.command import Call, Purpose, Read, Registry, Reply, Right
-from bot.domain.errors import UserError
 from bot.domain.runbook import TOPICS, Topic
 from bot.grammar import did_you_mean, quoted
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button
@@ -18,12 +17,11 @@ async def run(call: Call) -> Reply:
         text, blocks = contents(call.environment, slash)
         return Reply(blocks, text, [_opens(each) for each in _LIKELIEST])
     if name not in TOPICS:
-        raise UserError(
+        raise call.mistake(
             # Words are joined by a space, which `quoted` would drop from within one.
             f"There is no runbook on `{' '.join(map(quoted, name.split()))[:40]}`."
             + did_you_mean(name, tuple(TOPICS)),
-            usage=call.registry[call.name].usage_line,
-            suggestion=call.name,
+            suggestion="runbook",
         )
     topic = TOPICS[name]
     channel = next(

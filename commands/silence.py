@@ -51,10 +51,9 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     held = {each.id for draft in drafts for each in await call.services.alarms.preview(draft)}
     matching = [each for each in firing if any(draft.matches(each) for draft in drafts)]
     if drafts[0].ends is None and not held:
-        raise UserError(
+        raise call.mistake(
             "Nothing of that fires and can be held, so `resolved` would end at once. Give a "
-            "duration, such as `2h`.",
-            usage=_usage(call),
+            "duration, such as `2h`."
         )
     made = [await call.services.alarms.silence(draft) for draft in drafts]
     text, blocks, buttons = silenced(
@@ -82,10 +81,9 @@ async def _drafts(call: Call) -> list[Silence]:
         return [_draft(call, ends, rule=rule)]
     if not word.lstrip("#").isdigit():
         known = (*instruments, *rules)
-        raise UserError(
+        raise call.mistake(
             f"`{quoted(word)}` is no instrument of {call.environment.label}, no rule and no ID."
-            + did_you_mean(word, known),
-            usage=_usage(call),
+            + did_you_mean(word, known)
         )
     incident = await call.services.alarms.find(call.number)
     if incident.resolved is not None:
@@ -121,20 +119,14 @@ def _ends(call: Call) -> datetime | None:
     try:
         length = parse_duration(typed)
     except ValueError as error:
-        raise UserError(
-            f"How long it lasts {error}; or `{UNTIL_RESOLVED}`: until it is over.",
-            usage=_usage(call),
+        raise call.mistake(
+            f"How long it lasts {error}; or `{UNTIL_RESOLVED}`: until it is over."
         ) from error
     if not SHORTEST <= length <= LONGEST:
-        raise UserError(
-            f"A silence lasts from {format_duration(SHORTEST)} to {format_duration(LONGEST)}.",
-            usage=_usage(call),
+        raise call.mistake(
+            f"A silence lasts from {format_duration(SHORTEST)} to {format_duration(LONGEST)}."
         )
     return call.now + length
-
-
-def _usage(call: Call) -> str:
-    return call.registry[call.name].usage_line
 
 
 COMMANDS = (

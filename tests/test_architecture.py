@@ -24,7 +24,16 @@ async def run(call: Call) -> Reply:
     return Reply([section(text)], text)
 
 
-COMMANDS = (Read("greet", "", "says good night", Purpose.LOOK, Right.ANYBODY, run),)
+COMMANDS = (
+    Read(
+        name="greet",
+        usage="",
+        summary="says good night",
+        purpose=Purpose.LOOK,
+        right=Right.ANYBODY,
+        run=run,
+    ),
+)
 '''
 
 

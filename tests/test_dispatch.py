@@ -24,7 +24,10 @@ NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
 
 
 def dispatcher(
-    run: Callable[[Call], Awaitable[Reply]], *, refused: SameRedis | None = None
+    run: Callable[[Call], Awaitable[Reply]],
+    *,
+    usage: str = "[INSTRUMENT…]",
+    refused: SameRedis | None = None,
 ) -> tuple[Dispatcher, Metrics]:
     def allow(_: str) -> None:
         if refused is not None:
@@ -33,7 +36,18 @@ def dispatcher(
     metrics = Metrics()
     environment = Environment("prod", ("lsstcam",))
     made = Dispatcher(
-        Registry([Read("try", "[INSTRUMENT…]", "tries", Purpose.LOOK, Right.ANYBODY, run)]),
+        Registry(
+            [
+                Read(
+                    name="try",
+                    usage=usage,
+                    summary="tries",
+                    purpose=Purpose.LOOK,
+                    right=Right.ANYBODY,
+                    run=run,
+                )
+            ]
+        ),
         {"prod": bare_services(environment)},
         Deployment("/prompt-redis-dev", "0", NOW, ()),
         metrics,
@@ -121,6 +135,16 @@ async def test_what_was_typed_is_no_label_of_a_metric() -> None:
     assert "/prompt-redis-dev try [INSTRUMENT…]" in str(answer.reply.blocks)
     assert 'command="unknown",outcome="refused"' in metrics.text().decode()
     assert "trz" not in metrics.text().decode()
+
+
+async def test_what_is_missing_is_said_with_the_usage_line() -> None:
+    async def run(_: Call) -> Reply:
+        raise AssertionError
+
+    made, _ = dispatcher(run, usage="INSTRUMENT")
+    answer = await answered(made)
+    assert answer.reply.text == "Something is missing."
+    assert "/prompt-redis-dev try INSTRUMENT" in str(answer.reply.blocks)
 
 
 async def test_share_is_the_last_word_alone() -> None:

@@ -73,8 +73,6 @@ def test_lines(
     ("usage", "text", "said"),
     [
         ("", "x", "I don't know what to do with `x`."),
-        ("ID", "", "Something is missing."),
-        ("ID REASON", "42", "Something is missing."),
         ("[--since 6h]", "--since", "`--since` needs a value."),
         (
             "[--since 6h]",
@@ -89,6 +87,21 @@ def test_mistakes(usage: str, text: str, said: str) -> None:
         parse(usage, text)
     assert caught.value.text == said
     assert caught.value.usage == f"name {usage}"
+
+
+@pytest.mark.parametrize(
+    ("usage", "text", "missing"),
+    [
+        ("ID", "", True),
+        ("ID", "42", False),
+        ("ID REASON", "42", True),
+        ("ID REASON", "42 x", False),
+        ("[INSTRUMENT…]", "", False),
+        ("WHEN DURATION REASON", "15:00 1h", True),
+    ],
+)
+def test_what_is_missing_is_left_to_a_form(usage: str, text: str, missing: bool) -> None:
+    assert parse(usage, text).missing is missing
 
 
 def test_a_form_is_a_typed_line() -> None:
@@ -115,7 +128,15 @@ async def _run(_: object) -> Reply:
 
 
 def read(name: str, *aliases: str) -> Read:
-    return Read(name, "[TEXT]", "", Purpose.LOOK, Right.ANYBODY, _run, aliases=aliases)
+    return Read(
+        name=name,
+        usage="[TEXT]",
+        summary="",
+        purpose=Purpose.LOOK,
+        right=Right.ANYBODY,
+        run=_run,
+        aliases=aliases,
+    )
 
 
 def test_the_longest_name_wins() -> None:

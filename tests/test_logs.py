@@ -23,7 +23,16 @@ async def run(call: Call) -> Reply:
     raise RuntimeError("no fuel at redis://bot:hunter2@host with xoxb-1-secret")
 
 
-COMMANDS = (Read("breakit", "", "fails", Purpose.LOOK, Right.ANYBODY, run),)
+COMMANDS = (
+    Read(
+        name="breakit",
+        usage="",
+        summary="fails",
+        purpose=Purpose.LOOK,
+        right=Right.ANYBODY,
+        run=run,
+    ),
+)
 '''
 
 

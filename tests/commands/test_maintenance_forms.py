@@ -171,7 +171,7 @@ def test_the_submitted_second_page_is_the_typed_command(registry: Registry, reas
     assert delivery.line == f"maintenance schedule 2026-11-24T16:00Z 1h {reason}"
     assert delivery.channel == PROD
     command, rest = registry.find(delivery.line)
-    arguments = command.parse(rest)
+    arguments = command.grammar.parse(rest)
     assert arguments.line == f"2026-11-24T16:00Z 1h {reason}"
     assert arguments.options == {}, "what is in a reason is no option"
 

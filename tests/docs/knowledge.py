@@ -203,8 +203,10 @@ def types(line: str) -> bool:
     """Tell whether a line can be typed; a name alone may leave to a form what is missing."""
     try:
         command, rest = find_commands().find(line)
-        arguments = command.parse(rest, partly=not rest)
+        arguments = command.grammar.parse(rest)
     except UserError:
+        return False
+    if rest and arguments.missing:
         return False
     if command.name == "runbook" and rest:
         return rest in TOPICS

@@ -10,8 +10,9 @@ from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
 from bot.domain.streams import Loading
 from bot.domain.workloads import Jobs, Pod, Progress
-from bot.render import alarms, restarts, workloads
+from bot.render import alarms, workloads
 from bot.render.workloads import Around
+from commands import restart
 
 ASKED = datetime(2026, 11, 24, 16, 4, 2, tzinfo=UTC)
 PROD = Environment("prod", ("lsstcam",))
@@ -91,7 +92,7 @@ STARTED = replace(STOPPED, at=at(24), started=at(17))
 )
 def test_each_step_has_its_time(seen: Progress, lines: list[str]) -> None:
     held = "Alarms about Redis away or a missing group are held until this ends, at most 10 min."
-    assert restarts.progress(seen).split("\n") == [*lines, held]
+    assert restart.progress(seen).split("\n") == [*lines, held]
 
 
 @pytest.mark.parametrize(

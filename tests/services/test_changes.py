@@ -82,8 +82,8 @@ class Planned:
     def call(self, text: str) -> Call:
         command, rest = _REGISTRY.find(text)
         return Call(
-            name=command.name,
-            arguments=command.parse(rest),
+            command=command,
+            arguments=command.grammar.parse(rest),
             person=Person("U0ANA", "Ana"),
             services=bare_services(
                 self.environment,
@@ -128,7 +128,7 @@ class Planned:
             votes=(Vote(Person("U0BEN", "Ben"), now),),
             started=now,
         )
-        steps = [each async for each in command.run(call, Approved(request, _SEAL))]
+        steps = [each async for each in command.run(call.services, Approved(request, _SEAL))]
         facts = steps[-1]
         assert not isinstance(facts, str)
         assert all(isinstance(each, str) for each in steps[:-1])

@@ -22,10 +22,11 @@ from bot.domain.changes import (
 )
 from bot.domain.environments import Environment, Person
 from bot.domain.streams import Consumers, Entry, EntryId, Group, Pending, PendingEntry, Waiting
-from bot.render import approvals, bootstraps, clears, groups, repairs, restores, settles
+from bot.render import approvals, groups
 from bot.render.blocks import FIRST_LINE
-from bot.render.bootstraps import Start
-from bot.render.changes import amount, named
+from bot.render.plans import amount, named
+from commands import bootstrap, clear, repair, restore, settle
+from commands.bootstrap import Start
 
 NOON = datetime(2026, 11, 24, 15, 41, 45, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 24, 5, 31, 7, tzinfo=UTC)
@@ -116,24 +117,24 @@ REPAIRING = Repairing("lsstcam", None, 1204, capped=False)
 
 def restored(bound: Restoring = RESTORING, now: datetime = NOON) -> Plan:
     archive = Archive("cleared", bound.entries, visits(NOON), None, bound.restored)
-    return restores.plan(PROD, bound, archive, survey(now), cleared=NOON, now=now)
+    return restore.propose(PROD, bound, archive, survey(now), cleared=NOON, now=now)
 
 
 PLANS: Mapping[str, Plan] = {
-    "clear": clears.plan(PROD, clearing(), survey(), NOON),
-    "delete": clears.plan(PROD, replace(clearing(), delete=True, copy=False), survey(), NOON),
+    "clear": clear.propose(PROD, clearing(), survey(), NOON),
+    "delete": clear.propose(PROD, replace(clearing(), delete=True, copy=False), survey(), NOON),
     "restore": restored(),
-    "bootstrap": bootstraps.plan(PROD, [Start("lsstcam", EntryId(0, 0), None)], NOON),
-    "settle": settles.plan(PROD, *settling(), NOON),
-    "repair": repairs.plan(PROD, REPAIRING, survey()),
+    "bootstrap": bootstrap.propose(PROD, [Start("lsstcam", EntryId(0, 0), None)], NOON),
+    "settle": settle.propose(PROD, *settling(), NOON),
+    "repair": repair.propose(PROD, REPAIRING, survey()),
 }
 TELLS: Mapping[str, Tell] = {
-    "clear": clears.tell,
-    "delete": clears.tell,
-    "restore": restores.tell,
-    "bootstrap": bootstraps.tell,
-    "settle": settles.tell,
-    "repair": repairs.tell,
+    "clear": clear.tell,
+    "delete": clear.tell,
+    "restore": restore.tell,
+    "bootstrap": bootstrap.tell,
+    "settle": settle.tell,
+    "repair": repair.tell,
 }
 CLEARED = {
     "result": "done",
@@ -253,14 +254,14 @@ def test_the_card_of_a_clear() -> None:
 
 
 def test_the_card_of_a_clear_at_night_warns() -> None:
-    plan = clears.plan(PROD, clearing(NIGHT), survey(NIGHT), NIGHT)
+    plan = clear.propose(PROD, clearing(NIGHT), survey(NIGHT), NIGHT)
     assert plan.warning == "It is night until 08:35 UTC and visits arrive every 37 s."
     assert plan.facts[-1][1].startswith("yes, night until 08:35 UTC. Last visit announced 19 s ago")
     few = replace(survey(NIGHT), visits=())
-    plan = clears.plan(PROD, clearing(NIGHT), few, NIGHT)
+    plan = clear.propose(PROD, clearing(NIGHT), few, NIGHT)
     assert plan.warning.endswith("UTC, and the last visit was announced 19 s ago.")
     quiet = replace(survey(NIGHT), last_added=entry_id(NIGHT, 7200))
-    plan = clears.plan(PROD, clearing(NIGHT), quiet, NIGHT)
+    plan = clear.propose(PROD, clearing(NIGHT), quiet, NIGHT)
     assert plan.warning.endswith("UTC. Last visit announced 2 h ago.")
 
 
@@ -281,16 +282,16 @@ def test_the_card_of_a_clear_at_night_warns() -> None:
 )
 def test_what_else_a_clear_may_say(changed: dict[str, object], label: str, said: str) -> None:
     bound = replace(clearing(), **changed)  # type: ignore[arg-type]
-    facts = dict(clears.plan(PROD, bound, survey(), NOON).facts)
+    facts = dict(clear.propose(PROD, bound, survey(), NOON).facts)
     assert said in facts[label]
 
 
 def test_other_groups_are_named() -> None:
     shared = replace(survey(), others=("archiver", "b", "c", "d"))
-    facts = dict(clears.plan(PROD, clearing(), shared, NOON).facts)
+    facts = dict(clear.propose(PROD, clearing(), shared, NOON).facts)
     assert facts["Other groups"] == "archiver, b, c and 1 more: these entries are gone for them too"
     deleted = replace(clearing(), delete=True)
-    facts = dict(clears.plan(PROD, deleted, shared, NOON).facts)
+    facts = dict(clear.propose(PROD, deleted, shared, NOON).facts)
     assert facts["Other groups"].endswith(": deleted with the stream")
 
 
@@ -375,7 +376,7 @@ def test_every_reason_has_its_sentence(name: str, why: str) -> None:
     ],
 )
 def test_workers_had_read_everything(bound: Clearing, said: str) -> None:
-    plan = clears.plan(PROD, bound, survey(), NOON)
+    plan = clear.propose(PROD, bound, survey(), NOON)
     outcome = told("clear", {"result": "stale", "why": "all_read"}, plan)
     assert (outcome.headline, outcome.notes) == ("nothing was discarded", (said,))
 
@@ -383,7 +384,7 @@ def test_workers_had_read_everything(bound: Clearing, said: str) -> None:
 def test_a_name_with_braces_is_only_a_name() -> None:
     asked = request(PLANS["clear"])
     asked = replace(asked, votes=(Vote(Person("U", "{0} {who}"), NOON),))
-    outcome = clears.tell(PROD, asked, {"result": "stale", "why": "all_read"})
+    outcome = clear.tell(PROD, asked, {"result": "stale", "why": "all_read"})
     assert "by the time {0} {who} approved" in outcome.notes[0]
 
 
@@ -395,7 +396,7 @@ def test_a_fenced_request_changed_nothing(name: str) -> None:
 
 def test_a_restore_that_was_interrupted_may_have_come_far() -> None:
     asked = replace(request(PLANS["restore"]), progress=("5,000 of 12,000 entries are back",))
-    outcome = restores.tell(PROD, asked, {"result": "fenced"})
+    outcome = restore.tell(PROD, asked, {"result": "fenced"})
     assert outcome.headline == "not everything was put back"
     assert outcome.notes == (
         (
@@ -434,10 +435,10 @@ def test_a_restore_says_what_is_skipped_all_the_same(minutes: int, said: str) ->
 def test_restored_entries_keep_their_ids_where_the_stream_began_anew() -> None:
     archive = Archive("cleared", 1204, visits(NOON), None)
     anew = replace(survey(), last_added=EntryId(0, 0))
-    plan = restores.plan(PROD, RESTORING, archive, anew, cleared=NOON, now=NOON)
+    plan = restore.propose(PROD, RESTORING, archive, anew, cleared=NOON, now=NOON)
     assert dict(plan.facts)["Waiting time"].startswith("goes on")
     assert dict(restored().facts)["Waiting time"].startswith("starts anew")
-    assert restores.progress({"restored": "5000", "total": "12000"}) == (
+    assert restore.progress({"restored": "5000", "total": "12000"}) == (
         "5,000 of 12,000 entries are back"
     )
 
@@ -511,7 +512,7 @@ NOTHING = replace(NO_GROUP, entries=0, visits=())
     ],
 )
 def test_a_bootstrap_says_what_becomes_of_each_entry(start: Start, creates: str, so: str) -> None:
-    plan = bootstraps.plan(PROD, [start], NOON)
+    plan = bootstrap.propose(PROD, [start], NOON)
     facts = dict(plan.facts)
     assert (facts["Creates"], facts["So"]) == (creates, so)
     assert facts["Deletes"] == "nothing"
@@ -519,7 +520,7 @@ def test_a_bootstrap_says_what_becomes_of_each_entry(start: Start, creates: str,
 
 
 def test_a_bootstrap_of_several() -> None:
-    plan = bootstraps.plan(
+    plan = bootstrap.propose(
         DEV, [Start("hsc", EntryId(0, 0), None), Start("latiss", SEEN[0], UNREAD)], NOON
     )
     assert plan.subject == "dev hsc, latiss"
@@ -531,7 +532,7 @@ def test_a_bootstrap_of_several() -> None:
         "existing": "instrument:hsc",
         "waiting_instrument:latiss": "516",
     }
-    outcome = bootstraps.tell(DEV, request(plan, "bootstrap"), done)
+    outcome = bootstrap.tell(DEV, request(plan, "bootstrap"), done)
     assert outcome.headline == "the group is there, workers can read"
     assert ("Waiting, now, latiss", "516 entries") in outcome.facts
     assert ("Left as they are", "hsc: their groups were there by then") in outcome.facts
@@ -559,7 +560,7 @@ def test_the_card_of_a_settle() -> None:
     ],
 )
 def test_the_card_of_a_repair(bound: Repairing, said: str) -> None:
-    assert said in dict(repairs.plan(PROD, bound, survey()).facts)["KEDA"]
+    assert said in dict(repair.propose(PROD, bound, survey()).facts)["KEDA"]
 
 
 def test_a_repair_that_could_not_help_is_not_well() -> None:
@@ -618,12 +619,12 @@ def huge() -> list[tuple[str, Plan, Facts]]:
     big = replace(clearing(), waiting=HUGE, visits=HUGE, capped=True, length=HUGE, unconfirmed=HUGE)
     bound = replace(settling()[0], unconfirmed=HUGE, visits=1000)
     plans = {
-        "clear": clears.plan(PROD, big, survey(), NOON),
-        "delete": clears.plan(PROD, replace(big, delete=True), survey(), NOON),
+        "clear": clear.propose(PROD, big, survey(), NOON),
+        "delete": clear.propose(PROD, replace(big, delete=True), survey(), NOON),
         "restore": restored(replace(RESTORING, entries=HUGE, visits=HUGE)),
         "bootstrap": PLANS["bootstrap"],
-        "settle": settles.plan(PROD, bound, settling(1000)[1], NOON),
-        "repair": repairs.plan(PROD, replace(REPAIRING, lag=HUGE), survey()),
+        "settle": settle.propose(PROD, bound, settling(1000)[1], NOON),
+        "repair": repair.propose(PROD, replace(REPAIRING, lag=HUGE), survey()),
     }
     figures = {
         name: {key: str(HUGE) if value.isdecimal() else value for key, value in DONE[name].items()}
@@ -650,10 +651,10 @@ HOSTILE = "<!channel> <@U0BEN>\n> *forged* `x"
 def test_what_others_wrote_stays_plain_and_on_its_line() -> None:
     counted = visits(NOON, HOSTILE + "{}")
     seen = replace(survey(), visits=counted, others=(HOSTILE, "x" * 500))
-    plan = clears.plan(PROD, clearing(), seen, NOON)
+    plan = clear.propose(PROD, clearing(), seen, NOON)
     bound, pending = settling()
     forged = [replace(each, entry=replace(counted[0].oldest, detector=HOSTILE)) for each in pending]
-    settled = settles.plan(PROD, bound, forged, NOON)
+    settled = settle.propose(PROD, bound, forged, NOON)
     for each in (plan, settled):
         lines = [*each.listing, *(text for _, text in each.facts)]
         assert any("<!channel>" in line for line in lines)

@@ -1,4 +1,4 @@
-"""What the plans and outcomes of all changes share: amounts, the sky, and why nothing was done.
+"""What the plans and outcomes of several changes say: amounts, the sky, why nothing was done.
 
 Text here is plain and for people; whoever draws it escapes it. What others wrote into a stream is
 put on one line and cut, so that it cannot pass for a line of the card.
@@ -11,11 +11,10 @@ from bot.domain.approvals import Happened, Outcome, Request
 from bot.domain.changes import DONE, FENCED, RESULT, Facts, Survey, VisitCount
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
-from bot.domain.streams import Entry, EntryId
+from bot.domain.streams import Entry
 from bot.render.streams import QUIET, sky
 from bot.render.words import clock, count, duration
 
-WHY = "why"
 IMAGES_SAFE = "The images are safe, and daytime catch-up can take them."
 
 _LONGEST_NAME = 60
@@ -80,35 +79,27 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:_FEW]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def arrived(entry_id: EntryId | None, now: datetime) -> str:
-    """Write when an entry arrived."""
-    added = entry_id.added if entry_id else None
-    return f"{clock(added, seconds=True, now=now)} UTC" if added else "at an unknown time"
-
-
-def between(first: EntryId | None, last: EntryId | None, now: datetime) -> str:
-    """Write from when to when entries arrived: ``arrived 15:37:44 to 15:41:26 UTC``."""
-    begin, end = first.added if first else None, last.added if last else None
-    if begin is None or end is None:
-        return "arrived at unknown times"
-    begins, ends = (clock(at, seconds=True, now=now) for at in (begin, end))
-    return f"arrived {begins} UTC" if begins == ends else f"arrived {begins} to {ends} UTC"
-
-
 def visit_lines(visits: Sequence[VisitCount], now: datetime) -> tuple[str, ...]:
     """List visits: name, entries, and when the first entry arrived."""
-    return tuple(
-        f"{visit(each.oldest)}: {count(each.entries, 'entry')}, "
-        f"arrived {arrived(each.oldest.id, now)}"
-        for each in visits
-    )
+    lines = []
+    for each in visits:
+        added = each.oldest.id.added
+        at = f"{clock(added, seconds=True, now=now)} UTC" if added else "at an unknown time"
+        lines.append(f"{visit(each.oldest)}: {count(each.entries, 'entry')}, arrived {at}")
+    return tuple(lines)
 
 
-def observing(environment: Environment, survey: Survey, now: datetime) -> tuple[str, str]:
+def observing(
+    environment: Environment,
+    announced: datetime | None,
+    now: datetime,
+    *,
+    never: str = "No visit announced yet",
+) -> tuple[str, str]:
     """Say whether it is night, and when a visit was announced last: a line of the card."""
     night = is_night(environment.site, now)
     says = f"yes, {sky(environment, now)}" if night else "no, by day"
-    return "Observing", f"{says}. {_last_announced(survey, now)}"
+    return "Observing", f"{says}. {_last_announced(announced, now, never)}"
 
 
 def night_warning(environment: Environment, survey: Survey, now: datetime) -> str:
@@ -118,7 +109,7 @@ def night_warning(environment: Environment, survey: Survey, now: datetime) -> st
     night = f"It is {sky(environment, now)}"
     announced = survey.last_added.added
     if announced is None or now - announced > QUIET:
-        return f"{night}. {_last_announced(survey, now)}."
+        return f"{night}. {_last_announced(announced, now)}."
     times = [each.oldest.id.added for each in survey.visits if each.oldest.visit is not None]
     known = [each for each in times if each is not None]
     if len(known) <= _FEW:
@@ -127,16 +118,10 @@ def night_warning(environment: Environment, survey: Survey, now: datetime) -> st
     return f"{night} and visits arrive every {duration(every)}."
 
 
-def _last_announced(survey: Survey, now: datetime) -> str:
-    announced = survey.last_added.added
-    if announced is None:
-        return "No visit announced yet"
-    return f"Last visit announced {duration(now - announced)} ago"
-
-
-def approver(request: Request) -> str:
-    """Name whoever decided."""
-    return named(request.votes[-1].person.name) if request.votes else "an approver"
+def _last_announced(
+    announced: datetime | None, now: datetime, never: str = "No visit announced yet"
+) -> str:
+    return never if announced is None else f"Last visit announced {duration(now - announced)} ago"
 
 
 def not_made(
@@ -164,9 +149,16 @@ def not_made(
         )
     if facts.get(RESULT) == DONE:
         return None
-    why = facts.get(WHY, "")
-    sentence = {**_GONE_WRONG, **reasons}.get(why, _OTHERWISE)
-    return Outcome(Happened.NO, headline, notes=(sentence.replace("{who}", approver(request)),))
+    return outdated(request, facts, headline, {**_GONE_WRONG, **reasons}, _OTHERWISE)
+
+
+def outdated(
+    request: Request, facts: Facts, headline: str, reasons: Mapping[str, str], otherwise: str
+) -> Outcome:
+    """Say that what was found was no longer what the card shows, so that nothing was done."""
+    who = named(request.votes[-1].person.name) if request.votes else "an approver"
+    sentence = reasons.get(facts.get("why", ""), otherwise).replace("{who}", who)
+    return Outcome(Happened.NO, headline, notes=(sentence,))
 
 
 def number(facts: Facts, name: str) -> int | None:
