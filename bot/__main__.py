@@ -83,9 +83,11 @@ def demo(port: int, script: str | None, folder: Path) -> None:
 @main.command("config-schema")
 def config_schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    from bot import config  # noqa: PLC0415
+    from bot import config  # noqa: PLC0415 -- as in run
+    from bot.clients.pagers import NOTIFIERS  # noqa: PLC0415
+    from bot.slack.paging import kinds  # noqa: PLC0415
 
-    click.echo(json.dumps(config.json_schema(), indent=2))
+    click.echo(json.dumps(config.json_schema(kinds(NOTIFIERS)), indent=2))
 
 
 def _given(path: Path | None) -> Path:

@@ -25,8 +25,7 @@ import commands
 from bot import __version__, config
 from bot.clients.kubernetes import Kubernetes
 from bot.clients.kubernetes import Site as KubernetesSite
-from bot.clients.pager_calls import Calls
-from bot.clients.pagers import BY_KIND, Heartbeat, Notifier
+from bot.clients.pagers import NOTIFIERS, Calls, Heartbeat, HttpNotifier
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.command import Deployment, Place, Registry
@@ -37,7 +36,7 @@ from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.errors import CannotLookUp, FatalError, SameRedis, StateError
 from bot.domain.night import Site, is_night
 from bot.domain.notices import Notice, Said, Subject
-from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
+from bot.domain.oncall import Page, PageEvent, Receipt, Told
 from bot.execution import Execution
 from bot.loops import Beat, Loops
 from bot.metrics import Metrics
@@ -68,7 +67,7 @@ from bot.slack.api import Identity, Proxy, SlackApi
 from bot.slack.app import SlackApp
 from bot.slack.directory import Channels, Directory
 from bot.slack.http import Events
-from bot.slack.pages import Mention, Pager
+from bot.slack.paging import Pager, kinds, notifiers
 from bot.slack.posting import AlarmDrawer, Cards, Notices, RequestDrawer, Telling, WindowDrawer
 from bot.slack.sockets import Sockets
 from bot.storage.alarms import Incidents
@@ -115,6 +114,7 @@ async def serve(
     ready: asyncio.Event,
     *,
     clusters: Mapping[str, Cluster] | None = None,
+    pagers: Sequence[type[HttpNotifier]] = NOTIFIERS,
     clock: Callable[[], datetime] = utc_now,
 ) -> int:
     """Run the bot.
@@ -131,6 +131,8 @@ async def serve(
         Is set when Slack is connected.
     clusters
         What runs the Redis of an environment, by its name, where that is not Kubernetes.
+    pagers
+        The classes of on-call targets beside a mention in Slack.
     clock
         Gives the time in UTC.
 
@@ -141,7 +143,7 @@ async def serve(
         The reason is on standard error.
     """
     serving = asyncio.create_task(
-        _serve(path, environ, stop, ready, clusters=clusters or {}, clock=clock)
+        _serve(path, environ, stop, ready, clusters=clusters or {}, pagers=pagers, clock=clock)
     )
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -170,13 +172,20 @@ async def _serve(
     ready: asyncio.Event,
     *,
     clusters: Mapping[str, Cluster],
+    pagers: Sequence[type[HttpNotifier]],
     clock: Callable[[], datetime],
 ) -> None:
-    settings = config.load(path, environ)
+    settings = config.load(path, environ, kinds(pagers))
     secrets = config.load_secrets(settings, environ)
     async with AsyncExitStack() as stack:
         app = await App.open(
-            settings, secrets, Proxy(environ), stack, clusters=clusters, clock=clock
+            settings,
+            secrets,
+            Proxy(environ),
+            stack,
+            clusters=clusters,
+            pagers=pagers,
+            clock=clock,
         )
         loops = Loops(app.beats(), clock=clock)
         web = app.web(loops, stop, ready)
@@ -226,6 +235,7 @@ class App:
         identity: Identity,
         channels: Channels,
         clusters: Mapping[str, Cluster],
+        pagers: Sequence[type[HttpNotifier]],
         clock: Callable[[], datetime],
         stack: AsyncExitStack,
     ) -> None:
@@ -291,7 +301,14 @@ class App:
         )
         self._pager = Pager(
             self._outbox,
-            self._notifiers(),
+            notifiers(
+                settings.targets,
+                {name: key.get_secret_value() for name, key in secrets.oncall_keys.items()},
+                pagers,
+                calls=self._calls,
+                web=slack,
+                channels=channels,
+            ),
             holder=self._holder,
             leads=self.leader.leads,
             on_failed=self._page_failed,
@@ -342,6 +359,7 @@ class App:
         stack: AsyncExitStack,
         *,
         clusters: Mapping[str, Cluster],
+        pagers: Sequence[type[HttpNotifier]],
         clock: Callable[[], datetime],
     ) -> Self:
         """Connect to the database and to Slack, and build the rest; the stack closes it all.
@@ -377,6 +395,7 @@ class App:
             identity=identity,
             channels=channels,
             clusters=clusters,
+            pagers=pagers,
             clock=clock,
             stack=stack,
         )
@@ -490,7 +509,7 @@ class App:
             summary = page_summary(incident, environment, at)
             return summary, page_details(incident, environment, at)
 
-        return Oncall(environment, targets(self._settings), words=words, receipts=self._receipts)
+        return Oncall(environment, self._settings.targets, words=words, receipts=self._receipts)
 
     def _maintenance(self, environment: Environment) -> Maintenance:
         return Maintenance(
@@ -527,20 +546,6 @@ class App:
         )
 
     # What speaks by itself.
-
-    def _notifiers(self) -> dict[str, Notifier]:
-        """Build how each target is told, by its name."""
-        built: dict[str, Notifier] = {}
-        for one in self._settings.oncall.targets:
-            secret = self._secrets.oncall_keys.get(one.name)
-            key, url = secret.get_secret_value() if secret else "", one.endpoint or ""
-            kind = Kind(one.kind)
-            if kind is Kind.SLACK:
-                group = one.usergroup or ""
-                built[one.name] = Mention(one.name, group, self._slack, self._channels)
-            else:
-                built[one.name] = BY_KIND[kind](one.name, url, key, self._calls)
-        return built
 
     def _changed(self) -> None:
         """Have everything that is new shown, said and sent at once."""
@@ -740,21 +745,6 @@ def thresholds(alarms: config.Alarms) -> Thresholds:
     )
 
 
-def targets(settings: config.Settings) -> list[Target]:
-    """Take over who is told of alarms."""
-    return [
-        Target(
-            name=one.name,
-            kind=Kind(one.kind),
-            environments=tuple(one.environments),
-            when=When(one.when),
-            on=On(one.on),
-            usergroup=one.usergroup or "",
-        )
-        for one in settings.oncall.targets
-    ]
-
-
 def site(place: config.settings.Kubernetes) -> KubernetesSite:
     """Take over where a Redis runs."""
     argocd = place.argocd
@@ -776,7 +766,7 @@ async def _told_alone(
     for target in who.targets:
         if not target.hears(environment.name, night=night):
             continue
-        if target.kind is Kind.SLACK:
+        if target.usergroup is not None:
             with suppress(CannotLookUp):
                 if await directory.members(target.usergroup) == {vote.person.id}:
                     continue

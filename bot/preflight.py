@@ -3,7 +3,7 @@
 One line a check. Nothing is changed anywhere.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,7 +14,7 @@ import click
 from bot import config
 from bot.app import site
 from bot.clients.kubernetes import Kubernetes
-from bot.clients.pager_calls import connect
+from bot.clients.pagers import NOTIFIERS, HttpNotifier, connect
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.errors import (
     ClusterError,
@@ -23,9 +23,10 @@ from bot.domain.errors import (
     RedisForbidden,
     RedisUnreachable,
 )
-from bot.domain.oncall import PageFailed
+from bot.domain.oncall import PageFailed, Target
 from bot.render.errors import cluster_remedy, remedy, saying
 from bot.slack.api import Identity, Proxy, SlackApi, SlackRefused
+from bot.slack.paging import kinds
 from bot.storage.database import Database
 
 FAILED, INVALID = 1, 2
@@ -54,7 +55,11 @@ class Line:
         return f"{line} -> {self.remedy}" if self.remedy else line
 
 
-async def check(path: Path, environ: Mapping[str, str]) -> int:
+async def check(
+    path: Path,
+    environ: Mapping[str, str],
+    pagers: Sequence[type[HttpNotifier]] = NOTIFIERS,
+) -> int:
     """Try everything and print a line for each check.
 
     Parameters
@@ -63,6 +68,8 @@ async def check(path: Path, environ: Mapping[str, str]) -> int:
         The configuration file.
     environ
         Holds the secrets.
+    pagers
+        The classes of on-call targets beside a mention in Slack.
 
     Returns
     -------
@@ -70,7 +77,7 @@ async def check(path: Path, environ: Mapping[str, str]) -> int:
         0 if all is well, 1 if a check failed, 2 if the configuration is invalid.
     """
     try:
-        settings = config.load(path, environ)
+        settings = config.load(path, environ, kinds(pagers))
         secrets = config.load_secrets(settings, environ)
     except config.ConfigurationError as error:
         click.echo(str(error), err=True)
@@ -91,7 +98,7 @@ async def _lines(
     try:
         async for line in _slack(slack, settings, secrets):
             yield line
-        for target in settings.oncall.targets:
+        for target in settings.targets:
             yield await _target(target, slack, secrets, proxy)
     finally:
         await slack.aclose()
@@ -170,15 +177,13 @@ async def _channels(slack: SlackApi, settings: config.Settings) -> AsyncIterator
             )
 
 
-async def _target(
-    target: config.settings.Target, slack: SlackApi, secrets: config.Secrets, proxy: Proxy
-) -> Line:
+async def _target(target: Target, slack: SlackApi, secrets: config.Secrets, proxy: Proxy) -> Line:
     """Look at the way to an on-call target; whoever is behind it is told nothing."""
     subject = f"on-call target {target.name}"
     if target.usergroup is not None:
         return await _usergroup(subject, target.usergroup, slack)
-    url = target.endpoint or ""
-    signed = target.kind != "webhook" or target.name in secrets.oncall_keys
+    url = target.address or ""
+    signed = not target.kind.signed or target.name in secrets.oncall_keys
     unsigned = f"; unsigned, {config.credentials.oncall_variable(target.name)} is not set"
     also = "" if signed else unsigned
     host = urlsplit(url).hostname or ""

@@ -12,8 +12,12 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from bot.clients.pagers import NOTIFIERS
 from bot.config import ConfigurationError, Settings, json_schema, load
+from bot.domain.oncall import On, When
+from bot.slack.paging import kinds
 
+KINDS = kinds(NOTIFIERS)
 DATA = Path(__file__).parent / "data" / "config"
 FULL, MINIMAL, BROKEN = DATA / "full.yaml", DATA / "minimal.yaml", DATA / "broken.yaml"
 SECTIONS = sorted(set(Settings.model_fields) - {"environments"})
@@ -29,7 +33,7 @@ def read(tmp_path: Path) -> Read:
     def _read(top: str = "", prod: str = "") -> Settings:
         file = tmp_path / "bot.yaml"
         file.write_text(MINIMAL.read_text("utf-8") + (f"    {prod}\n" if prod else "") + top)
-        return load(file, {})
+        return load(file, {}, KINDS)
 
     return _read
 
@@ -54,18 +58,20 @@ def problems(read: Read, tmp_path: Path) -> Problems:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_the_values_of_the_full_file_are_the_defaults(section: str) -> None:
-    full, minimal = (load(file, {}).model_dump()[section] for file in (FULL, MINIMAL))
+    full, minimal = (load(file, {}, KINDS).model_dump()[section] for file in (FULL, MINIMAL))
     assert full == minimal
 
 
 def test_an_environment_needs_no_more_than_a_channel_instruments_and_a_redis() -> None:
-    full, minimal = (load(file, {}).environments["prod"].model_dump() for file in (FULL, MINIMAL))
+    full, minimal = (
+        load(file, {}, KINDS).environments["prod"].model_dump() for file in (FULL, MINIMAL)
+    )
     names = full | {"expiration": None, "access": None}
     assert minimal == names | {"approval": full["approval"] | {"self_approval": True}}
 
 
 def test_the_full_file_is_read() -> None:
-    settings = load(FULL, {})
+    settings = load(FULL, {}, KINDS)
     prod, dev = settings.environments["prod"], settings.environments["dev"]
     assert prod.expiration == timedelta(hours=1)
     assert prod.access is not None
@@ -102,7 +108,7 @@ def test_what_yaml_would_misread_is_read_as_written(read: Read) -> None:
         "oncall: {targets: [{name: a, kind: slack, usergroup: S0123, on: fire}]}"
     )
     assert settings.prune.daily == time(18, 30)
-    assert settings.oncall.targets[0].on == "fire"
+    assert settings.oncall.targets[0].on is On.FIRE
 
 
 def test_a_channel_may_be_written_with_its_hash(read: Read) -> None:
@@ -110,10 +116,10 @@ def test_a_channel_may_be_written_with_its_hash(read: Read) -> None:
 
 
 def test_pagerduty_has_an_address_of_its_own(read: Read) -> None:
-    target = read("oncall: {targets: [{name: rota, kind: pagerduty}]}").oncall.targets[0]
-    assert target.endpoint == "https://events.pagerduty.com/v2/enqueue"
+    target = read("oncall: {targets: [{name: rota, kind: pagerduty}]}").targets[0]
+    assert target.address == "https://events.pagerduty.com/v2/enqueue"
     assert target.environments == ("all",)
-    assert (target.when, target.on) == ("always", "escalate")
+    assert (target.when, target.on) == (When.ALWAYS, On.ESCALATE)
 
 
 def test_an_alias_repeats_a_value(read: Read) -> None:
@@ -348,14 +354,14 @@ def test_a_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     file = tmp_path / "bot.yaml"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as caught:
-        load(file, {})
+        load(file, {}, KINDS)
     assert len(caught.value.problems) == 1
     assert caught.value.problems[0].startswith(f"{file}:{problem}")
 
 
 def test_everything_that_is_wrong_is_said_at_once_and_in_order() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        load(BROKEN, {})
+        load(BROKEN, {}, KINDS)
     found = str(caught.value).replace(str(BROKEN), "broken.yaml")
     assert found == (DATA / "broken.txt").read_text("utf-8").rstrip()
 
@@ -363,17 +369,17 @@ def test_everything_that_is_wrong_is_said_at_once_and_in_order() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     file = tmp_path / "bot.yaml"
     with pytest.raises(ConfigurationError, match="cannot be read: No such file or directory") as no:
-        load(file, {})
+        load(file, {}, KINDS)
     assert str(no.value).startswith(f"{file}: ")
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
-        load(tmp_path, {})
+        load(tmp_path, {}, KINDS)
 
 
 def test_another_encoding_is_said_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "bot.yaml"
     file.write_bytes(b"slack: {}\n# \xff\n")
     with pytest.raises(ConfigurationError, match=r":2: is not text in UTF-8$"):
-        load(file, {})
+        load(file, {}, KINDS)
 
 
 @pytest.mark.parametrize("depth", [100, 300, 450, 480, 490, 500, 5000])
@@ -423,7 +429,7 @@ def test_a_secret_in_the_file_is_not_repeated(tmp_path: Path) -> None:
         + "http: {host: [], port: 'http://u:s3cret-6@h'}\n"
     )
     with pytest.raises(ConfigurationError) as caught:
-        load(file, {"PROMPT_REDIS_X_PASSWORD": "s3cret-3", "HOME": "slack"})
+        load(file, {"PROMPT_REDIS_X_PASSWORD": "s3cret-3", "HOME": "slack"}, KINDS)
     assert len(caught.value.problems) == 7
     assert "s3cret" not in str(caught.value)
     assert "slack.mode: must be socket or http, not '…'" in str(caught.value)
@@ -448,7 +454,7 @@ def sections(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_the_schema_describes_every_key() -> None:
-    schema = json_schema()
+    schema = json_schema(KINDS)
     keys = dict(sections(schema))
     assert len(keys) > 80
     assert [key for key, value in keys.items() if not value.get("description")] == []
@@ -460,7 +466,9 @@ def test_the_schema_describes_every_key() -> None:
 
 # Anything at all
 
-KEYS = sorted({key.rpartition(".")[2] for key, _ in sections(json_schema())} | {"prod", "x", ""})
+KEYS = sorted(
+    {key.rpartition(".")[2] for key, _ in sections(json_schema(KINDS))} | {"prod", "x", ""}
+)
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -486,7 +494,7 @@ TREES = st.dictionaries(
 def only_problems(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     try:
-        load(file, {})
+        load(file, {}, KINDS)
     except ConfigurationError as error:
         for problem in error.problems:
             assert re.match(rf"{re.escape(str(file))}:\d+: \S", problem)

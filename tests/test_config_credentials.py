@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.clients.pagers import NOTIFIERS
 from bot.config import ConfigurationError, Secrets, Settings, load, load_secrets
+from bot.slack.paging import kinds
 
+KINDS = kinds(NOTIFIERS)
 TOKENS = {"SLACK_BOT_TOKEN": "xoxb-s3cret", "SLACK_APP_TOKEN": "xapp-s3cret"}
 
 
@@ -30,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
             - {name: group, kind: slack, usergroup: S0123}
         """
     )
-    return load(file, {})
+    return load(file, {}, KINDS)
 
 
 @pytest.fixture

@@ -1,21 +1,33 @@
 """Tells the people on call through other people's systems: PagerDuty, Squadcast, any webhook.
 
-Each is a `Notifier`. No error, log line or repr here holds an address or a key.
+Each is one class, a `Notifier`; `NOTIFIERS` lists them. Addresses carry keys, and the library puts
+addresses into its errors: none of those leaves this module, neither as a text nor as the cause of
+another error.
 """
 
+import asyncio
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Protocol
+import re
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
 
+import aiohttp
 import structlog
 
-from bot.clients.pager_calls import SUCCESS, Calls, check, with_key
-from bot.domain.oncall import Kind, Page, PageFailed
+from bot.domain.oncall import GIVEN_UP_AFTER, Kind, Page, PageFailed, Target
 
 _log = structlog.get_logger()
 
+GIVEN_SECONDS = 10.0
+SUCCESS = range(200, 300)
 SIGNATURE = "X-Prompt-Redis-Signature"
 
 # https://developer.pagerduty.com/docs/send-alert-event
@@ -23,18 +35,21 @@ PAGERDUTY_SUMMARY = 1024
 # Squadcast takes 30 kB in all, in bytes.
 SQUADCAST_TEXT = 3000
 
-_ACCEPTED = (202,)
+# Timed out, in conflict with something that goes on, too early, too many: over by themselves.
+_PASSING = (408, 409, 425, 429)
 _CLIENT = "prompt-redis-bot"
 
 
-class Notifier(Protocol):
-    """Tells one target. This is all that a further kind of target must do."""
+class Notifier(ABC):
+    """Tells one target. A further kind of target is a further class, and its place in a list."""
 
-    @property
-    def name(self) -> str:
-        """Name of the target, as in the configuration."""
-        ...
+    kind: ClassVar[Kind]
+    """What the configuration, `check`, `oncall` and the docs say of targets of this class."""
 
+    def __init__(self, target: Target) -> None:
+        self.name = target.name
+
+    @abstractmethod
     async def notify(
         self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
     ) -> None:
@@ -54,35 +69,83 @@ class Notifier(Protocol):
         PageFailed
             If it was not told, or perhaps not.
         """
-        ...
 
 
-class PagerDuty:
-    """A service at PagerDuty, by its Events API v2.
+class HttpNotifier(Notifier):
+    """Tells a target by a request to its address."""
 
-    Parameters
-    ----------
-    name
-        Of the target.
-    url
-        Where events go.
-    key
-        Routing key of the service's integration.
-    calls
-        Makes the calls.
-    """
+    accepted: ClassVar[Container[int]] = SUCCESS
+    """What the other side answers when it has taken a page."""
 
-    def __init__(self, name: str, url: str, key: str, calls: Calls) -> None:
-        self.name = name
-        self._url = with_key(url, key)
+    def __init__(self, target: Target, key: str, calls: "Calls") -> None:
+        super().__init__(target)
+        self._url = with_key(target.address or "", key)
         self._key = key
         self._calls = calls
 
     async def notify(
         self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
     ) -> None:
-        """Open or resolve the alert of the page's key; see `Notifier`."""
-        del key, perhaps_since  # PagerDuty itself knows an alert that it has by its dedup_key
+        """Post the page; whoever gets it knows one that it has, by its keys."""
+        del perhaps_since
+        body = json.dumps(self.content(page, key), ensure_ascii=False).encode("utf-8", "replace")
+        answer = await self._calls.post(self.name, self._url, body, self.headers(body))
+        check(self.name, answer, self.accepted)
+
+    @abstractmethod
+    def content(self, page: Page, key: str) -> Mapping[str, Any]:
+        """Give what is posted as JSON; the key is the same at every try of this page."""
+
+    def headers(self, body: bytes) -> Mapping[str, str]:
+        """Give what goes with a body."""
+        del body
+        return {}
+
+
+class Squadcast(HttpNotifier):
+    """A service at Squadcast, by its incident webhook.
+
+    All incidents of one event_id are resolved together.
+    """
+
+    kind = Kind("squadcast", "Squadcast")
+
+    def content(self, page: Page, key: str) -> Mapping[str, Any]:
+        """Give the incident."""
+        del key
+        lines = [f"{label}: {text}" for label, text in page.details]
+        # It takes no incident without a description.
+        description = "\n".join([*lines, page.link] if page.link else lines) or page.summary
+        tags = {
+            "environment": page.environment,
+            "instrument": page.instrument,
+            "rule": page.rule.value if page.rule else "",
+            "severity": page.severity.value,
+        }
+        return {
+            "message": _cut(page.summary, SQUADCAST_TEXT),
+            "description": _cut(description, SQUADCAST_TEXT),
+            "tags": {tag: value for tag, value in tags.items() if value},
+            "status": page.step.value,
+            "event_id": page.key,
+        }
+
+
+class PagerDuty(HttpNotifier):
+    """A service at PagerDuty, by its Events API v2; it knows an alert by its dedup_key."""
+
+    kind = Kind(
+        "pagerduty",
+        "PagerDuty",
+        address="https://events.pagerduty.com/v2/enqueue",
+        key="routing key",
+    )
+    # Anything else that looks well is not PagerDuty, but something on the way there.
+    accepted = (202,)
+
+    def content(self, page: Page, key: str) -> Mapping[str, Any]:
+        """Give the event."""
+        del key
         event: dict[str, Any] = {
             "routing_key": self._key,
             "event_action": page.step.value,
@@ -101,57 +164,10 @@ class PagerDuty:
         }
         if page.link:
             event["links"] = [{"href": page.link, "text": "The alarm in Slack"}]
-        answer = await self._calls.post(self.name, self._url, _json(event))
-        # Anything else that looks well is not PagerDuty, but something on the way there.
-        check(self.name, answer, _ACCEPTED)
+        return event
 
 
-class Squadcast:
-    """A service at Squadcast, by its incident webhook.
-
-    Parameters
-    ----------
-    name
-        Of the target.
-    url
-        Of the webhook, with ``{key}`` in it.
-    key
-        The secret part of the address.
-    calls
-        Makes the calls.
-    """
-
-    def __init__(self, name: str, url: str, key: str, calls: Calls) -> None:
-        self.name = name
-        self._url = with_key(url, key)
-        self._calls = calls
-
-    async def notify(
-        self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
-    ) -> None:
-        """Open or resolve the incidents of the page's key; see `Notifier`."""
-        del key, perhaps_since  # all incidents of one event_id are resolved together
-        lines = [f"{label}: {text}" for label, text in page.details]
-        # It takes no incident without a description.
-        description = "\n".join([*lines, page.link] if page.link else lines) or page.summary
-        tags = {
-            "environment": page.environment,
-            "instrument": page.instrument,
-            "rule": page.rule.value if page.rule else "",
-            "severity": page.severity.value,
-        }
-        event = {
-            "message": _cut(page.summary, SQUADCAST_TEXT),
-            "description": _cut(description, SQUADCAST_TEXT),
-            "tags": {tag: value for tag, value in tags.items() if value},
-            "status": page.step.value,
-            "event_id": page.key,
-        }
-        answer = await self._calls.post(self.name, self._url, _json(event))
-        check(self.name, answer, SUCCESS)
-
-
-class Webhook:
+class Webhook(HttpNotifier):
     """Any address that takes a page as JSON.
 
     It is posted as::
@@ -178,55 +194,43 @@ class Webhook:
     with a header ``X-Prompt-Redis-Signature: t=<Unix time>,v1=<HMAC-SHA256>``: the hexadecimal
     digest of ``<Unix time>.<body>`` under the target's key. A receiver should refuse what is not
     signed so, or not within some minutes of its own time, and take a delivery once. Any 2xx says
-    that it has taken it.
-
-    Parameters
-    ----------
-    name
-        Of the target.
-    url
-        Where pages go; ``{key}`` in it stands for the key.
-    key
-        What pages are signed with; empty to send them unsigned.
-    calls
-        Makes the calls.
+    that it has taken it. Without a key pages are sent unsigned.
     """
 
-    def __init__(self, name: str, url: str, key: str, calls: Calls) -> None:
-        self.name = name
-        self._url = with_key(url, key)
-        self._key = key
-        self._calls = calls
+    kind = Kind("webhook", "a webhook", signed=True)
 
-    async def notify(
-        self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
-    ) -> None:
-        """Post the page; see `Notifier`."""
-        del perhaps_since  # the receiver knows a delivery that it has
-        now = self._calls.clock()
-        body = _json(
-            {
-                "version": 1,
-                "delivery": key or None,
-                "step": page.step.value,
-                "key": page.key,
-                "target": page.target,
-                "incident": page.incident or None,
-                "environment": page.environment,
-                "label": page.label,
-                "instrument": page.instrument or None,
-                "rule": page.rule.value if page.rule else None,
-                "severity": page.severity.value,
-                "summary": page.summary,
-                "details": [{"label": label, "text": text} for label, text in page.details],
-                "link": page.link or None,
-                "found_at": _iso(page.at),
-                "sent_at": _iso(now),
-            }
-        )
-        headers = {SIGNATURE: signature(self._key, body, now)} if self._key else {}
-        answer = await self._calls.post(self.name, self._url, body, headers)
-        check(self.name, answer, SUCCESS)
+    def content(self, page: Page, key: str) -> Mapping[str, Any]:
+        """Give the page."""
+        return {
+            "version": 1,
+            "delivery": key or None,
+            "step": page.step.value,
+            "key": page.key,
+            "target": page.target,
+            "incident": page.incident or None,
+            "environment": page.environment,
+            "label": page.label,
+            "instrument": page.instrument or None,
+            "rule": page.rule.value if page.rule else None,
+            "severity": page.severity.value,
+            "summary": page.summary,
+            "details": [{"label": label, "text": text} for label, text in page.details],
+            "link": page.link or None,
+            "found_at": _iso(page.at),
+            "sent_at": _iso(self._calls.clock()),
+        }
+
+    def headers(self, body: bytes) -> Mapping[str, str]:
+        """Sign a body, so that the receiver knows that it is ours, and new."""
+        if not self._key:
+            return {}
+        at = int(self._calls.clock().timestamp())
+        digest = hmac.digest(self._key.encode(), b"%d.%b" % (at, body), "sha256").hex()
+        return {SIGNATURE: f"t={at},v1={digest}"}
+
+
+NOTIFIERS: tuple[type[HttpNotifier], ...] = (Squadcast, PagerDuty, Webhook)
+"""Every class of this module; the process and `check` take others in their place."""
 
 
 class Heartbeat:
@@ -242,7 +246,7 @@ class Heartbeat:
         Makes the calls.
     """
 
-    def __init__(self, url: str, key: str, calls: Calls) -> None:
+    def __init__(self, url: str, key: str, calls: "Calls") -> None:
         self._url = with_key(url, key)
         self._calls = calls
         self._well = True
@@ -261,23 +265,180 @@ class Heartbeat:
         return True
 
 
-BY_KIND: Mapping[Kind, Callable[[str, str, str, Calls], Notifier]] = {
-    Kind.PAGERDUTY: PagerDuty,
-    Kind.SQUADCAST: Squadcast,
-    Kind.WEBHOOK: Webhook,
-}
-"""What makes a notifier of a name, an address, a key and the calls. Slack has its own way."""
+@dataclass(frozen=True)
+class Answer:
+    """What came back: the status, and how long the other side asks to be left alone."""
+
+    status: int
+    retry_after: timedelta | None
 
 
-def signature(key: str, body: bytes, now: datetime) -> str:
-    """Give the value of the header by which a webhook knows that a page is ours, and new."""
-    at = int(now.timestamp())
-    digest = hmac.digest(key.encode(), b"%d.%b" % (at, body), "sha256").hex()
-    return f"t={at},v1={digest}"
+class Calls:
+    """Calls addresses elsewhere, over one session, never for long.
+
+    Parameters
+    ----------
+    proxy_for
+        Gives the proxy for an address; None to go straight there.
+    clock
+        Gives the time in UTC.
+    seconds
+        How long one call may take.
+    """
+
+    def __init__(
+        self,
+        proxy_for: Callable[[str], str | None],
+        *,
+        clock: Callable[[], datetime],
+        seconds: float = GIVEN_SECONDS,
+    ) -> None:
+        self._proxy_for = proxy_for
+        self.clock = clock
+        self._seconds = seconds
+        self._session = aiohttp.ClientSession(
+            # Calls are rare: a connection kept open would only be found dead when it matters.
+            connector=aiohttp.TCPConnector(force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=seconds),
+            headers={"User-Agent": _CLIENT},
+        )
+
+    async def aclose(self) -> None:
+        """Close the session."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def post(self, target: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send JSON to a target; raises `PageFailed` if there is no answer."""
+        sent = {"Content-Type": "application/json", **headers}
+        return await self._call("POST", target, url, body, sent)
+
+    async def get(self, target: str, url: str) -> Answer:
+        """Call an address; raises `PageFailed` if there is no answer."""
+        return await self._call("GET", target, url, None, {})
+
+    async def _call(
+        self, method: str, target: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answer:
+        try:
+            async with self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                proxy=self._proxy_for(url),
+                # The key would go wherever the answer says.
+                allow_redirects=False,
+            ) as response:
+                asked = response.headers
+                # Where it is a time, then one by the clock of whoever wrote it.
+                here = _date(asked.get("Date")) or self.clock()
+                return Answer(response.status, retry_after(asked.get("Retry-After"), here))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            lost = f"the connection to {target} was lost"
+            failure = _unanswered(error, target, self._seconds, lost)
+        # Not raised in there: its traceback would show the library's error, and with it the key.
+        raise failure
 
 
-def _json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+async def connect(target: str, url: str, seconds: float = GIVEN_SECONDS) -> None:
+    """Open a connection to an address and close it again: nothing is sent, nobody is told.
+
+    Raises
+    ------
+    PageFailed
+        If it cannot be opened.
+    """
+    try:
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        async with asyncio.timeout(seconds):
+            _, writer = await asyncio.open_connection(
+                parts.hostname,
+                parts.port or (443 if secure else 80),
+                ssl=ssl.create_default_context() if secure else None,
+            )
+            writer.transport.abort()
+    except (OSError, ValueError) as error:
+        failure = _unanswered(error, target, seconds, f"{target} takes no connection")
+    else:
+        return
+    raise failure
+
+
+def with_key(url: str, key: str) -> str:
+    """Put a key into its place in an address, as it stands: keys are copied from addresses."""
+    return url.replace("{key}", key)
+
+
+def retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Read a Retry-After, seconds or a time; None where there is none that can be read."""
+    text = (value or "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        seconds = float(text)
+    elif (at := _date(text)) is not None:
+        seconds = (at - now).total_seconds()
+    else:
+        return None
+    # After a day nobody tries any more; a longer one may not even be a timedelta.
+    return timedelta(seconds=min(max(seconds, 0.0), GIVEN_UP_AFTER.total_seconds()))
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text or "")
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+def _unanswered(error: Exception, target: str, seconds: float, otherwise: str) -> PageFailed:
+    """Say why there was no answer, in words of our own."""
+    permanent = False
+    match error:
+        case TimeoutError():
+            reason = f"{target} has not answered within {seconds:g} s"
+        case aiohttp.ClientHttpProxyError():
+            reason = f"the proxy lets nothing through to {target} (HTTP {error.status})"
+        case aiohttp.ClientProxyConnectionError():
+            reason = f"the proxy on the way to {target} cannot be reached"
+        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
+            reason = f"the host of {target} has no address"
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLError():
+            reason = f"{target} shows no certificate that can be trusted"
+        case ValueError() | aiohttp.NonHttpUrlClientError():
+            reason, permanent = f"the address of {target} is not one that can be called", True
+        case aiohttp.ClientConnectorError():
+            reason = f"{target} takes no connection"
+        case _:
+            reason = otherwise
+    return PageFailed(reason, permanent=permanent)
+
+
+def check(target: str, answer: Answer, accepted: Container[int]) -> None:
+    """Take an answer for success, or say why it is none."""
+    status, permanent = answer.status, False
+    if status in accepted:
+        return
+    if status in SUCCESS:
+        reason = f"something else answers in place of {target} (HTTP {status})"
+    elif status == 429:  # noqa: PLR2004 -- too many requests
+        reason = f"{target} asks us to wait (HTTP {status})"
+    elif status in _PASSING or status >= 500:  # noqa: PLR2004 -- their own trouble
+        reason = f"{target} cannot take it now (HTTP {status})"
+    elif status in {401, 403}:
+        reason, permanent = f"{target} refuses our key (HTTP {status})", True
+    elif status in {404, 410}:
+        reason, permanent = f"{target} is not at its address any more (HTTP {status})", True
+    else:
+        reason, permanent = f"{target} refuses it (HTTP {status})", True
+    raise PageFailed(reason, permanent=permanent, retry_after=answer.retry_after)
 
 
 def _iso(at: datetime) -> str:

@@ -4,7 +4,7 @@ Everything that is wrong is said at once, with its line and in words, before any
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -18,6 +18,7 @@ from bot.config.credentials import Secrets, load_secrets
 from bot.config.document import ConfigurationError, Document, Fault, Location, but_is, read_document
 from bot.config.settings import Settings
 from bot.config.values import WANTED
+from bot.domain.oncall import Kind
 
 __all__ = [
     "Alarms",
@@ -74,7 +75,7 @@ _SHORTEST_SECRET = 4
 _TOKENS = re.compile(r"xox[a-z.]*-[\w-]+|xapp-[\w-]+|(?<=://)[^\s/]*@")
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
+def load(path: Path, environ: Mapping[str, str], kinds: Iterable[Kind]) -> Settings:
     """Read the configuration file.
 
     Parameters
@@ -83,6 +84,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         The file, as messages shall name it.
     environ
         Environment variables; secrets among them are kept out of messages.
+    kinds
+        What a target of the on-call may be.
 
     Returns
     -------
@@ -95,21 +98,21 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         With every problem of the file, by line.
     """
     document = read_document(path)
-    settings, faults = _settings(document)
+    settings, faults = _settings(document, {each.name: each for each in kinds})
     if settings is None or faults:
         problems = (_concealed(fault, environ).written(str(path)) for fault in _by_line(faults))
         raise ConfigurationError([_TOKENS.sub("…", problem) for problem in problems])
     return settings
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(kinds: Iterable[Kind]) -> dict[str, Any]:
     """Describe the configuration file as JSON Schema, for editors and for checks in CI."""
     from bot.config import schema  # noqa: PLC0415 -- a running bot has no use for it
 
-    return schema.json_schema()
+    return schema.json_schema(kinds)
 
 
-def _settings(document: Document) -> tuple[Settings | None, list[Fault]]:
+def _settings(document: Document, kinds: Mapping[str, Kind]) -> tuple[Settings | None, list[Fault]]:
     # A wrong value is taken out, and the rest is looked at again: keys that must agree with each
     # other are checked although another one is wrong.
     data = deepcopy(document.data)
@@ -117,7 +120,7 @@ def _settings(document: Document) -> tuple[Settings | None, list[Fault]]:
     repaired: list[Location] = []
     for _ in range(_ROUNDS):
         try:
-            settings = Settings.model_validate(data)
+            settings = Settings.model_validate(data, context=kinds)
         except ValidationError as error:
             details = _distinct(error.errors(include_url=False))
             locations = [_location(detail) for detail in details]

@@ -113,17 +113,18 @@ def _target(at: Location, target: Target, environments: list[str]) -> Iterator[F
     kind: Location = (*at, "kind")
     url: Location = (*at, "url")
     usergroup: Location = (*at, "usergroup")
-    if target.kind == "slack":
+    name, needs = target.kind.name, target.kind.needs
+    if needs == "usergroup":
         if target.usergroup is None:
-            text = "is missing; kind slack mentions a user group"
+            text = f"is missing; kind {name} mentions a user group"
             yield Finding(usergroup, text, (kind, usergroup))
         if target.url is not None:
-            yield Finding(url, "does not go with kind slack; give a usergroup", (kind, url))
+            yield Finding(url, f"does not go with kind {name}; give a usergroup", (kind, url))
     else:
-        if target.endpoint is None:
-            yield Finding(url, f"is missing; kind {target.kind} calls an address", (kind, url))
+        if target.url is None and target.kind.address is None:
+            yield Finding(url, f"is missing; kind {name} calls an address", (kind, url))
         if target.usergroup is not None:
-            text = f"goes with kind slack only, not with {target.kind}"
+            text = f"goes with kind slack only, not with {name}"
             yield Finding(usergroup, text, (kind, usergroup))
     for index, name in enumerate(target.environments):
         if name != EVERY and name not in environments:

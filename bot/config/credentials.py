@@ -133,8 +133,8 @@ def _upper(name: str) -> str:
 def _why_key(target: Target) -> str | None:
     if target.url is not None and "{key}" in target.url:
         return f"the url of on-call target `{target.name}` holds {{key}}"
-    if target.kind == "pagerduty":
-        return f"it is the routing key of on-call target `{target.name}`"
+    if target.kind.key:
+        return f"it is the {target.kind.key} of on-call target `{target.name}`"
     return None
 
 

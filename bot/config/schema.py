@@ -7,7 +7,7 @@ that their import takes; only this module needs them.
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -16,12 +16,15 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from bot.config.settings import Settings
 from bot.config.values import Section
+from bot.domain.oncall import Kind
 from bot.domain.times import format_duration
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(kinds: Iterable[Kind]) -> dict[str, Any]:
     """Describe the configuration file as JSON Schema, for editors and for checks in CI."""
     schema = Settings.model_json_schema(schema_generator=_JsonSchema)
+    keys = schema["$defs"]["Target"]["properties"]
+    keys["kind"] = {"enum": [each.name for each in kinds], **keys["kind"]}
     for section in _sections(Section):
         described = schema if section is Settings else schema["$defs"].get(section.__name__, {})
         properties = described.get("properties", {})

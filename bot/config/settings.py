@@ -26,6 +26,9 @@ from bot.config.values import (
     RedisUrl,
     Section,
     StateUrl,
+    TargetKind,
+    TargetOn,
+    TargetWhen,
     Text,
     TimeOfDay,
     User,
@@ -33,9 +36,8 @@ from bot.config.values import (
     Word,
     duration,
 )
-
-PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
-"""PagerDuty's Events API v2."""
+from bot.domain.oncall import On, When
+from bot.domain.oncall import Target as OncallTarget
 
 
 class Slack(Section):
@@ -176,16 +178,16 @@ class Target(Section):
     name: Word
     """Name of the target; its key is PROMPT_REDIS_ONCALL_<NAME>_KEY."""
 
-    kind: Literal["slack", "squadcast", "pagerduty", "webhook"]
+    kind: TargetKind
     """What is called."""
 
     environments: tuple[Word, ...] = Field(default=("all",), min_length=1)
     """Environments whose alarms are told, or all."""
 
-    when: Literal["always", "observing", "day"] = "always"
+    when: TargetWhen = When.ALWAYS
     """At which hours."""
 
-    on: Literal["escalate", "fire"] = "escalate"
+    on: TargetOn = On.ESCALATE
     """Whether it is told when an alarm escalates, or at once when it fires."""
 
     url: Hook | None = Field(default=None, repr=False)
@@ -193,11 +195,6 @@ class Target(Section):
 
     usergroup: Usergroup | None = None
     """ID of the user group to mention; for slack only."""
-
-    @property
-    def endpoint(self) -> str | None:
-        """The address to call, still with ``{key}`` in it; None for slack."""
-        return PAGERDUTY if self.url is None and self.kind == "pagerduty" else self.url
 
 
 class Oncall(Section):
@@ -298,6 +295,11 @@ class Settings(Section):
 
     http: Http = Http()
     """The server behind /livez, /readyz and /metrics."""
+
+    @property
+    def targets(self) -> tuple[OncallTarget, ...]:
+        """Who is told of alarms."""
+        return tuple(OncallTarget(**dict(each)) for each in self.oncall.targets)
 
     def alarms_for(self, environment: str) -> Alarms:
         """Merge the common alarms with what the environment overrides.

@@ -6,6 +6,7 @@ Messages are for the person who wrote the file, and complete "environments.prod.
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import time, timedelta
+from enum import Enum
 from string import Formatter
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -17,12 +18,15 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
     StrictFloat,
     StrictInt,
+    ValidationInfo,
     WithJsonSchema,
 )
 
 from bot.config.document import but_is
+from bot.domain.oncall import Kind, On, When
 from bot.domain.times import DURATIONS, PATTERN, format_duration, parse_duration
 
 STATE_SCHEMES = (
@@ -83,6 +87,28 @@ def _time_of_day(value: object) -> time:
 
 
 _Item = TypeVar("_Item", bound=Hashable)
+
+
+def one_of(value: object, choices: Mapping[str, _Item]) -> _Item:
+    """Read a word that stands for something."""
+    if not isinstance(value, str) or value not in choices:
+        *most, last = choices
+        raise ValueError(f"must be {', '.join(most)} or {last}{but_is(value)}")
+    return choices[value]
+
+
+def _kind(value: object, info: ValidationInfo) -> Kind:
+    kinds: Mapping[str, Kind] = info.context or {}
+    return one_of(value, kinds)
+
+
+def _word_of(enum: type[Enum]) -> PlainValidator:
+    words = {each.value: each for each in enum}
+    return PlainValidator(lambda value: one_of(value, words))
+
+
+def _words_of(enum: type[Enum]) -> WithJsonSchema:
+    return WithJsonSchema({"enum": [each.value for each in enum], "type": "string"})
 
 
 def _all_different(items: Sequence[_Item]) -> Sequence[_Item]:
@@ -155,6 +181,12 @@ TimeOfDay = Annotated[
     BeforeValidator(_time_of_day),
     WithJsonSchema({"type": "string", "pattern": _TIME_OF_DAY, "examples": ["18:30"]}),
 ]
+
+TargetKind = Annotated[Kind, PlainValidator(_kind), WithJsonSchema({"type": "string"})]
+"""One of the kinds that whoever reads the file knows; the context of validation."""
+
+TargetWhen = Annotated[When, _word_of(When), _words_of(When)]
+TargetOn = Annotated[On, _word_of(On), _words_of(On)]
 
 Channel = Annotated[str, Field(pattern=_CHANNEL), AfterValidator(_without_hash)]
 Channels = Annotated[tuple[Channel, ...], AfterValidator(_all_different)]

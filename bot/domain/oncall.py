@@ -1,7 +1,7 @@
 """Who is told of alarms that nobody looks after, what they are told, and how often it is tried."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
@@ -17,13 +17,35 @@ SAID_AFTER = 3
 """Failed tries after which people are told that a target cannot be reached."""
 
 
-class Kind(Enum):
-    """What a target is."""
+@dataclass(frozen=True)
+class Kind:
+    """What a target is: each class of notifiers declares its own.
 
-    SLACK = "slack"
-    SQUADCAST = "squadcast"
-    PAGERDUTY = "pagerduty"
-    WEBHOOK = "webhook"
+    Parameters
+    ----------
+    name
+        As in the configuration.
+    words
+        As people read it: a target is "Squadcast", "a webhook".
+    needs
+        The key of the configuration that names whom to tell: ``url`` or ``usergroup``.
+    address
+        What is called where the configuration names no ``url``; None where it has to.
+    key
+        What its secret is called where it must have one; else only an address may hold one.
+    signed
+        Whether its secret is what pages are signed with, so that without one they are not.
+    ends
+        Whether it hears of the end of an alarm, too.
+    """
+
+    name: str
+    words: str
+    needs: str = "url"
+    address: str | None = None
+    key: str = ""
+    signed: bool = False
+    ends: bool = True
 
 
 class When(Enum):
@@ -56,14 +78,14 @@ class Target:
     ----------
     name
         As in the configuration.
-    kind
-        What it is.
     environments
         Names of environments; ``all`` is every one.
     when, on
         At which hours, and of what.
+    url
+        What is called, with ``{key}`` for its secret; may be one itself.
     usergroup
-        ID of the user group to mention; for slack alone.
+        ID of the user group to mention.
     """
 
     name: str
@@ -71,7 +93,13 @@ class Target:
     environments: tuple[str, ...] = ("all",)
     when: When = When.ALWAYS
     on: On = On.ESCALATE
-    usergroup: str = ""
+    url: str | None = field(default=None, repr=False)
+    usergroup: str | None = None
+
+    @property
+    def address(self) -> str | None:
+        """What is called, still with ``{key}`` in it; None where nothing is."""
+        return self.kind.address if self.url is None else self.url
 
     def is_for(self, environment: str) -> bool:
         """Tell whether it is told of an environment's alarms, at whatever hour."""

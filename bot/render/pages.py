@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.domain.alarms import Incident
 from bot.domain.diagnosis import diagnose
 from bot.domain.environments import Environment
-from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
+from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, Told, When
 from bot.render.blocks import (
     FIRST_LINE,
     Block,
@@ -27,12 +27,6 @@ from bot.render.words import clock, count
 
 Drawn = tuple[Markup, list[Block], list[Button]]
 
-_KINDS = {
-    Kind.SLACK: "a mention in this channel",
-    Kind.SQUADCAST: "Squadcast",
-    Kind.PAGERDUTY: "PagerDuty",
-    Kind.WEBHOOK: "a webhook",
-}
 _HOURS = {When.ALWAYS: "at any hour", When.OBSERVING: "at night", When.DAY: "by day"}
 _WHAT = {On.ESCALATE: "when nobody owns a critical alarm", On.FIRE: "of every alarm at once"}
 _LISTED = 15
@@ -150,7 +144,7 @@ def _target(target: Target, hears: bool, receipts: Mapping[str, Receipt], now: d
         "*{}*, {}: {}{}\n      {}, told {}",
         truncate(target.name, _LONGEST_TARGET),
         state,
-        _KINDS[target.kind],
+        target.kind.words,
         group,
         _HOURS[target.when],
         _WHAT[target.on],

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from bot.domain.alarms import Incident, Rule, Severity
 from bot.domain.environments import Environment, Person
 from bot.domain.oncall import (
-    Kind,
     Page,
     PageEvent,
     Receipt,
@@ -130,7 +129,7 @@ class Oncall:
     ) -> list[Page]:
         """Write one page for each target; the parameters are those of `Page`.
 
-        The end of an alarm is for no target in Slack: there everybody sees it without a mention.
+        The end of an alarm is not for every kind: in Slack everybody sees it without a mention.
         """
         return [
             Page(
@@ -150,7 +149,7 @@ class Oncall:
                 incident=incident,
             )
             for each in targets
-            if step is PageEvent.TRIGGER or each.kind is not Kind.SLACK
+            if step is PageEvent.TRIGGER or each.kind.ends
         ]
 
     def _key(self, what: str, now: datetime) -> str:

@@ -13,10 +13,19 @@ import pytest
 import structlog
 
 from bot import logs
-from bot.clients.pager_calls import Calls, connect, retry_after
-from bot.clients.pagers import BY_KIND, Heartbeat, Notifier, PagerDuty, Squadcast, Webhook
+from bot.clients.pagers import (
+    NOTIFIERS,
+    Calls,
+    Heartbeat,
+    HttpNotifier,
+    PagerDuty,
+    Squadcast,
+    Webhook,
+    connect,
+    retry_after,
+)
 from bot.domain.alarms import Rule, Severity
-from bot.domain.oncall import Kind, Page, PageEvent, PageFailed
+from bot.domain.oncall import Page, PageEvent, PageFailed, Target
 from tests.support.pager_servers import (
     HEARTBEAT_KEY,
     KEYS,
@@ -50,19 +59,24 @@ BY_HAND = replace(
     PAGE, rule=None, instrument="", details=(), link="", incident=0, severity=Severity.WARNING
 )
 
-Make = Callable[[PagerServers, Calls], Notifier]
+
+def webhook_at(url: str, calls: Calls) -> HttpNotifier:
+    return Webhook(Target("somebody", Webhook.kind, url=url), WEBHOOK_KEY, calls)
 
 
-def pagerduty(servers: PagerServers, calls: Calls, key: str = ROUTING_KEY) -> Notifier:
-    return PagerDuty("pagerduty", servers.pagerduty, key, calls)
+Make = Callable[[PagerServers, Calls], HttpNotifier]
 
 
-def squadcast(servers: PagerServers, calls: Calls, key: str = SQUADCAST_KEY) -> Notifier:
-    return Squadcast("squadcast", servers.squadcast, key, calls)
+def pagerduty(servers: PagerServers, calls: Calls, key: str = ROUTING_KEY) -> HttpNotifier:
+    return PagerDuty(Target("pagerduty", PagerDuty.kind, url=servers.pagerduty), key, calls)
 
 
-def webhook(servers: PagerServers, calls: Calls, key: str = WEBHOOK_KEY) -> Notifier:
-    return Webhook("webhook", servers.webhook, key, calls)
+def squadcast(servers: PagerServers, calls: Calls, key: str = SQUADCAST_KEY) -> HttpNotifier:
+    return Squadcast(Target("squadcast", Squadcast.kind, url=servers.squadcast), key, calls)
+
+
+def webhook(servers: PagerServers, calls: Calls, key: str = WEBHOOK_KEY) -> HttpNotifier:
+    return Webhook(Target("webhook", Webhook.kind, url=servers.webhook), key, calls)
 
 
 ALL = (pagerduty, squadcast, webhook)
@@ -95,7 +109,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], str]]:
     structlog.reset_defaults()
 
 
-async def failure(notifier: Notifier, page: Page = PAGE) -> PageFailed:
+async def failure(notifier: HttpNotifier, page: Page = PAGE) -> PageFailed:
     with pytest.raises(PageFailed) as caught:
         await notifier.notify(page, key="row")
     return caught.value
@@ -201,8 +215,13 @@ async def test_long_and_odd_texts_are_taken(
     )
 
 
-def test_every_kind_but_slack_has_its_notifier() -> None:
-    assert set(BY_KIND) == set(Kind) - {Kind.SLACK}
+def test_every_class_is_listed() -> None:
+    """A class without its place in the list could not be configured."""
+    classes = HttpNotifier.__subclasses__()
+    assert set(NOTIFIERS) == {
+        each for each in classes if each.__module__ == HttpNotifier.__module__
+    }
+    assert len({each.kind.name for each in NOTIFIERS}) == len(NOTIFIERS)
 
 
 # --- what goes wrong -------------------------------------------------------------------------
@@ -347,7 +366,7 @@ async def test_a_lost_answer_is_repeated_without_harm(
 async def test_an_address_that_leads_nowhere(
     calls: Calls, url: str, reason: str, *, permanent: bool
 ) -> None:
-    failed = await failure(Webhook("somebody", url, WEBHOOK_KEY, calls))
+    failed = await failure(webhook_at(url, calls))
     assert failed.reason.startswith(reason)
     assert failed.permanent is permanent
     assert WEBHOOK_KEY not in "".join(traceback.format_exception(failed))
@@ -369,7 +388,7 @@ async def no_tls() -> AsyncIterator[int]:
 async def test_no_certificate(calls: Calls) -> None:
     async with no_tls() as port:
         url = f"https://127.0.0.1:{port}/{{key}}"
-        failed = await failure(Webhook("somebody", url, WEBHOOK_KEY, calls))
+        failed = await failure(webhook_at(url, calls))
         assert str(failed) == "somebody shows no certificate that can be trusted"
         with pytest.raises(PageFailed, match="no certificate that can be trusted"):
             await connect("somebody", url)
@@ -378,7 +397,7 @@ async def test_no_certificate(calls: Calls) -> None:
 async def test_what_is_not_http(calls: Calls) -> None:
     async with no_tls() as port:
         url = f"http://127.0.0.1:{port}/{{key}}"
-        failed = await failure(Webhook("somebody", url, WEBHOOK_KEY, calls))
+        failed = await failure(webhook_at(url, calls))
         assert not failed.permanent
         assert WEBHOOK_KEY not in "".join(traceback.format_exception(failed))
 
@@ -412,13 +431,13 @@ async def test_a_proxy_that_refuses(scheme: str, said: str) -> None:
         Calls(lambda _: proxy.url, clock=lambda: NOW) as calls,
     ):
         url = f"{scheme}://example.com/{{key}}"
-        failed = await failure(Webhook("somebody", url, WEBHOOK_KEY, calls))
+        failed = await failure(webhook_at(url, calls))
         assert said in failed.reason
 
 
 async def test_a_proxy_that_is_away() -> None:
     async with Calls(lambda _: "http://127.0.0.1:1", clock=lambda: NOW) as calls:
-        failed = await failure(Webhook("somebody", "http://x.org", WEBHOOK_KEY, calls))
+        failed = await failure(webhook_at("http://x.org", calls))
         assert str(failed) == "the proxy on the way to somebody cannot be reached"
         assert not failed.permanent
 

@@ -19,11 +19,13 @@ import yaml
 from bot import __version__, config
 from bot.__main__ import main
 from bot.app import find_commands
+from bot.clients.pagers import NOTIFIERS
 from bot.config.values import STATE_SCHEMES
 from bot.domain.alarms import Rule
 from bot.domain.errors import UserError
 from bot.domain.runbook import TOPICS
 from bot.metrics import Metrics
+from bot.slack.paging import kinds
 from tests.docs.test_reference import reference
 from tests.manifests.rendering import MANIFESTS, NAME, NAMESPACE, ROOT
 
@@ -312,7 +314,7 @@ def problems(text: str) -> str:
         file = Path(folder) / "bot.yaml"
         file.write_text(text, "utf-8")
         try:
-            config.load(file, {})
+            config.load(file, {}, kinds(NOTIFIERS))
         except config.ConfigurationError as error:
             return str(error)
     return ""

@@ -13,7 +13,9 @@ import pytest
 
 from bot import config
 from bot.app import find_commands
+from bot.clients.pagers import NOTIFIERS
 from bot.command import Purpose
+from bot.slack.paging import kinds
 
 ROOT = Path(__file__).parent.parent.parent
 INTRODUCTION = """# Configuration
@@ -71,7 +73,7 @@ def commands() -> str:
 
 
 def reference() -> str:
-    schema = config.json_schema()
+    schema = config.json_schema(kinds(NOTIFIERS))
     sections = "".join(_table(name, each, schema) for name, each in _sections(schema))
     return f"{INTRODUCTION}{sections}"
 

@@ -9,6 +9,8 @@ import pytest
 
 from bot import __version__, config
 from bot.app import DRAIN_SECONDS, FLUSH_SECONDS
+from bot.clients.pagers import NOTIFIERS
+from bot.slack.paging import kinds
 from tests.manifests.rendering import (
     MANIFESTS,
     NAME,
@@ -39,7 +41,7 @@ each_overlay = pytest.mark.parametrize("name", OVERLAYS)
 def settings_of(resources: list[Resource], tmp_path: Path) -> config.Settings:
     file = tmp_path / "bot.yaml"
     file.write_text(the(resources, "ConfigMap")["data"]["bot.yaml"], "utf-8")
-    return config.load(file, {})
+    return config.load(file, {}, kinds(NOTIFIERS))
 
 
 def mounts(resources: list[Resource]) -> dict[str, Resource]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.app import find_commands
+from bot.clients.pagers import PagerDuty
 from bot.domain.alarms import (
     AT_ONCE,
     DEFAULT_RULES,
@@ -29,7 +30,7 @@ from bot.domain.alarms import (
 from bot.domain.approvals import Plan, Request, State
 from bot.domain.environments import Environment, Person
 from bot.domain.incidents import Transition
-from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, Told, When
+from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, Told, When
 from bot.domain.reports import DuskReport, NightReport
 from bot.render import alarms, incidents, nights, pages, silences
 from bot.render.blocks import (
@@ -42,6 +43,7 @@ from bot.render.blocks import (
     Markup,
     message,
 )
+from bot.slack.paging import Mention
 from tests.support.slack_blocks import check_message
 from tests.support.slack_workspace import mentions
 
@@ -564,8 +566,8 @@ def test_a_page_in_slack() -> None:
 
 
 TARGETS = (
-    (Target("prompt-oncall", Kind.SLACK, usergroup="S0123"), True),
-    (Target("pager", Kind.PAGERDUTY, when=When.DAY, on=On.FIRE), False),
+    (Target("prompt-oncall", Mention.kind, usergroup="S0123"), True),
+    (Target("pager", PagerDuty.kind, when=When.DAY, on=On.FIRE), False),
 )
 
 

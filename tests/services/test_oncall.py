@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.clients.pagers import PagerDuty, Squadcast, Webhook
 from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity
 from bot.domain.environments import Environment, Person
 from bot.domain.oncall import (
-    Kind,
     On,
     PageEvent,
     Receipt,
@@ -23,16 +23,17 @@ from bot.domain.oncall import (
     targets_for,
 )
 from bot.services.oncall import Oncall
+from bot.slack.paging import Mention
 
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
 ANA = Person("U0ANA", "Ana")
 PROD = Environment("prod", ("lsstcam",))
 TARGETS = (
-    Target("group", Kind.SLACK, usergroup="S0ONCALL"),
-    Target("duty", Kind.PAGERDUTY, ("prod",), on=On.FIRE),
-    Target("nightly", Kind.SQUADCAST, ("all",), When.OBSERVING),
-    Target("office", Kind.WEBHOOK, ("dev", "prod"), When.DAY, On.FIRE),
-    Target("dev-only", Kind.WEBHOOK, ("dev",), on=On.FIRE),
+    Target("group", Mention.kind, usergroup="S0ONCALL"),
+    Target("duty", PagerDuty.kind, ("prod",), on=On.FIRE),
+    Target("nightly", Squadcast.kind, ("all",), When.OBSERVING),
+    Target("office", Webhook.kind, ("dev", "prod"), When.DAY, On.FIRE),
+    Target("dev-only", Webhook.kind, ("dev",), on=On.FIRE),
 )
 INCIDENT = Incident(
     id=31,

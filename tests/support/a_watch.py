@@ -15,14 +15,16 @@ from typing import Any, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from bot.clients.pagers import PagerDuty, Webhook
 from bot.domain.alarms import DEFAULT_RULES, Incident, Thresholds
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import StateError, StateTrouble
-from bot.domain.oncall import Kind, On, Page, PageEvent, Receipt, Target, When, key_of
+from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, When, key_of
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.incidents import Clocks, Keeper
 from bot.services.oncall import Oncall
+from bot.slack.paging import Mention
 from bot.storage.alarm_documents import read_page
 from bot.storage.alarms import Incidents
 from bot.storage.database import Database
@@ -42,9 +44,9 @@ ANA, BEN = Person("U0ANA", "ana"), Person("U0BEN", "ben")
 MINUTE = timedelta(minutes=1)
 CLOCKS = Clocks(escalate=10 * MINUTE, still_on_it=30 * MINUTE)
 TARGETS = (
-    Target("group", Kind.SLACK, usergroup="S0ONCALL"),
-    Target("duty", Kind.PAGERDUTY, on=On.FIRE),
-    Target("nightly", Kind.WEBHOOK, when=When.OBSERVING),
+    Target("group", Mention.kind, usergroup="S0ONCALL"),
+    Target("duty", PagerDuty.kind, on=On.FIRE),
+    Target("nightly", Webhook.kind, when=When.OBSERVING),
 )
 
 

@@ -1,4 +1,4 @@
-"""PagerDuty, Squadcast, a webhook and a heartbeat on one port of 127.0.0.1.
+"""PagerDuty, Squadcast, a webhook, a bell of tests and a heartbeat on one port of 127.0.0.1.
 
 What is sent is checked as strictly as it is documented; a fault (see `slack_faults`) is added by
 the name of the one that it meets: `pagerduty`, `squadcast`, `webhook` or `heartbeat`.
@@ -67,6 +67,7 @@ class PagerServers:
         app.router.add_post("/v2/enqueue", self._for("pagerduty", self._pagerduty))
         app.router.add_post("/v2/incidents/api/{key}", self._for("squadcast", self._squadcast))
         app.router.add_post("/hook", self._for("webhook", self._webhook))
+        app.router.add_post("/bell/{key}", self._for("bell", self._bell))
         app.router.add_get("/ping/{key}", self._for("heartbeat", self._heartbeat))
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=1
@@ -97,6 +98,10 @@ class PagerServers:
     @property
     def webhook(self) -> str:
         return f"{self._base}/hook"
+
+    @property
+    def bell(self) -> str:
+        return f"{self._base}/bell/{{key}}"
 
     @property
     def heartbeat(self) -> str:
@@ -160,6 +165,9 @@ class PagerServers:
         if not signed(request.headers.get("X-Prompt-Redis-Signature", ""), body, WEBHOOK_KEY):
             return web.Response(status=401)
         return web.Response(status=204)
+
+    def _bell(self, request: web.Request, body: bytes) -> web.Response:
+        return web.Response(status=200 if _read(request, body) else 400)
 
     def _heartbeat(self, request: web.Request, _: bytes) -> web.Response:
         if request.match_info["key"] != HEARTBEAT_KEY:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ import yaml
 from redis.asyncio import Redis
 
 from bot.app import serve
+from bot.clients.pagers import NOTIFIERS, HttpNotifier
 from tests.support.night import observing
 from tests.support.slack_server import Message, SlackServer
 
@@ -32,6 +33,7 @@ class World:
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
+    pagers: Sequence[type[HttpNotifier]] = NOTIFIERS
     ahead: timedelta = timedelta(0)
     """How far the bot's clock is ahead of the true time."""
     stands_at: datetime | None = None
@@ -89,7 +91,14 @@ class World:
         """Run the bot; it must end well."""
         stop, ready = asyncio.Event(), asyncio.Event()
         running = asyncio.create_task(
-            serve(self.configuration(), self.secrets, stop, ready, clock=self.clock)
+            serve(
+                self.configuration(),
+                self.secrets,
+                stop,
+                ready,
+                pagers=self.pagers,
+                clock=self.clock,
+            )
         )
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait({running, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)

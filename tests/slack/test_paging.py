@@ -10,15 +10,29 @@ from shutil import copy
 import pytest
 from sqlalchemy import select
 
-from bot.clients.pager_calls import Calls
-from bot.clients.pagers import Notifier, PagerDuty, Squadcast, Webhook
+from bot.clients.pagers import (
+    Calls,
+    Notifier,
+    PagerDuty,
+    Squadcast,
+    Webhook,
+)
 from bot.domain.alarms import Rule, Severity
 from bot.domain.errors import StateError, StateTrouble
-from bot.domain.oncall import GIVEN_UP_AFTER, Page, PageEvent, PageFailed, Receipt, Told
+from bot.domain.oncall import (
+    GIVEN_UP_AFTER,
+    Kind,
+    Page,
+    PageEvent,
+    PageFailed,
+    Receipt,
+    Target,
+    Told,
+)
 from bot.preflight import check
 from bot.slack.api import Proxy, SlackApi
 from bot.slack.directory import Channels
-from bot.slack.pages import AT_ONCE, CLAIMED_FOR, Mention, Pager
+from bot.slack.paging import AT_ONCE, CLAIMED_FOR, Mention, Pager
 from bot.storage.database import Database
 from bot.storage.outbox import Outbox
 from bot.storage.schema import outbox as table
@@ -49,14 +63,17 @@ PAGE = Page(
     at=NOW,
     incident=31,
 )
+GROUP = Target("group", Mention.kind, usergroup="S0ONCALL")
 END = replace(PAGE, step=PageEvent.RESOLVE)
 BUSY = PageFailed("duty cannot take it now (HTTP 503)", permanent=False)
 REFUSED = PageFailed("duty refuses our key (HTTP 403)", permanent=True)
 
 
 @dataclass
-class Scripted:
+class Scripted(Notifier):
     """A target that answers as scripted, and then well; while `held` is set it does not answer."""
+
+    kind = Kind("scripted", "a script")
 
     name: str
     answers: list[Exception | None] = field(default_factory=list)
@@ -427,9 +444,15 @@ async def test_what_is_paged_after_the_end_is_sent(desk: Desk) -> None:
 
 Make = Callable[[PagerServers, Calls], Notifier]
 MAKES: Sequence[Make] = (
-    lambda servers, calls: PagerDuty("pagerduty", servers.pagerduty, ROUTING_KEY, calls),
-    lambda servers, calls: Squadcast("squadcast", servers.squadcast, SQUADCAST_KEY, calls),
-    lambda servers, calls: Webhook("webhook", servers.webhook, WEBHOOK_KEY, calls),
+    lambda servers, calls: PagerDuty(
+        Target("pagerduty", PagerDuty.kind, url=servers.pagerduty), ROUTING_KEY, calls
+    ),
+    lambda servers, calls: Squadcast(
+        Target("squadcast", Squadcast.kind, url=servers.squadcast), SQUADCAST_KEY, calls
+    ),
+    lambda servers, calls: Webhook(
+        Target("webhook", Webhook.kind, url=servers.webhook), WEBHOOK_KEY, calls
+    ),
 )
 
 
@@ -473,7 +496,7 @@ async def web(slack: SlackServer) -> AsyncIterator[SlackApi]:
 async def mention(web: SlackApi) -> Mention:
     channels = Channels(web, {"prod": "lsstcam-prompt-processing"})
     await channels.resolve()
-    return Mention("group", "S0ONCALL", web, channels)
+    return Mention(GROUP, web, channels)
 
 
 async def test_a_mention_is_a_new_message(slack: SlackServer, mention: Mention) -> None:
@@ -535,7 +558,7 @@ async def test_what_slack_refuses(
 
 
 async def test_a_channel_that_is_not_known_yet(web: SlackApi) -> None:
-    unknown = Mention("group", "S0ONCALL", web, Channels(web, {"prod": "no-such-channel"}))
+    unknown = Mention(GROUP, web, Channels(web, {"prod": "no-such-channel"}))
     with pytest.raises(PageFailed, match="no channel") as caught:
         await unknown.notify(PAGE)
     assert not caught.value.permanent

@@ -7,23 +7,25 @@ claims it first. Every target has a lane of its own, so none waits for another t
 import asyncio
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
 
 import structlog
 
-from bot.clients.pagers import Notifier
+from bot.clients.pagers import Calls, HttpNotifier, Notifier
 from bot.domain.errors import StateError
 from bot.domain.notices import QueuedPage
 from bot.domain.oncall import (
     GIVEN_UP_AFTER,
     SAID_AFTER,
+    Kind,
     Page,
     PageEvent,
     PageFailed,
     Receipt,
+    Target,
     Told,
     pause_after,
 )
@@ -66,24 +68,14 @@ _PERMANENT = frozenset(
 """What Slack does not come back on by itself; an invitation to the channel may yet come."""
 
 
-class Mention:
-    """Mentions a user group in the environment's channel; a `Notifier`.
+class Mention(Notifier):
+    """Mentions a user group in the environment's channel."""
 
-    Parameters
-    ----------
-    name
-        Of the target.
-    usergroup
-        ID of the group.
-    web
-        Calls to Slack.
-    channels
-        Knows the channel of each environment.
-    """
+    kind = Kind("slack", "a mention in this channel", needs="usergroup", ends=False)
 
-    def __init__(self, name: str, usergroup: str, web: SlackApi, channels: Channels) -> None:
-        self.name = name
-        self._usergroup = usergroup
+    def __init__(self, target: Target, web: SlackApi, channels: Channels) -> None:
+        super().__init__(target)
+        self._usergroup = target.usergroup or ""
         self._web = web
         self._channels = channels
 
@@ -117,6 +109,42 @@ class Mention:
                 f"Slack does not take the mention of {self.name} ({error.code})",
                 permanent=error.code in _PERMANENT,
             ) from error
+
+
+def kinds(pagers: Iterable[type[Notifier]]) -> tuple[Kind, ...]:
+    """Give what a target may be: a mention in Slack, or told by one of the other classes."""
+    return Mention.kind, *(each.kind for each in pagers)
+
+
+def notifiers(
+    targets: Iterable[Target],
+    keys: Mapping[str, str],
+    pagers: Iterable[type[HttpNotifier]],
+    *,
+    calls: Calls,
+    web: SlackApi,
+    channels: Channels,
+) -> dict[str, Notifier]:
+    """Build how each target is told, by its name.
+
+    Parameters
+    ----------
+    targets
+        Who is told.
+    keys
+        Their secrets by name, where they have one.
+    pagers
+        The classes beside `Mention`, by which targets are told.
+    calls, web, channels
+        The ways to them.
+    """
+    by_kind = {each.kind: each for each in pagers}
+    return {
+        each.name: Mention(each, web, channels)
+        if each.kind == Mention.kind
+        else by_kind[each.kind](each, keys.get(each.name, ""), calls)
+        for each in targets
+    }
 
 
 class Pager:
