@@ -1,7 +1,7 @@
 """`runbook`: the written procedures, with the commands of this channel's environment."""
 
 from bot.command import Call, Purpose, Read, Registry, Reply, Right
-from bot.domain.runbook import TOPICS, Topic
+from bot.domain.runbook import Topic, topics
 from bot.grammar import did_you_mean, quoted
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button
 from bot.render.runbook import contents, page
@@ -16,14 +16,15 @@ async def run(call: Call) -> Reply:
     if not name:
         text, blocks = contents(call.environment, slash)
         return Reply(blocks, text, [_opens(each) for each in _LIKELIEST])
-    if name not in TOPICS:
+    known = topics()
+    if name not in known:
         raise call.mistake(
             # Words are joined by a space, which `quoted` would drop from within one.
             f"There is no runbook on `{' '.join(map(quoted, name.split()))[:40]}`."
-            + did_you_mean(name, tuple(TOPICS)),
+            + did_you_mean(name, tuple(known)),
             suggestion="runbook",
         )
-    topic = TOPICS[name]
+    topic = known[name]
     channel = next(
         place.channel
         for place in call.deployment.places
@@ -39,9 +40,7 @@ def _opens(name: str) -> Button:
 
 def _buttons(topic: Topic, registry: Registry) -> list[Button]:
     """Offer what only looks; a change is typed, with a thought."""
-    looks = [
-        each.command for each in topic.typed if isinstance(registry.find(each.command)[0], Read)
-    ]
+    looks = [line for line, _ in topic.typed if isinstance(registry.find(line)[0], Read)]
     own = [Button(command.capitalize(), command) for command in looks]
     return [*own[: BUTTONS_IN_MESSAGE - 1], Button("All topics", "runbook")]
 

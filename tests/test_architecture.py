@@ -2,9 +2,11 @@
 
 import ast
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 import commands
 from tests.support.world import World, shown
@@ -53,6 +55,18 @@ async def test_a_new_subcommand_is_one_new_file(
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+def test_all_that_is_not_code_is_in_the_wheel(tmp_path: Path) -> None:
+    """The scripts of Redis and the pages of the runbook are read from where they are installed."""
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path))
+    held = set(zipfile.ZipFile(wheel).namelist())
+    found = [path for each in ("bot", "commands") for path in (ROOT / each).rglob("*")]
+    wanted = {
+        str(path.relative_to(ROOT)) for path in found if path.suffix in {".lua", ".md", ".py"}
+    }
+    assert wanted <= held
+    assert {Path(each).suffix for each in wanted} == {".lua", ".md", ".py"}
 
 
 def test_no_room_is_called_after_nothing() -> None:

@@ -23,7 +23,7 @@ from bot.clients.pagers import NOTIFIERS
 from bot.config.values import STATE_SCHEMES
 from bot.domain.alarms import Rule
 from bot.domain.errors import UserError
-from bot.domain.runbook import TOPICS
+from bot.domain.runbook import topics
 from bot.metrics import Metrics
 from bot.slack.paging import kinds
 from tests.docs.test_reference import reference
@@ -211,7 +211,7 @@ def types(line: str) -> bool:
     if rest and arguments.missing:
         return False
     if command.name == "runbook" and rest:
-        return rest in TOPICS
+        return rest in topics()
     if re.match(r"\[?INSTRUMENT", command.usage):
         return {*arguments.words} <= {*instruments(), "INSTRUMENT", "all"}
     return True
