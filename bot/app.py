@@ -38,7 +38,7 @@ from bot.domain.night import Site, is_night
 from bot.domain.notices import Notice, Said, Subject
 from bot.domain.oncall import Page, PageEvent, Receipt, Told
 from bot.execution import Execution
-from bot.loops import Beat, Loops
+from bot.loops import Beat, Loops, Tasks
 from bot.metrics import Metrics
 from bot.render import errors
 from bot.render.blocks import message
@@ -55,7 +55,7 @@ from bot.services.incidents import Keeper as IncidentKeeper
 from bot.services.leadership import Leader
 from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
-from bot.services.nights import Nights, Records
+from bot.services.nights import Nights
 from bot.services.oncall import Oncall
 from bot.services.positions import LastSeen
 from bot.services.pruning import Pruning
@@ -84,7 +84,6 @@ from bot.storage.posts import Posts
 from bot.storage.retention import forget
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences
-from bot.tasks import Tasks
 from bot.web import Web
 
 _log = structlog.get_logger()
@@ -425,7 +424,17 @@ class App:
             seen=self._seen.looked,
         )
         oncall = self._oncall(environment)
-        maintenance = self._maintenance(environment)
+        maintenance = Maintenance(
+            environment,
+            windows=self._windows,
+            outbox=self._outbox,
+            incidents=self._incidents,
+            requests=self._requests,
+            mirrors=self._settings.environments[name].mirrors,
+            zone=self._directory.zone,
+            writer=self._holder,
+            changed=self._changed,
+        )
         workloads = Workloads(environment, self._cluster(name), clock=clock)
 
         def ended(request: Request) -> None:
@@ -468,7 +477,21 @@ class App:
                 writer=self._holder,
                 changed=self._changed,
             ),
-            nights=self._nights(environment, streams),
+            nights=Nights(
+                environment,
+                streams,
+                samples=self._samples,
+                incidents=self._incidents,
+                silences=self._silences,
+                requests=self._requests,
+                windows=self._windows,
+                chores=self._chores,
+                outbox=self._outbox,
+                audit=self._audit,
+                summary=self._settings.observing.night_summary,
+                check=self._settings.observing.dusk_check,
+                holder=self._holder,
+            ),
             maintenance=maintenance,
             workloads=workloads,
             restarts=Restarts(environment, workloads, reads, streams, self._positions, clock=clock),
@@ -510,40 +533,6 @@ class App:
             return summary, page_details(incident, environment, at)
 
         return Oncall(environment, self._settings.targets, words=words, receipts=self._receipts)
-
-    def _maintenance(self, environment: Environment) -> Maintenance:
-        return Maintenance(
-            environment,
-            windows=self._windows,
-            outbox=self._outbox,
-            incidents=self._incidents,
-            requests=self._requests,
-            mirrors=self._settings.environments[environment.name].mirrors,
-            zone=self._directory.zone,
-            writer=self._holder,
-            changed=self._changed,
-        )
-
-    def _nights(self, environment: Environment, streams: Streams) -> Nights:
-        """Build what is told once a day; of prod alone, whose nights are the telescope's."""
-        observing, prod = self._settings.observing, environment.name == "prod"
-        return Nights(
-            environment,
-            streams,
-            Records(
-                samples=self._samples,
-                incidents=self._incidents,
-                silences=self._silences,
-                requests=self._requests,
-                windows=self._windows,
-                chores=self._chores,
-                outbox=self._outbox,
-                audit=self._audit,
-            ),
-            summary=prod and observing.night_summary,
-            check=prod and observing.dusk_check,
-            holder=self._holder,
-        )
 
     # What speaks by itself.
 

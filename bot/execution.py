@@ -16,10 +16,10 @@ from bot.command import Change, Registry
 from bot.domain.approvals import Happened, Outcome, Request
 from bot.domain.changes import Facts
 from bot.domain.errors import ClusterError, ClusterInDoubt, RedisError, RedisInDoubt, StateError
+from bot.loops import Tasks
 from bot.render.errors import saying
 from bot.services.approvals import Approved
 from bot.services.environments import Services
-from bot.tasks import Tasks
 
 _log = structlog.get_logger()
 

@@ -1,13 +1,16 @@
-"""The only place that sleeps: calls every service's tick, and tells whether the calls still come.
+"""Work in the background: ticks that are called again and again, and tasks that run once.
 
-A tick that raises is logged and called again at its next turn; one bad item stops no loop. Only a
-`FatalError` ends the process.
+The only place that sleeps. A tick that raises is logged and called again at its next time, so one
+bad item stops no loop; only a `FatalError` ends the process. Tasks are the work behind Slack's
+deliveries: Bolt starts listeners without limit and forgets them, and a task that nobody holds may
+be collected midway, so they are held, bounded and waited for here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -16,7 +19,7 @@ from bot.domain.errors import FatalError
 _log = structlog.get_logger()
 
 NOT_YET = timedelta(seconds=1)
-"""How soon a turn that is not this process's is looked at again: a new leader begins at once."""
+"""How soon one that does not lead asks again whether it does: a new leader begins at once."""
 
 GRACE = timedelta(seconds=30)
 """How much later than planned a turn may end before the loop counts as stuck."""
@@ -119,3 +122,60 @@ async def _either(*events: asyncio.Event) -> None:
     finally:
         for task in waiting:
             task.cancel()
+
+
+class Tasks:
+    """Runs work, some of it at once, and lets what runs finish.
+
+    Parameters
+    ----------
+    at_once
+        How many may run; further ones wait.
+    waiting
+        How many may wait; see `full`.
+    """
+
+    def __init__(self, *, at_once: int = 50, waiting: int = 500) -> None:
+        self._slots = asyncio.Semaphore(at_once)
+        self._most = at_once + waiting
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closed = False
+
+    @property
+    def full(self) -> bool:
+        """True if no more should be taken on."""
+        return self.closed or len(self._tasks) >= self._most
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run work as soon as there is room."""
+        task = asyncio.create_task(self._run(work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        async with self._slots:
+            try:
+                await work
+            except Exception:  # noqa: BLE001 -- nobody awaits this task; the log is its only way out
+                _log.exception("a delivery was not answered")
+
+    @property
+    def running(self) -> bool:
+        """True if anything runs, or waits to."""
+        return bool(self._tasks)
+
+    async def settled(self) -> None:
+        """Wait until nothing runs."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def drain(self, seconds: float) -> None:
+        """Take on nothing more, and let what runs finish; what has not by then is cancelled."""
+        self.closed = True
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        for task in late:
+            _log.warning("work cut short by the end of the process", task=task.get_name())
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)

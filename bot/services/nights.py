@@ -4,7 +4,6 @@ What is told is looked up when it is told, so a row of the outbox holds nothing 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
@@ -44,31 +43,11 @@ _GAPS = 0.98
 _NOON = time(12, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Records:
-    """What the reports are made from."""
-
-    samples: Samples
-    incidents: Incidents
-    silences: Silences
-    requests: Requests
-    windows: Windows
-    chores: Chores
-    outbox: Outbox
-    audit: Audit
-
-
 class Nights:
-    """Tells one environment's channel of its nights.
+    """Tells one environment's channel of its nights, where they are the telescope's.
 
     Parameters
     ----------
-    environment
-        Which.
-    streams
-        Looks, for the check before dusk.
-    records
-        What was kept.
     summary, check
         Whether it tells of the night, and before the night.
     holder
@@ -79,17 +58,31 @@ class Nights:
         self,
         environment: Environment,
         streams: Streams,
-        records: Records,
         *,
+        samples: Samples,
+        incidents: Incidents,
+        silences: Silences,
+        requests: Requests,
+        windows: Windows,
+        chores: Chores,
+        outbox: Outbox,
+        audit: Audit,
         summary: bool,
         check: bool,
         holder: str,
     ) -> None:
         self._environment = environment
         self._streams = streams
-        self._records = records
-        self._summary = summary
-        self._check = check
+        self._samples = samples
+        self._incidents = incidents
+        self._silences = silences
+        self._requests = requests
+        self._windows = windows
+        self._chores = chores
+        self._outbox = outbox
+        self._audit = audit
+        self._summary = summary and environment.observes
+        self._check = check and environment.observes
         self._holder = holder
         self._checked: date | None = None
 
@@ -122,13 +115,13 @@ class Nights:
         if night is None or night.begins is None or night.ends is None:
             return NightReport(instrument, evening, 0, 0, watched=False)
         begins, ends = night.begins, night.ends
-        minutes = await self._records.samples.minutes(name, begins, instrument, ends)
+        minutes = await self._samples.minutes(name, begins, instrument, ends)
         incidents = [
             each
-            for each in await self._records.incidents.between(name, begins, ends)
+            for each in await self._incidents.between(name, begins, ends)
             if each.instrument in ("", instrument)
         ]
-        latest = await self._records.samples.recent(name, now - timedelta(minutes=2), instrument)
+        latest = await self._samples.recent(name, now - timedelta(minutes=2), instrument)
         worst = max(
             (each for each in minutes if each.wait is not None),
             key=lambda each: each.wait or timedelta(0),
@@ -160,7 +153,7 @@ class Nights:
     async def _removed(self, instrument: str, dawn: datetime) -> int | None:
         """Count the consumer names that were removed in the day that a night ends."""
         name, day = self._environment.name, timedelta(days=1)
-        done = await self._records.audit.after(name, f"prune {instrument}", dawn - day, dawn)
+        done = await self._audit.after(name, f"prune {instrument}", dawn - day, dawn)
         known = [int(each["removed"]) for each in done if "removed" in each]
         return sum(known) if known else None
 
@@ -177,9 +170,9 @@ class Nights:
         if dusk is None:
             return None
         looks = await self._streams.look(environment.instruments)
-        silences = await self._records.silences.active(environment.name, now)
-        requests = await self._records.requests.live(environment.name)
-        windows = await self._records.windows.open(environment.name)
+        silences = await self._silences.active(environment.name, now)
+        requests = await self._requests.live(environment.name)
+        windows = await self._windows.open(environment.name)
         return DuskReport(
             dusk=dusk,
             windows=[(each.id, each.ends) for each in windows if _reaches(each, dusk)],
@@ -200,7 +193,7 @@ class Nights:
         due = night.ends + AFTER_DAWN
         if not due <= now < due + LATEST:
             return
-        if await self._records.chores.claim(f"summary {self._environment.name}", evening):
+        if await self._chores.claim(f"summary {self._environment.name}", evening):
             for instrument in self._environment.instruments:
                 values = {"instrument": instrument, "evening": evening.isoformat()}
                 await self._say(Said.SUMMARY, values, now)
@@ -215,14 +208,14 @@ class Nights:
             return
         # Looked at first: what fails here is tried again, and what is claimed is not.
         report = await self.dusk(now)
-        first = await self._records.chores.claim(f"dusk {self._environment.name}", evening)
+        first = await self._chores.claim(f"dusk {self._environment.name}", evening)
         if first and report is not None and not report.well:
             await self._say(Said.CHECK, {}, now)
         self._checked = evening
 
     async def _say(self, said: Said, values: dict[str, str], now: datetime) -> None:
         notice = Notice(said, self._environment.name, values=values)
-        await self._records.outbox.add(notice, writer=self._holder, now=now)
+        await self._outbox.add(notice, writer=self._holder, now=now)
 
     def _night_of(self, evening: date) -> Night | None:
         """Find the night that begins on an observing day, which turns at noon UTC."""

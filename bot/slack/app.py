@@ -22,11 +22,11 @@ from bot.command import SHARE, Person, Registry
 from bot.dispatch import LATE_COPY, Answer, Dispatcher, Line
 from bot.domain.environments import Environment
 from bot.grammar import Grammar
+from bot.loops import Tasks
 from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, context, mark, message, section
 from bot.render.forms import Checked, Filled, Form, Found, view
 from bot.slack.api import Identity, Picture, SlackApi, SlackRefused
 from bot.slack.directory import Channels
-from bot.tasks import Tasks
 
 _log = structlog.get_logger()
 

@@ -29,12 +29,12 @@ from bot.domain.oncall import (
     Told,
     pause_after,
 )
+from bot.loops import Tasks
 from bot.render.blocks import message
 from bot.render.pages import page as drawn
 from bot.slack.api import SlackApi, SlackRefused
 from bot.slack.directory import Channels
 from bot.storage.outbox import Outbox
-from bot.tasks import Tasks
 
 _log = structlog.get_logger()
 

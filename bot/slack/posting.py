@@ -25,6 +25,7 @@ from bot.domain.incidents import Transition
 from bot.domain.maintenance import Window, Word
 from bot.domain.night import next_dusk
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
+from bot.loops import Tasks
 from bot.render import alarms, approvals, incidents, maintenance, nights, outcomes, pages
 from bot.render.blocks import Block, Button, Markup, Message, message
 from bot.render.workloads import NOTHING_KNOWN, Around
@@ -36,7 +37,6 @@ from bot.storage.approvals import Requests
 from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
-from bot.tasks import Tasks
 
 _log = structlog.get_logger()
 

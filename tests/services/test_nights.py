@@ -14,7 +14,7 @@ from bot.domain.night import day_obs, next_dawn, next_dusk
 from bot.domain.notices import Said
 from bot.domain.samples import Minute, Sample
 from bot.domain.streams import EntryId, Group, Look, NoAnswer, Stream, StreamState, Waiting
-from bot.services.nights import Nights, Records
+from bot.services.nights import Nights
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
 from bot.storage.audit import Audit
@@ -62,7 +62,9 @@ class Scene:
         self.nights = self.started()
 
     def started(self, *, on: bool = True) -> Nights:
-        records = Records(
+        return Nights(
+            self.environment,
+            self,  # type: ignore[arg-type]
             samples=self.samples,
             incidents=Incidents(self.database),
             silences=self.silences,
@@ -71,11 +73,6 @@ class Scene:
             outbox=self.outbox,
             windows=Windows(self.database),
             audit=Audit(self.database),
-        )
-        return Nights(
-            self.environment,
-            self,  # type: ignore[arg-type]
-            records,
             summary=on,
             check=on,
             holder="one",
@@ -127,6 +124,12 @@ async def test_the_check_speaks_when_something_is_wrong_an_hour_before_dusk(scen
     ((at, said),) = heard.items()
     assert said == [Said.CHECK]
     assert timedelta(minutes=59) < DUSK - at <= timedelta(hours=1)
+
+
+async def test_nights_are_told_of_prod_alone(scene: Scene) -> None:
+    dev = Scene(scene.database, Environment("dev", ("lsstcam",)))
+    dev.facts = {"lsstcam": NO_GROUP}
+    assert await dev.passes(ENDS - 3 * MINUTE, DUSK + 3 * MINUTE) == {}
 
 
 async def test_consumer_names_that_were_removed_are_counted(scene: Scene) -> None:
