@@ -1,12 +1,12 @@
-"""Prompt Redis, for reading: the only place that knows the redis library.
+"""Prompt Redis, for reading: what is asked of it, and what it answers.
 
 Reads time out after about a second and are tried twice, because whatever hangs must not hang the
 bot. Errors leave here as `bot.domain.errors`, answers as `bot.domain.streams`.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any
 
@@ -14,20 +14,34 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import BusyLoadingError, NoScriptError
 from redis.exceptions import RedisError as RedisLibraryError
 
-from bot.clients import redis_answers
-from bot.clients.redis_answers import COUNT_CAP, Access
-from bot.clients.redis_connection import Script, address_of, connect, is_refusal, translated
-from bot.domain.changes import Archive, Survey, VisitCount
+from bot.clients.redis_connection import (
+    Script,
+    address_of,
+    connect,
+    is_refusal,
+    milliseconds,
+    translated,
+)
+from bot.domain.changes import Archive, Survey, VisitCount, archive_key, restored_key
 from bot.domain.errors import RedisForbidden
 from bot.domain.streams import (
+    COUNT_CAP,
     Consumers,
+    Entry,
     EntryId,
     Forbidden,
+    Group,
+    Loading,
     Memory,
+    NoStream,
+    OtherKey,
     Pending,
     PendingEntry,
     ServerInfo,
+    Stream,
     StreamState,
+    Waiting,
+    sent_in_utc,
 )
 
 LISTED_PENDING = 10
@@ -41,8 +55,28 @@ _INFO_SECTIONS = ("server", "memory", "persistence")
 """Reading all of INFO took most of a ping's time. Several at once: Redis 7.0 and newer."""
 
 
+@dataclass(frozen=True)
+class RedisUser:
+    """What a Redis user may do.
+
+    Parameters
+    ----------
+    missing
+        Commands that the bot needs and the user may not run.
+    open_to_all
+        True if Redis asks nobody for a password.
+    """
+
+    name: str
+    missing: tuple[str, ...]
+    open_to_all: bool
+
+
 class PromptRedis:
     """Reads one environment's Redis.
+
+    Every method raises `RedisUnreachable` where Redis does not answer, and `RedisForbidden` where
+    the bot's user may not read it.
 
     Parameters
     ----------
@@ -65,123 +99,58 @@ class PromptRedis:
         """Close every connection."""
         await self._redis.aclose()
 
-    async def look(self, streams: Sequence[tuple[str, str]]) -> list[StreamState]:
-        """Look at streams, all in one round trip.
-
-        Parameters
-        ----------
-        streams
-            Key and group of each.
-
-        Returns
-        -------
-        list
-            What was found, in the same order. A stream that may not be read, or is none, is an
-            answer and not an error.
-
-        Raises
-        ------
-        RedisUnreachable
-            If Redis does not answer.
-        """
-        calls = [(key, group, str(COUNT_CAP)) for key, group in streams]
-        try:
-            answers = await self._run(self._look, calls)
-        except RedisForbidden:
-            return [Forbidden()] * len(streams)
-        return [
-            redis_answers.facts(answer) if isinstance(answer, list) else Forbidden()
-            for answer in answers
-        ]
-
-    async def watch(
+    async def look(
         self, streams: Sequence[tuple[str, str]]
     ) -> tuple[list[StreamState], Memory | None]:
-        """Look at streams and at the server's memory, all in one round trip.
-
-        Parameters
-        ----------
-        streams
-            Key and group of each.
+        """Look at streams, by key and group, and at the server's memory, in one round trip.
 
         Returns
         -------
         tuple
-            What was found, as in `look`, and the memory; None where that may not be asked.
-
-        Raises
-        ------
-        RedisUnreachable
-            If Redis does not answer.
+            What was found, in the same order: a stream that may not be read, or is none, is an
+            answer and not an error. The memory is None where it may not be asked.
         """
         calls = [(key, group, str(COUNT_CAP)) for key, group in streams]
-        *answers, info = await self._run(self._look, calls, and_memory=True)
-        facts = [
-            redis_answers.facts(answer) if isinstance(answer, list) else Forbidden()
-            for answer in answers
-        ]
-        return facts, redis_answers.memory(info) if isinstance(info, dict) else None
+        try:
+            *answers, info = await self._run(self._look, calls, and_memory=True)
+        except RedisForbidden:
+            return [Forbidden()] * len(streams), None
+        states = [_state(each) if isinstance(each, list) else Forbidden() for each in answers]
+        return states, _memory(info) if isinstance(info, dict) else None
 
-    async def pending(self, key: str, group: str) -> Pending | None:
-        """List what was read and never confirmed; None where stream or group is missing.
+    async def pending(
+        self, key: str, group: str, *, most: int = LISTED_PENDING, idle: timedelta = timedelta(0)
+    ) -> Pending | None:
+        """List the oldest that were read, at least so long ago, and never confirmed.
 
-        Raises
-        ------
-        RedisUnreachable
-            If Redis does not answer.
-        RedisForbidden
-            If the bot's user may not read it.
+        None where stream or group is missing.
         """
-        return await self._read_pending(key, group, LISTED_PENDING, timedelta(0))
+        match await self._run_one(self._pending, key, group, str(most), str(milliseconds(idle))):
+            case [_, list(summary), listed]:
+                return _pending_of(summary, listed)
+            case _:
+                return None
 
-    async def unconfirmed(
-        self, key: str, group: str, idle: timedelta, most: int
-    ) -> list[PendingEntry] | None:
-        """List the oldest entries that were read long ago and never confirmed.
+    async def consumers(self, key: str, group: str, idle: timedelta) -> Consumers | None:
+        """Count a group's consumer names; None where stream or group is missing.
 
-        Parameters
-        ----------
-        key, group
-            Stream and group.
-        idle
-            Least time since each was read.
-        most
-            How many to list.
-
-        Returns
-        -------
-        list or None
-            The oldest first; None where stream or group is missing.
-
-        Raises
-        ------
-        RedisUnreachable
-            If Redis does not answer.
-        RedisForbidden
-            If the bot's user may not read it.
+        A name with nothing pending that is idle past the limit counts as left behind.
         """
-        found = await self._read_pending(key, group, most, idle)
-        return None if found is None else list(found.oldest)
+        match await self._run_one(self._consumers, key, group, str(milliseconds(idle))):
+            case [_, names, left_behind, busy, longest]:
+                return Consumers(names, left_behind, busy, timedelta(milliseconds=longest))
+            case _:
+                return None
 
     async def survey(self, key: str, group: str, after: EntryId | None = None) -> Survey | None:
         """Look at a stream with all that a plan shows; None where there is no such stream.
 
-        Up to 5000 entries it is one atomic look. More are counted in further calls, up to the
-        entry that was the last one at the first call.
-
-        Parameters
-        ----------
-        key, group
-            Stream and group.
-        after
-            Where to begin to count; None for the group's last delivered ID.
+        It counts after an ID, by default the group's last delivered one. Up to 5000 entries it is
+        one atomic look. More are counted in further calls, up to the entry that was the last one at
+        the first call.
 
         Raises
         ------
-        RedisUnreachable
-            If Redis does not answer.
-        RedisForbidden
-            If the bot's user may not read it.
         RedisRefused
             If the key holds something else than a stream.
         """
@@ -197,85 +166,41 @@ class PromptRedis:
             to, found, newest = answer[2], answer[5], answer[7]
             counted += found
             begin = newest[0] if newest else begin
-        survey = redis_answers.survey(chunks, capped=found == COUNT_CAP)
+        survey = _survey_of(chunks, capped=found == COUNT_CAP)
         if survey.group is None or survey.group.last_delivered == survey.after:
             return survey
         # It was counted from elsewhere, so what waits for the group is another count.
-        (looked,) = await self.look([(key, group)])
-        return redis_answers.with_group_of(survey, looked)
+        (looked,), _ = await self.look([(key, group)])
+        return replace(survey, group=looked.group if isinstance(looked, Stream) else None)
 
     async def archive(
-        self, key: str, after: EntryId, restored_key: str, *, last: EntryId
+        self, key: str, clear: int, after: EntryId, last: EntryId
     ) -> Archive | None:
-        """Look at what a clear kept; None where it is kept no longer.
+        """Look at what a clear, by its request's ID, kept; None where it is kept no longer.
 
-        Parameters
-        ----------
-        key
-            The copy of the stream as it was.
-        after, last
-            The entries that waited in it: those after the group's last delivered ID, up to the
-            last one of the clear's plan. What is newer is still in the stream.
-        restored_key
-            Where Redis keeps how much was put back.
-
-        Raises
-        ------
-        RedisUnreachable
-            If Redis does not answer.
-        RedisForbidden
-            If the bot's user may not read it.
+        It keeps the stream as it was. What waited are the entries after the group's last delivered
+        ID, up to the last one of the clear's plan; what is newer is still in the stream.
         """
+        archive = archive_key(key, clear)
         begin, entries, found = str(after), 0, COUNT_CAP
         visits: list[VisitCount] = []
         seconds = restored = 0
         while found == COUNT_CAP:
             answer = await self._run_one(
-                self._archive, key, restored_key, begin, str(last), str(COUNT_CAP)
+                self._archive, archive, restored_key(clear), begin, str(last), str(COUNT_CAP)
             )
             if not answer[0]:
                 return None
             seconds, restored, found, counted, newest = answer
             entries += found
-            visits = redis_answers.merged(visits, redis_answers.visits(counted))
+            visits = _merged(visits, counted)
             begin = newest or begin
-        return Archive(key, entries, tuple(visits), redis_answers.in_seconds(seconds), restored)
-
-    async def consumers(self, key: str, group: str, idle: timedelta) -> Consumers | None:
-        """Count a group's consumer names; None where stream or group is missing.
-
-        Parameters
-        ----------
-        key, group
-            Stream and group.
-        idle
-            Limit past which a name without anything pending counts as left behind.
-
-        Raises
-        ------
-        RedisUnreachable
-            If Redis does not answer.
-        RedisForbidden
-            If the bot's user may not read it.
-        """
-        limit = str(int(idle.total_seconds() * 1000))
-        answer = await self._run_one(self._consumers, key, group, limit)
-        if len(answer) < 2 or not isinstance(answer[1], int):  # noqa: PLR2004 -- as in pending
-            return None
-        names, left_behind, busy, longest = answer[1:]
-        return Consumers(names, left_behind, busy, timedelta(milliseconds=longest))
+        # Redis answers less than 0 where it sets no end.
+        expires = datetime.now(UTC) + timedelta(seconds=seconds) if seconds >= 0 else None
+        return Archive(archive, entries, tuple(visits), expires, restored)
 
     async def server(self) -> ServerInfo:
-        """Ask the server how it is.
-
-        Raises
-        ------
-        RedisUnreachable
-            If Redis does not answer; a server that loads its data does answer, see
-            `ServerInfo.loading`.
-        RedisForbidden
-            If the bot's user may not ask.
-        """
+        """Ask the server how it is; one that loads its data answers, see `ServerInfo.loading`."""
         with translated(self.address):
             started = perf_counter()
             try:
@@ -285,29 +210,22 @@ class PromptRedis:
                 _, info = await pipeline.execute()
             except BusyLoadingError:
                 info = await self._redis.info(*_INFO_SECTIONS)
-            return redis_answers.server(info, timedelta(seconds=perf_counter() - started))
+            return _server_info(info, timedelta(seconds=perf_counter() - started))
 
-    async def access(self, streams: Sequence[tuple[str, str]], *, changes: bool = False) -> Access:
-        """Find out what the bot's user may do, without doing it.
-
-        Parameters
-        ----------
-        streams
-            Key and group of each stream that it works on.
-        changes
-            True if it has to change them as well.
+    async def access(
+        self, streams: Sequence[tuple[str, str]], *, changes: bool = False
+    ) -> RedisUser:
+        """Find out what the bot's user may do to streams, by key and group, without doing it.
 
         Raises
         ------
-        RedisUnreachable
-            If Redis does not answer.
         RedisForbidden
             If the user may not ask.
         """
         with translated(self.address):
             user = str(await self._redis.acl_whoami())
             pipeline = self._redis.pipeline(transaction=False)
-            asked = [redis_answers.commands, *([redis_answers.changing] if changes else [])]
+            asked = [_reading, *([_changing] if changes else [])]
             needed = [each for key, group in streams for of in asked for each in of(key, group)]
             for command in needed:
                 pipeline.execute_command("ACL DRYRUN", user, *command)
@@ -319,7 +237,7 @@ class PromptRedis:
             for command, answer in zip(needed, answers, strict=True)
             if str(answer) != "OK"
         )
-        return Access(user, tuple(refused), await self._open_to_all())
+        return RedisUser(user, tuple(refused), await self._open_to_all())
 
     async def _open_to_all(self) -> bool:
         """Tell whether a client without a name or password may do something."""
@@ -338,15 +256,6 @@ class PromptRedis:
         finally:
             await nobody.aclose()
 
-    async def _read_pending(
-        self, key: str, group: str, most: int, idle: timedelta
-    ) -> Pending | None:
-        limit = str(int(idle.total_seconds() * 1000))
-        answer = await self._run_one(self._pending, key, group, str(most), limit)
-        if len(answer) < 2 or not answer[1]:  # noqa: PLR2004 -- a type alone, or no group
-            return None
-        return redis_answers.pending(*answer[1:])
-
     async def _run_one(self, script: Script, *arguments: str) -> list[Any]:
         answer: list[Any] | Exception
         (answer,) = await self._run(script, [arguments])
@@ -357,8 +266,22 @@ class PromptRedis:
     async def _run(
         self, script: Script, calls: Sequence[Sequence[str]], *, and_memory: bool = False
     ) -> list[Any]:
-        """Run a script once for each call, in one round trip; a refusal is a value."""
-        send = partial(self._send, script, calls, and_memory=and_memory)
+        """Run a script once for each call, in one round trip; a refusal is a value.
+
+        It is sent whole, or by its hash once the server knows it; last comes INFO's memory.
+        """
+
+        async def send(*, whole: bool) -> list[Any]:
+            name = ("EVAL" if whole else "EVALSHA") + ("" if script.writes else "_RO")
+            pipeline = self._redis.pipeline(transaction=False)
+            for arguments in calls:
+                text = script.text if whole else script.sha
+                pipeline.execute_command(name, text, script.keys, *arguments)
+            if and_memory:
+                pipeline.info("memory")
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+            return answers
+
         with translated(self.address):
             answers = await send(whole=script.sha not in self._known)
             if any(isinstance(answer, NoScriptError) for answer in answers):
@@ -369,16 +292,167 @@ class PromptRedis:
                     raise answer
             return answers
 
-    async def _send(
-        self, script: Script, calls: Sequence[Sequence[str]], *, whole: bool, and_memory: bool
-    ) -> list[Any]:
-        """Send a script whole, or by its hash once it is known; last comes INFO's memory."""
-        name = ("EVAL" if whole else "EVALSHA") + ("" if script.writes else "_RO")
-        pipeline = self._redis.pipeline(transaction=False)
-        for arguments in calls:
-            text = script.text if whole else script.sha
-            pipeline.execute_command(name, text, script.keys, *arguments)
-        if and_memory:
-            pipeline.info("memory")
-        answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        return answers
+
+def _reading(key: str, group: str) -> list[tuple[str, ...]]:
+    """List every command that is sent, or run by a script, to read one stream."""
+    return [
+        ("PING",),
+        ("INFO",),
+        ("EVAL_RO", "return 1", "1", key),
+        ("EVALSHA_RO", "0" * 40, "1", key),
+        ("TYPE", key),
+        ("XINFO", "STREAM", key),
+        ("XINFO", "GROUPS", key),
+        ("XINFO", "CONSUMERS", key, group),
+        ("XRANGE", key, "-", "+"),
+        ("XPENDING", key, group),
+    ]
+
+
+def _changing(key: str, group: str) -> list[tuple[str, ...]]:
+    """List every command that changes of one stream send, or run by a script."""
+    archive, marker = archive_key(key, 0), "prompt-redis-bot:done:0"
+    keys = ("3", key, archive, marker)
+    return [
+        ("EVAL", "return 1", *keys),
+        ("EVALSHA", "0" * 40, *keys),
+        ("XLEN", key),
+        ("XACK", key, group, "0-1"),
+        ("XTRIM", key, "MINID", "0"),
+        ("XADD", key, "*", "field", "value"),
+        ("XGROUP", "CREATE", key, group, "$"),
+        ("XGROUP", "SETID", key, group, "$"),
+        ("XGROUP", "DELCONSUMER", key, group, "name"),
+        ("DEL", key),
+        ("COPY", key, archive),
+        ("XRANGE", archive, "-", "+"),
+        ("XINFO", "GROUPS", archive),
+        ("XGROUP", "DESTROY", archive, group),
+        ("EXISTS", archive),
+        ("TTL", archive),
+        ("PEXPIRE", archive, "1"),
+        ("DEL", archive),
+        ("GET", marker),
+        ("SET", marker, "value"),
+        ("EXPIRE", marker, "1"),
+    ]
+
+
+def _state(answer: list[Any]) -> StreamState:
+    """Read what look.lua answers."""
+    match answer:
+        case ["none"]:
+            return NoStream()
+        case ["stream", length, last_added, newest, added, *rest]:
+            group = None
+            if rest:
+                figures, (entries, visits, oldest) = rest
+                waiting = Waiting(entries, visits, entries >= COUNT_CAP, _entry(oldest))
+                group = _group(figures, waiting)
+            return Stream(length, EntryId.parse(last_added), _entry(newest), group, added)
+        case _:
+            return OtherKey(answer[0])
+
+
+def _survey_of(chunks: Sequence[list[Any]], *, capped: bool) -> Survey:
+    """Read what survey.lua answers, call by call; the first one has the figures."""
+    (length, first, last, last_added, added), after, _, figures, others, *_ = chunks[0]
+    visits: list[VisitCount] = []
+    for chunk in chunks:
+        visits = _merged(visits, chunk[6])
+    entries = sum(chunk[5] for chunk in chunks)
+    group = None
+    if figures:
+        known = sum(each.oldest.visit is not None for each in visits)
+        oldest = visits[0].oldest if visits else None
+        group = _group(figures, Waiting(entries, known, capped, oldest))
+    newest = next((chunk[7] for chunk in reversed(chunks) if chunk[7]), None)
+    return Survey(
+        length=length,
+        first=EntryId.parse(first) if first else None,
+        last=EntryId.parse(last) if last else None,
+        last_added=EntryId.parse(last_added),
+        added=added,
+        group=group,
+        others=tuple(others),
+        after=EntryId.parse(after),
+        entries=entries,
+        capped=capped,
+        newest=_entry(newest),
+        visits=tuple(visits),
+    )
+
+
+def _pending_of(summary: list[Any], listed: list[list[Any]]) -> Pending:
+    """Read what pending.lua answers where there is a group."""
+    total, _, newest, consumers = summary
+    counts = ((name, int(count)) for name, count in consumers or ())
+    return Pending(
+        total=total,
+        consumers=tuple(sorted(counts, key=lambda each: (-each[1], each[0]))),
+        oldest=tuple(
+            PendingEntry(
+                Entry(EntryId.parse(entry_id), *fields),
+                consumer,
+                timedelta(milliseconds=idle),
+                deliveries,
+            )
+            for entry_id, consumer, idle, deliveries, *fields in listed
+        ),
+        newest=EntryId.parse(newest) if newest else None,
+    )
+
+
+def _group(figures: list[Any], waiting: Waiting) -> Group:
+    last_delivered, pending, consumers, lag = figures
+    return Group(waiting, pending, consumers, EntryId.parse(last_delivered), lag)
+
+
+def _entry(answer: list[Any] | None) -> Entry | None:
+    if not answer:
+        return None
+    entry_id, visit, survey, detector, stamp = answer
+    return Entry(EntryId.parse(entry_id), visit, survey, detector, sent_in_utc(stamp))
+
+
+def _merged(counted: Iterable[VisitCount], more: list[Any]) -> list[VisitCount]:
+    """Add what visits.lua counts; a visit may have begun in the earlier counts."""
+    by_visit = {each.oldest.visit: each for each in counted}
+    for raw, entries in more:
+        oldest = _entry(raw)
+        if oldest is not None:
+            known = by_visit.get(oldest.visit, VisitCount(oldest, 0))
+            by_visit[oldest.visit] = replace(known, entries=known.entries + entries)
+    return list(by_visit.values())
+
+
+def _memory(info: Mapping[str, Any]) -> Memory:
+    return Memory(info.get("used_memory_rss", 0), info.get("maxmemory") or None)
+
+
+def _server_info(info: Mapping[str, Any], answered_in: timedelta) -> ServerInfo:
+    loading = None
+    if info.get("loading"):
+        eta = info.get("loading_eta_seconds")
+        loading = Loading(
+            float(info.get("loading_loaded_perc", 0)),
+            timedelta(seconds=float(eta)) if eta is not None else None,
+        )
+    saved = info.get("rdb_last_save_time")
+    memory, memory_limit = _memory(info)
+    return ServerInfo(
+        answered_in=answered_in,
+        product=info.get("server_name", "redis"),
+        version=str(info.get("valkey_version", info.get("redis_version", "unknown"))),
+        up_for=timedelta(seconds=info.get("uptime_in_seconds", 0)),
+        memory=memory,
+        memory_limit=memory_limit,
+        # What Redis compares: used, not resident.
+        memory_full=0 < info.get("maxmemory", 0) <= info.get("used_memory", 0),
+        append_only=bool(info.get("aof_enabled")),
+        last_write_ok=info.get("aof_last_write_status", "ok") == "ok",
+        snapshot_ok=info.get("rdb_last_bgsave_status", "ok") == "ok",
+        last_snapshot=datetime.fromtimestamp(saved, UTC) if saved else None,
+        run_id=str(info.get("run_id", "")),
+        loading=loading,
+    )

@@ -1,51 +1,83 @@
 """Prompt Redis, for changing: each change is one atomic script with the proof that it was made.
 
+Nothing is sent twice by itself: redis-py's retries made one command run twice. A script records
+what it did under the request's marker. Where its answer is lost, the marker tells; and where the
+marker tells nothing, it is fenced, so that a change that still lies in a buffer, or in a process
+that stands still, can never be made any more.
+
 What a change answers are `Facts`: ``result`` is ``done``; or ``stale`` and ``why``, when the plan
 no longer holds, and then nothing was written; or ``fenced``, when somebody made sure that this
 request can no longer change anything. Keys must match one selector of the bot's rights together.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from bot.clients.redis_connection import Script, translated
-from bot.clients.redis_markers import MarkedRedis
-from bot.domain.changes import RESULT, STALE, Facts, GroupStart, Marker, Pruned
-from bot.domain.streams import EntryId
+from bot.clients.redis_connection import (
+    CONNECT_SECONDS,
+    Script,
+    address_of,
+    connect,
+    milliseconds,
+    named,
+    translated,
+)
+from bot.domain.changes import (
+    FENCED,
+    LEAST_IDLE,
+    RESULT,
+    STALE,
+    Clearing,
+    Facts,
+    GroupStart,
+    Marker,
+    Pruned,
+    Restoring,
+    Settling,
+    archive_key,
+    restored_key,
+)
+from bot.domain.errors import (
+    RedisError,
+    RedisInDoubt,
+    RedisRefused,
+    RedisUnreachable,
+    Refusal,
+    Unreachable,
+)
+from bot.domain.streams import COUNT_CAP, EntryId
 
-CHUNK = 5000
-"""Most entries to count or to put back in one call: 18 ms of server time for counting."""
-
+ANSWER_SECONDS = 5.0
 NAMES_AT_ONCE = 500
-LEAST_IDLE = timedelta(hours=1)
-"""A name that was idle for less may belong to a worker that still runs."""
 
+_TRIES = 2
 _COUNTS = 5
 """How often to count before it is said that the stream changes all the time."""
 
 _RECOUNT = "recount"
-
-
-@dataclass(frozen=True)
-class _Count:
-    """Entries counted after one ID up to another, and what must not have changed since."""
-
-    begin: str
-    end: str
-    entries: int
-    first: str
-    removed: str
+_SURELY_NOT_MADE = {
+    Unreachable.REFUSED,
+    Unreachable.UNRESOLVED,
+    Unreachable.LOADING,
+    Unreachable.PASSWORD,
+    Unreachable.DISK_FULL,
+}
+"""Answers, or no connection to send it on."""
 
 
 class RedisChanges:
-    """Changes one environment's Redis.
+    """Changes one environment's Redis, each time on a connection that has just answered a PING.
 
     Every method raises `RedisInDoubt` where nobody knows whether the change was made, and another
-    `RedisError` where it was not.
+    `RedisError` where it was not, and cannot be made any more by what was sent.
 
     Parameters
     ----------
@@ -56,8 +88,10 @@ class RedisChanges:
     """
 
     def __init__(self, url: str, password: str | None = None) -> None:
-        self._redis = MarkedRedis(url, password)
-        self.address = self._redis.address
+        self._url, self._password = url, password
+        self.address = address_of(connect(url, password, answer=ANSWER_SECONDS, retries=0))
+        self._fence = Script("fence", "marker")
+        self._recorded = Script("recorded", "marker")
         self._clear = Script("clear", "ids", "stream", "marker")
         self._delete = Script("delete", "stream", "marker")
         self._bootstrap = Script("bootstrap", "stream", "counting", "marker")
@@ -68,237 +102,91 @@ class RedisChanges:
         self._tally = Script("tally", "stream")
         self._idle_names = Script("idle_names", "stream")
 
-    async def fence(self, marker: Marker) -> Facts | None:
-        """Find out what a request did, or make sure that it can do nothing any more.
-
-        Parameters
-        ----------
-        marker
-            The request.
-
-        Returns
-        -------
-        Facts or None
-            What it recorded, else ``result`` fenced; None if nothing is recorded and Redis has no
-            memory for a fence.
-        """
-        return await self._redis.fence(marker)
-
     async def clear(
-        self,
-        *,
-        stream: str,
-        group: str,
-        archive: str,
-        marker: Marker,
-        last: EntryId,
-        last_delivered: EntryId,
-        added: int,
-        had_waiting: bool,
-        keep: timedelta,
-        copy: bool,
+        self, stream: str, group: str, bound: Clearing, marker: Marker, *, keep: timedelta
     ) -> Facts:
         """Delete the entries that a plan showed, and move the group past them.
 
-        Parameters
-        ----------
-        stream, group, marker
-            What to clear, and for which request.
-        archive
-            Key that keeps a copy of the whole stream, without groups.
-        last
-            ID of the last entry that the plan showed; newer ones are not touched.
-        last_delivered, added
-            The group's last delivered ID and the entries ever added, as the plan had them.
-        had_waiting
-            Whether entries waited in the plan.
-        keep
-            How long the copy is kept.
-        copy
-            False for no copy, because Redis is out of memory. It works then, too.
-
-        Returns
-        -------
-        Facts
-            ``discarded`` (unread), ``tidied`` (read before), ``settled`` (unconfirmed), ``newer``
-            (left in the stream), ``copied``, and ``length``, ``last_delivered`` and ``waiting``,
-            each with ``_before`` and ``_after``. ``why``: no_stream, no_group, recreated,
-            moved_back, all_read, waiting (entries wait that the plan did not show), memory,
-            archive_exists.
+        A copy of the whole stream is kept for a while, without groups, except where Redis is out of
+        memory. Facts: ``discarded`` (unread), ``tidied`` (read before), ``settled`` (unconfirmed),
+        ``newer`` (left in the stream), ``copied``, and ``length``, ``last_delivered`` and
+        ``waiting``, each with ``_before`` and ``_after``. ``why``: no_stream, no_group, recreated,
+        moved_back, all_read, waiting (entries wait that the plan did not show), memory,
+        archive_exists.
         """
-        return await self._redis.change(
+        return await self._change_once(
             self._clear,
-            [stream, archive],
+            [stream, archive_key(stream, marker.request)],
             marker,
             group,
-            last,
-            last_delivered,
-            added,
-            int(had_waiting),
-            _milliseconds(keep),
-            int(copy),
+            bound.last,
+            bound.last_delivered,
+            bound.added,
+            int(bound.waiting > 0),
+            milliseconds(keep),
+            int(bound.copy),
         )
 
-    async def delete(
-        self, *, stream: str, group: str, marker: Marker, last_added: EntryId, added: int
-    ) -> Facts:
+    async def delete(self, stream: str, group: str, bound: Clearing, marker: Marker) -> Facts:
         """Delete a stream with everything in it, and create it anew with its group.
 
-        Parameters
-        ----------
-        stream, group, marker
-            What to delete, and for which request.
-        last_added, added
-            ID of the last entry ever added and how many those were, as the plan had them.
-
-        Returns
-        -------
-        Facts
-            ``discarded``, ``length_before``, ``length_after``, ``last_delivered_before``,
-            ``pending_before``, ``consumers_before``, ``groups_dropped``. ``why``: no_stream,
-            arrived.
+        Facts: ``discarded``, ``length_before``, ``length_after``, ``last_delivered_before``,
+        ``pending_before``, ``consumers_before``, ``groups_dropped``. ``why``: no_stream, arrived.
         """
-        return await self._redis.change(self._delete, [stream], marker, group, last_added, added)
+        return await self._change_once(
+            self._delete, [stream], marker, group, bound.last_added, bound.added
+        )
 
     async def bootstrap(self, starts: Sequence[GroupStart], marker: Marker) -> Facts:
         """Create the groups that are missing, and their streams; others are left as they are.
 
-        Parameters
-        ----------
-        starts
-            The groups.
-        marker
-            The request.
-
-        Returns
-        -------
-        Facts
-            ``created`` and ``existing``, streams joined by commas, and ``waiting_<stream>`` for
-            each created. ``why``: changing (trimmed all the time while it was counted).
+        Facts: ``created`` and ``existing``, streams joined by commas, and ``waiting_<stream>`` for
+        each created. ``why``: changing (trimmed all the time while it was counted).
         """
-        wanted = list({(start.stream, start.group): start for start in starts}.values())
-        async with self._redis.connected() as redis:
-            for _ in range(_COUNTS):
-                arguments: list[object] = [CHUNK]
-                for start in wanted:
-                    count = await self._count(redis, start.stream, start.group, str(start.after))
-                    arguments += [start.group, start.after, count.end, count.entries]
-                    arguments += [count.first, count.removed]
-                facts = await self._redis.change(
-                    self._bootstrap,
-                    [start.stream for start in wanted],
-                    marker,
-                    *arguments,
-                    redis=redis,
-                )
-                if facts[RESULT] != _RECOUNT:
-                    return facts
-        return {RESULT: STALE, "why": "changing"}
+        wanted = {(each.stream, each.group): str(each.after) for each in starts}
+        return await self._count_and_change(
+            self._bootstrap, [(*each, after) for each, after in wanted.items()], marker
+        )
 
-    async def repair(self, *, stream: str, group: str, marker: Marker) -> Facts:
+    async def repair(self, stream: str, group: str, marker: Marker) -> Facts:
         """Make Redis' own lag right: nothing is read, skipped or deleted.
 
-        Parameters
-        ----------
-        stream, group, marker
-            What to repair, and for which request.
-
-        Returns
-        -------
-        Facts
-            ``lag_before`` and ``lag_after``, "nil" where Redis did not know; ``waiting``. ``why``:
-            no_stream, no_group, changing (as in `bootstrap`).
+        Facts: ``lag_before`` and ``lag_after``, "nil" where Redis did not know; ``waiting``.
+        ``why``: no_stream, no_group, changing (as in `bootstrap`).
         """
-        async with self._redis.connected() as redis:
-            for _ in range(_COUNTS):
-                count = await self._count(redis, stream, group)
-                facts = await self._redis.change(
-                    self._repair,
-                    [stream],
-                    marker,
-                    CHUNK,
-                    group,
-                    count.begin,
-                    count.end,
-                    count.entries,
-                    count.first,
-                    count.removed,
-                    redis=redis,
-                )
-                if facts[RESULT] != _RECOUNT:
-                    return facts
-        return {RESULT: STALE, "why": "changing"}
+        return await self._count_and_change(self._repair, [(stream, group, None)], marker)
 
-    async def settle(
-        self, *, stream: str, group: str, idle: timedelta, ids: Sequence[EntryId], marker: Marker
-    ) -> Facts:
-        """Acknowledge entries that were read long ago and never confirmed.
+    async def settle(self, stream: str, group: str, bound: Settling, marker: Marker) -> Facts:
+        """Acknowledge the entries that a plan showed; those handed out again since are kept.
 
-        Parameters
-        ----------
-        stream, group, marker
-            Where, and for which request.
-        idle
-            Entries that were handed out again since are kept.
-        ids
-            The entries that the plan showed.
-
-        Returns
-        -------
-        Facts
-            ``settled``, ``kept`` (not idle any more), ``gone`` (not pending any more),
-            ``pending_before``, ``pending_after``. ``why``: no_stream, no_group, none_left.
+        Facts: ``settled``, ``kept`` (not idle any more), ``gone`` (not pending any more),
+        ``pending_before``, ``pending_after``. ``why``: no_stream, no_group, none_left.
         """
-        return await self._redis.change(
-            self._settle, [stream], marker, group, _milliseconds(idle), *ids
+        return await self._change_once(
+            self._settle, [stream], marker, group, milliseconds(bound.idle), *bound.ids
         )
 
     async def restore(
-        self,
-        *,
-        stream: str,
-        group: str,
-        archive: str,
-        after: EntryId,
-        last: EntryId,
-        restored_key: str,
-        marker: Marker,
-        chunk: int = CHUNK,
+        self, stream: str, group: str, bound: Restoring, marker: Marker, *, chunk: int = COUNT_CAP
     ) -> AsyncIterator[Facts]:
         """Put back what a clear discarded; a repeat goes on where another one stopped.
 
-        Parameters
-        ----------
-        stream, group, marker
-            Where, and for which request.
-        archive
-            What the clear kept: the whole stream.
-        after, last
-            The waiting entries in it: those after the group's last delivered ID, up to the last
-            one of the clear's plan. What is newer is still in the stream.
-        restored_key
-            Where Redis keeps how far it came.
-        chunk
-            Entries in one call.
-
-        Yields
-        ------
-        Facts
-            On the way ``restored`` and ``total``, without ``result``. At the end ``restored``,
-            ``same_ids``, ``length_before``, ``length_after``. ``why``: no_stream, no_group,
-            no_archive; ``restored`` then tells how many were put back nevertheless.
+        Facts on the way: ``restored`` and ``total``, without ``result``. At the end ``restored``,
+        ``same_ids``, ``length_before``, ``length_after``. ``why``: no_stream, no_group, no_archive;
+        ``restored`` then tells how many were put back nevertheless.
         """
-        async with self._redis.connected() as redis:
-            total = str(await self._counted(redis, archive, str(after), str(last)))
+        archive = archive_key(stream, bound.clear)
+        async with self._connected() as redis:
+            total = str(await self._counted(redis, archive, str(bound.after), str(bound.last)))
         while True:
             # A connection for each: whoever shows progress may take longer than Redis keeps one.
-            facts = await self._redis.change(
+            facts = await self._change_once(
                 self._restore,
-                [stream, archive, restored_key],
+                [stream, archive, restored_key(bound.clear)],
                 marker,
                 group,
-                after,
-                last,
+                bound.after,
+                bound.last,
                 chunk,
             )
             if RESULT in facts:
@@ -306,29 +194,20 @@ class RedisChanges:
                 return
             yield {**facts, "total": total}
 
-    async def prune(self, *, stream: str, group: str, idle: timedelta) -> AsyncIterator[Pruned]:
+    async def prune(self, stream: str, group: str, idle: timedelta) -> AsyncIterator[Pruned]:
         """Remove consumer names that workers left behind; needs no approval and no marker.
 
-        Parameters
-        ----------
-        stream, group
-            Where.
-        idle
-            Limit past which a name with nothing pending is left behind; at least an hour.
-
-        Yields
-        ------
-        Pruned
-            What was found, then how far it is.
+        Those are names with nothing pending, idle past the limit and for at least an hour. First
+        comes what was found, then how far it is.
         """
-        limit = _milliseconds(max(idle, LEAST_IDLE))
-        async with self._redis.connected() as redis:
-            known, *names = await self._redis.ask(redis, self._idle_names, [stream], group, limit)
+        limit = milliseconds(max(idle, LEAST_IDLE))
+        async with self._connected() as redis:
+            known, *names = await self._ask(redis, self._idle_names, [stream], group, limit)
         pruned = Pruned(known, len(names))
         yield pruned
         for start in range(0, len(names), NAMES_AT_ONCE):
             batch = names[start : start + NAMES_AT_ONCE]
-            async with self._redis.connected() as redis:
+            async with self._connected() as redis:
                 pipeline = redis.pipeline(transaction=False)
                 for name in batch:
                     pipeline.xgroup_delconsumer(stream, group, name)
@@ -347,31 +226,126 @@ class RedisChanges:
             )
             yield pruned
 
+    async def fence(self, marker: Marker) -> Facts | None:
+        """Find out what a request did, or make sure that it can do nothing any more.
+
+        Returns
+        -------
+        Facts or None
+            What the change recorded, else ``result`` fenced. None if nothing is recorded and no
+            fence can be set, for want of memory.
+        """
+        async with self._connected() as redis:
+            try:
+                return named(await self._ask(redis, self._fence, [marker.name], marker.key))
+            except RedisRefused as error:
+                if error.kind is not Refusal.MEMORY:
+                    raise
+            return named(await self._ask(redis, self._recorded, [marker.name], marker.key)) or None
+
+    async def _change_once(
+        self, script: Script, keys: Sequence[str], marker: Marker, *arguments: object
+    ) -> Facts:
+        async with self._connected() as redis:
+            return await self._change(redis, script, keys, marker, *arguments)
+
+    async def _change(
+        self,
+        redis: Redis,
+        script: Script,
+        keys: Sequence[str],
+        marker: Marker,
+        *arguments: object,
+    ) -> Facts:
+        """Make a change, unless the marker says that it was made."""
+        try:
+            answer = await self._ask(redis, script, [*keys, marker.name], marker.key, *arguments)
+        except RedisUnreachable as error:
+            if error.kind in _SURELY_NOT_MADE:
+                raise
+            return await self._after_doubt(marker, error)
+        return named(answer)
+
+    async def _after_doubt(self, marker: Marker, error: RedisUnreachable) -> Facts:
+        for _ in range(_TRIES):
+            try:
+                facts = await self.fence(marker)
+            except RedisUnreachable:
+                continue
+            except RedisError as refusal:
+                raise RedisInDoubt(self.address) from refusal
+            if facts is None:
+                break
+            if facts[RESULT] == FENCED:
+                raise error
+            return facts
+        raise RedisInDoubt(self.address) from error
+
+    async def _count_and_change(
+        self, script: Script, wanted: Sequence[tuple[str, str, str | None]], marker: Marker
+    ) -> Facts:
+        """Count after an ID of each stream, and change them if what was counted still holds."""
+        async with self._connected() as redis:
+            for _ in range(_COUNTS):
+                counts = [await self._count(redis, *each) for each in wanted]
+                facts = await self._change(
+                    redis,
+                    script,
+                    [stream for stream, *_ in wanted],
+                    marker,
+                    COUNT_CAP,
+                    *chain.from_iterable(counts),
+                )
+                if facts[RESULT] != _RECOUNT:
+                    return facts
+        return {RESULT: STALE, "why": "changing"}
+
     async def _count(
-        self, redis: Redis, stream: str, group: str, after: str | None = None
-    ) -> _Count:
-        """Count the entries after an ID, by default what waits for the group, in chunks."""
-        first, removed, *rest = await self._redis.ask(redis, self._figures, [stream], group)
+        self, redis: Redis, stream: str, group: str, after: str | None
+    ) -> tuple[object, ...]:
+        """Count the entries after an ID, by default what waits for the group, in chunks.
+
+        Gives what the scripts compare: the group, the ID counted after and the one counted to, how
+        many entries, and the first entry and the number ever removed, as they were then.
+        """
+        first, removed, *rest = await self._ask(redis, self._figures, [stream], group)
         if not rest:
-            return _Count(after or "0-0", after or "0-0", 0, first, removed)
+            return group, after or "0-0", after or "0-0", 0, first, removed
         length, ever, delivered = rest
         begin = after or delivered or ever
+        end = max(begin, ever, key=EntryId.parse)
         if first == "empty" or EntryId.parse(begin) < EntryId.parse(first):
             # Nothing to read: all there is comes after it.
-            return _Count(begin, max(begin, ever, key=EntryId.parse), length, first, removed)
-        end = max(begin, ever, key=EntryId.parse)
-        return _Count(begin, end, await self._counted(redis, stream, begin, end), first, removed)
+            return group, begin, end, length, first, removed
+        counted = await self._counted(redis, stream, begin, end)
+        return group, begin, end, counted, first, removed
 
     async def _counted(self, redis: Redis, key: str, begin: str, end: str) -> int:
-        entries, found = 0, CHUNK
-        while found == CHUNK:
-            found, reached = await self._redis.ask(redis, self._tally, [key], begin, end, CHUNK)
+        entries, found = 0, COUNT_CAP
+        while found == COUNT_CAP:
+            found, reached = await self._ask(redis, self._tally, [key], begin, end, COUNT_CAP)
             entries, begin = entries + found, reached or begin
         return entries
 
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Redis]:
+        """Give a connection that works, or raise: nothing was sent then."""
+        redis = connect(self._url, self._password, answer=ANSWER_SECONDS, retries=0, single=True)
+        try:
+            with translated(self.address):
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await redis.ping()
+            yield redis
+        finally:
+            await redis.aclose()
 
-def _milliseconds(duration: timedelta) -> int:
-    return int(duration.total_seconds() * 1000)
+    async def _ask(
+        self, redis: Redis, script: Script, keys: Sequence[str], *arguments: object
+    ) -> list[Any]:
+        """Run a script once; without an answer it is not known whether it ran."""
+        with translated(self.address):
+            answer: Any = await redis.eval(script.text, len(keys), *keys, *map(str, arguments))
+            return list(answer)
 
 
 def _is_gone(answer: object) -> bool:

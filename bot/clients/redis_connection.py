@@ -4,6 +4,7 @@ import hashlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib.resources import files
 from typing import Any
 
@@ -143,6 +144,11 @@ def translated(address: str) -> Iterator[None]:
         if meaning is None:
             raise
         raise meaning from error
+
+
+def milliseconds(duration: timedelta) -> int:
+    """Give a duration as Redis takes it."""
+    return int(duration.total_seconds() * 1000)
 
 
 def named(flat: list[Any]) -> dict[str, str]:

@@ -35,6 +35,16 @@ class Marker:
         return f"prompt-redis-bot:done:{self.request}"
 
 
+def archive_key(stream: str, clear: int) -> str:
+    """Give the key under which a clear, by its request's ID, keeps the stream as it was."""
+    return f"cleared:{stream}:{clear}"
+
+
+def restored_key(clear: int) -> str:
+    """Give the key that holds how far what a clear discarded was put back."""
+    return f"prompt-redis-bot:restored:{clear}"
+
+
 @dataclass(frozen=True)
 class VisitCount:
     """Entries of one visit, in the order of their first entry."""

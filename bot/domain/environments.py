@@ -148,6 +148,10 @@ class Environment:
         """Name of the instrument's consumer group."""
         return self.group_template.format(instrument=instrument)
 
+    def keys(self, instrument: str) -> tuple[str, str]:
+        """Key of the instrument's stream, and name of its group."""
+        return self.stream(instrument), self.group(instrument)
+
     def link(self, name: str, instrument: str = "") -> str | None:
         """Address for people, or None where the configuration has none."""
         template = self.links.get(name)

@@ -1,16 +1,19 @@
-"""Looking at one environment's streams.
+"""Looking at one environment's streams, and at the server that holds them.
 
 Commands that ask while a look is under way share the next one, so a crowd in the channel costs
-Redis no more than one person does, and nobody gets figures from before they asked.
+Redis no more than one person does, and nobody gets figures from before they asked. Looks never wait
+for the bot's database: where each group stands is left in `LastSeen`, and a loop writes it down.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
 
 from bot.clients.prompt_redis import PromptRedis
+from bot.domain.changes import MOST_SETTLED, Archive, Survey
 from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, RedisUnreachable
 from bot.domain.streams import (
@@ -20,12 +23,13 @@ from bot.domain.streams import (
     Memory,
     NoAnswer,
     Pending,
+    PendingEntry,
     ServerInfo,
     Stream,
     StreamState,
 )
-
-Ask = Callable[[list[tuple[str, str]]], Awaitable[tuple[list[StreamState], Memory | None]]]
+from bot.metrics import Metrics
+from bot.storage.positions import Positions
 
 
 @dataclass(frozen=True)
@@ -37,37 +41,71 @@ class Watched:
     took: timedelta
 
 
+class LastSeen:
+    """Remembers where each group stood when it was last looked at, so that a new one can begin there.
+
+    One for all environments; every process looks, and the latest of them is kept.
+    """
+
+    def __init__(self, positions: Positions) -> None:
+        self._positions = positions
+        self._known: dict[tuple[str, str], EntryId] = {}
+        self._new: defaultdict[str, dict[str, EntryId]] = defaultdict(dict)
+        self.wake = asyncio.Event()
+
+    def looked(self, environment: str, looks: Collection[Look]) -> None:
+        """Take over what a look found; a missing group keeps the place where it stood."""
+        for look in looks:
+            if look.group is None:
+                continue
+            stands = look.group.last_delivered
+            if self._known.get((environment, look.instrument)) != stands:
+                self._known[environment, look.instrument] = stands
+                self._new[environment][look.instrument] = stands
+                self.wake.set()
+
+    async def last(self, environment: str, instrument: str) -> tuple[EntryId, datetime] | None:
+        """Tell where a group stood when it was last seen, and when; None if it never was."""
+        return await self._positions.last(environment, instrument)
+
+    async def tick(self, now: datetime) -> None:
+        """Write down what is new.
+
+        Raises
+        ------
+        StateError
+            If the database does not take it; it is offered again.
+        """
+        for environment in list(self._new):
+            seen = self._new.pop(environment)
+            try:
+                await self._positions.keep(environment, seen, now)
+            except Exception:
+                self._new[environment] = seen | self._new[environment]
+                raise
+
+
 class Streams:
     """One environment's streams.
 
-    Parameters
-    ----------
-    environment
-        Whose streams.
-    redis
-        Where they are.
-    clock
-        Gives the time of a look, in UTC.
-    looked
-        Is told of every look: the environment's name, what was found, how long it took.
-    seen
-        Is told what was found, to remember where each group stands.
+    What a look finds is remembered in `last_seen`, and told in `metrics`. Methods other than looks
+    raise `RedisError` where Redis does not answer, or refuses.
     """
 
     def __init__(
         self,
         environment: Environment,
         redis: PromptRedis,
+        last_seen: LastSeen,
+        metrics: Metrics,
         *,
         clock: Callable[[], datetime],
-        looked: Callable[[str, Collection[Look], timedelta], None],
-        seen: Callable[[str, Collection[Look]], None] = lambda _, __: None,
     ) -> None:
         self._environment = environment
         self._redis = redis
+        self._last_seen = last_seen
+        self._metrics = metrics
         self._clock = clock
-        self._looked = looked
-        self._seen = seen
         self._looking = asyncio.Lock()
         self._next: asyncio.Task[Mapping[str, Look]] | None = None
         self._standing: dict[str, tuple[EntryId, datetime]] = {}
@@ -86,50 +124,47 @@ class Streams:
     async def _take_turn(self) -> Mapping[str, Look]:
         async with self._looking:
             self._next = None
-            return (await self._look(self._look_at_streams)).looks
+            return (await self.watch()).looks
 
     async def watch(self) -> Watched:
         """Look at every stream and at the server's memory, in one round trip, sharing nothing."""
-        return await self._look(self._redis.watch)
-
-    async def _look_at_streams(
-        self, streams: list[tuple[str, str]]
-    ) -> tuple[list[StreamState], Memory | None]:
-        return await self._redis.look(streams), None
-
-    async def _look(self, ask: Ask) -> Watched:
         environment = self._environment
         started = perf_counter()
-        facts: list[StreamState]
+        states: Sequence[StreamState]
         memory = None
         try:
-            facts, memory = await ask(
-                [
-                    (environment.stream(one), environment.group(one))
-                    for one in environment.instruments
-                ]
+            states, memory = await self._redis.look(
+                [environment.keys(each) for each in environment.instruments]
             )
         except RedisUnreachable as error:
-            facts = [NoAnswer(error)] * len(environment.instruments)
+            states = [NoAnswer(error)] * len(environment.instruments)
         now = self._clock()
         looks = {
-            instrument: Look(instrument, now, found, self._unmoved_since(instrument, found, now))
-            for instrument, found in zip(environment.instruments, facts, strict=True)
+            instrument: Look(instrument, now, state, self._unmoved_since(instrument, state, now))
+            for instrument, state in zip(environment.instruments, states, strict=True)
         }
         took = timedelta(seconds=perf_counter() - started)
-        self._looked(environment.name, looks.values(), took)
-        self._seen(environment.name, looks.values())
+        self._metrics.looked(environment.name, looks.values(), took)
+        self._last_seen.looked(environment.name, looks.values())
         return Watched(looks, memory, took)
 
-    def _unmoved_since(self, instrument: str, found: StreamState, now: datetime) -> datetime | None:
+    def _unmoved_since(self, instrument: str, state: StreamState, now: datetime) -> datetime | None:
         """Remember where the last delivered ID stands, and since which look."""
-        if not isinstance(found, Stream) or found.group is None:
+        if not isinstance(state, Stream) or state.group is None:
             return None
-        last_delivered = found.group.last_delivered
+        last_delivered = state.group.last_delivered
         known = self._standing.get(instrument)
         if known is None or known[0] != last_delivered:
             known = self._standing[instrument] = (last_delivered, now)
         return known[1]
+
+    async def last_seen(self, instrument: str) -> tuple[EntryId, datetime] | None:
+        """Tell where the group stood when any process last saw it, and when that was."""
+        return await self._last_seen.last(self._environment.name, instrument)
+
+    async def server(self) -> ServerInfo:
+        """Ask the server how it is."""
+        return await self._redis.server()
 
     async def run_id(self) -> str | None:
         """Give the identity of the server process; None where it does not tell now."""
@@ -139,36 +174,39 @@ class Streams:
             return None
 
     async def pending(self, instrument: str) -> Pending | None:
-        """List what was read and never confirmed; None where stream or group is missing.
+        """List what was read and never confirmed; None where stream or group is missing."""
+        return await self._redis.pending(*self._environment.keys(instrument))
 
-        Raises
-        ------
-        RedisError
-            If Redis does not answer, or refuses.
+    async def unconfirmed(self, instrument: str, idle: timedelta) -> Sequence[PendingEntry] | None:
+        """List the oldest entries that were read that long ago, and never confirmed.
+
+        As many as one `settle` takes; None where stream or group is missing.
         """
-        return await self._redis.pending(*self._names(instrument))
+        pending = await self._redis.pending(
+            *self._environment.keys(instrument), most=MOST_SETTLED, idle=idle
+        )
+        return None if pending is None else pending.oldest
 
     async def consumers(self, instrument: str) -> Consumers | None:
-        """Count consumer names, and those left behind; None where the group is missing.
-
-        Raises
-        ------
-        RedisError
-            If Redis does not answer, or refuses.
-        """
+        """Count consumer names, and those left behind; None where the group is missing."""
         return await self._redis.consumers(
-            *self._names(instrument), self._environment.consumer_idle
+            *self._environment.keys(instrument), self._environment.consumer_idle
         )
 
-    async def server(self) -> ServerInfo:
-        """Ask the server how it is.
+    async def survey(self, instrument: str, after: EntryId | None = None) -> Survey | None:
+        """Look at a stream with all that a plan shows; None where there is no such stream.
 
-        Raises
-        ------
-        RedisError
-            If Redis does not answer, or refuses.
+        Counting begins after `after`, or else after the group's last delivered ID.
         """
-        return await self._redis.server()
+        return await self._redis.survey(*self._environment.keys(instrument), after)
 
-    def _names(self, instrument: str) -> tuple[str, str]:
-        return self._environment.stream(instrument), self._environment.group(instrument)
+    async def archive(
+        self, instrument: str, clear: int, after: EntryId, last: EntryId
+    ) -> Archive | None:
+        """Find what the clear of this request kept; None where it is kept no more.
+
+        What waited then are the entries after the first ID, up to the second.
+        """
+        return await self._redis.archive(
+            self._environment.stream(instrument), clear, after, last
+        )

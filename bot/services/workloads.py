@@ -17,7 +17,6 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from bot.clients.prompt_redis import PromptRedis
 from bot.domain.approvals import Request
 from bot.domain.changes import DONE, RESULT, STALE, Facts, Restarting
 from bot.domain.environments import Environment
@@ -44,7 +43,6 @@ from bot.domain.workloads import (
 )
 from bot.services.approvals import Approved
 from bot.services.streams import Streams
-from bot.storage.positions import Positions
 
 _log = structlog.get_logger()
 
@@ -224,36 +222,21 @@ class Workloads:
 class Restarts:
     """One environment's restarts.
 
-    Parameters
-    ----------
-    environment
-        Whose.
-    workloads
-        What runs its Redis.
-    redis, streams, positions
-        Its Redis, the look at its streams, and where each group was seen last.
-    clock
-        Gives the time in UTC.
-    every
-        Seconds between two looks.
+    `every` is the time in seconds between two looks, where nothing wakes it earlier.
     """
 
     def __init__(
         self,
         environment: Environment,
         workloads: Workloads,
-        redis: PromptRedis,
         streams: Streams,
-        positions: Positions,
         *,
         clock: Callable[[], datetime],
         every: float = LOOK_EVERY,
     ) -> None:
         self._environment = environment
         self._workloads = workloads
-        self._redis = redis
         self._streams = streams
-        self._positions = positions
         self._clock = clock
         self._every = every
 
@@ -270,7 +253,7 @@ class Restarts:
         workload = await self._workloads.inspect()
         looks = await self._streams.look(self._environment.instruments)
         try:
-            server = await self._redis.server()
+            server = await self._streams.server()
             version, run_id = f"{server.product} {server.version}", server.run_id
         except RedisError:
             version = run_id = ""
@@ -294,7 +277,7 @@ class Restarts:
             return look.group.last_delivered
         if not isinstance(look.state, NoAnswer):
             return None
-        seen = await self._positions.last(self._environment.name, look.instrument)
+        seen = await self._streams.last_seen(look.instrument)
         return seen[0] if seen else None
 
     async def run(self, approved: Approved) -> AsyncIterator[Progress | Facts]:
@@ -429,7 +412,7 @@ class Restarts:
 
     async def _look_at_redis(self, progress: Progress, bound: Restarting) -> Progress:
         try:
-            server = await self._redis.server()
+            server = await self._streams.server()
         except RedisUnreachable as error:
             away = progress.away or self._clock()
             return replace(progress, redis=error.kind.value, loading=None, away=away, answered=None)
@@ -474,7 +457,7 @@ class Restarts:
         if progress.answered is None:
             return facts
         try:
-            server = await self._redis.server()
+            server = await self._streams.server()
             facts["version_after"] = f"{server.product} {server.version}"
         except RedisError as error:
             _log.info("the version could not be asked", reason=str(error))
@@ -501,11 +484,8 @@ class Restarts:
         """Tell when the first visit was announced after the last one before; empty where none."""
         if _last_added(look) <= last or not isinstance(look.state, Stream):
             return ""
-        environment, instrument = self._environment, look.instrument
         try:
-            survey = await self._redis.survey(
-                environment.stream(instrument), environment.group(instrument), last
-            )
+            survey = await self._streams.survey(look.instrument, last)
         except RedisError:
             return ""
         return _when(survey.visits[0].oldest.id) if survey and survey.visits else ""
