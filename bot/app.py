@@ -46,10 +46,9 @@ from bot.render.pages import page_details, page_summary
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals
-from bot.services.changes import Changes
-from bot.services.environments import Services
+from bot.services.changes import Changes, DailyPrune
+from bot.services.environments import Identities, Services
 from bot.services.history import History
-from bot.services.identities import Identities
 from bot.services.incidents import Clocks
 from bot.services.incidents import Keeper as IncidentKeeper
 from bot.services.leadership import Leader
@@ -57,10 +56,8 @@ from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
 from bot.services.oncall import Oncall
-from bot.services.positions import LastSeen
-from bot.services.pruning import Pruning
 from bot.services.rights import Rights
-from bot.services.streams import Streams
+from bot.services.streams import LastSeen, Streams
 from bot.services.watch import Held, Stores, Watch
 from bot.services.workloads import Cluster, Restarts, Workloads
 from bot.slack.api import Identity, Proxy, SlackApi
@@ -413,15 +410,15 @@ class App:
         secret = self._secrets.redis_passwords.get(name)
         url = self._settings.environments[name].redis.url
         password = secret.get_secret_value() if secret else None
-        reads, writes = PromptRedis(url, password), RedisChanges(url, password)
+        reads = PromptRedis(url, password)
         self._stack.push_async_callback(reads.aclose)
         rights = Rights(environment, members=self._directory.members, names=self._directory.names)
         streams = Streams(
             environment,
             reads,
+            self._seen,
+            self._metrics,
             clock=clock,
-            looked=self._metrics.looked,
-            seen=self._seen.looked,
         )
         oncall = self._oncall(environment)
         maintenance = Maintenance(
@@ -455,7 +452,7 @@ class App:
         self.services[name] = Services(
             environment=environment,
             streams=streams,
-            changes=Changes(environment, reads, writes, self._positions),
+            changes=Changes(environment, RedisChanges(url, password)),
             approvals=approvals,
             ledger=Ledger(environment, self._audit),
             history=History(
@@ -494,14 +491,13 @@ class App:
             ),
             maintenance=maintenance,
             workloads=workloads,
-            restarts=Restarts(environment, workloads, reads, streams, self._positions, clock=clock),
+            restarts=Restarts(environment, workloads, streams, clock=clock),
             addresses=self._addresses,
             rights=rights,
         )
         self._watches[name] = Watch(
             environment,
             streams,
-            reads,
             thresholds=thresholds(alarms),
             keeper=IncidentKeeper(
                 environment,
@@ -594,6 +590,17 @@ class App:
                 Beat(f"nights {name}", ONCE_A_MINUTE, services.nights.tick, when=leads),
                 Beat(f"workload {name}", ONCE_A_MINUTE, services.workloads.tick, when=leads),
             ]
+            if (daily := self._settings.prune.daily) is not None:
+                prune = DailyPrune(
+                    services.environment,
+                    services.changes,
+                    services.ledger,
+                    self._chores,
+                    self._outbox,
+                    daily=daily,
+                    holder=self._holder,
+                )
+                beats.append(Beat(f"prune {name}", ONCE_A_MINUTE, prune.tick, when=leads))
         if self._settings.oncall.heartbeat is not None:
             secret = self._secrets.heartbeat_key
             key = secret.get_secret_value() if secret else ""
@@ -601,12 +608,6 @@ class App:
             beats.append(
                 Beat("heartbeat", ONCE_A_MINUTE, partial(self._heart, heartbeat), when=leads)
             )
-        daily = self._settings.prune.daily
-        if daily is not None:
-            pruning = Pruning(
-                self.services, self._chores, self._outbox, daily=daily, holder=self._holder
-            )
-            beats.append(Beat("prune", ONCE_A_MINUTE, pruning.tick, when=leads))
         if self.sockets is not None:
             beats.append(Beat("slack", WATCH_SLACK_EVERY, self.sockets.tick))
         return beats

@@ -289,11 +289,11 @@ async def _rights(
         yield Line(
             Outcome.FAILED,
             f"{subject}, rights",
-            f"user {access.user} may not {', '.join(access.missing)}",
+            f"user {access.name} may not {', '.join(access.missing)}",
             "add them to the user's ACL rule",
         )
     else:
-        yield Line(Outcome.OK, f"{subject}, rights", f"user {access.user} has all it needs")
+        yield Line(Outcome.OK, f"{subject}, rights", f"user {access.name} has all it needs")
 
 
 async def _kubernetes(

@@ -103,14 +103,14 @@ def _place(call: Call) -> EntryId | str:
 
 async def _start(call: Call, instrument: str, place: EntryId | str) -> Start | None:
     """Choose where a group should begin; None where it is there."""
-    changes = call.services.changes
-    survey = await changes.survey(instrument)
+    streams = call.services.streams
+    survey = await streams.survey(instrument)
     if survey is None:
         # An empty stream begins at its beginning: whatever arrives is later.
         return Start(instrument, _BEGINNING, None)
     if survey.group is not None:
         return None
-    seen = await changes.last_seen(instrument)
+    seen = await streams.last_seen(instrument)
     after = end = survey.last_added
     if isinstance(place, EntryId):
         after = place
@@ -125,8 +125,8 @@ async def _start(call: Call, instrument: str, place: EntryId | str) -> Start | N
             f"`{after}` lies beyond the last entry that was ever added, `{end}`: entries still to "
             "come would be skipped. `--from end` begins there."
         )
-    counted = await changes.survey(instrument, after)
-    unread = await changes.survey(instrument, seen[0]) if seen else None
+    counted = await streams.survey(instrument, after)
+    unread = await streams.survey(instrument, seen[0]) if seen else None
     return Start(instrument, after, counted, seen, unread)
 
 

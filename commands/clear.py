@@ -70,7 +70,7 @@ async def plan(call: Call) -> Plan:
     """Look at what waits, and at what else is in the stream."""
     environment, instrument = call.environment, call.instrument()
     subject = f"{environment.label} {instrument}"
-    survey = await call.services.changes.survey(instrument)
+    survey = await call.services.streams.survey(instrument)
     if survey is None or survey.group is None:
         what = "stream" if survey is None else "group"
         raise UserError(
@@ -94,7 +94,7 @@ async def plan(call: Call) -> Plan:
         capped=survey.capped,
         length=survey.length,
         unconfirmed=survey.group.pending,
-        copy=not delete and not await call.services.changes.memory_full(),
+        copy=not delete and not (await call.services.streams.server()).memory_full,
         delete=delete,
         skipped=oldest.skipped_at(expiration) if oldest is not None and expiration else None,
     )
@@ -216,7 +216,7 @@ async def run(services: Services, approved: Approved) -> AsyncIterator[str | Fac
     # The marker knows the entries; that they are visits is told where Redis still answers.
     with suppress(RedisError):
         instrument = Clearing.read(approved.request.plan.bound).instrument
-        survey = await services.changes.survey(instrument)
+        survey = await services.streams.survey(instrument)
         if survey is not None and str(survey.entries) == facts.get("waiting_after"):
             facts = {**facts, "visits_after": str(visits_of(survey.visits))}
     yield facts

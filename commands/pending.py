@@ -25,7 +25,7 @@ async def _offer(call: Call, found: Mapping[str, Pending | None]) -> Offer | Non
     if old is None:
         return None
     # Only the oldest ten were listed; this counts those that the button would ask for.
-    entries = await call.services.changes.unconfirmed(*old)
+    entries = await call.services.streams.unconfirmed(*old)
     return Offer(*old, len(entries)) if entries else None
 
 

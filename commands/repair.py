@@ -17,7 +17,7 @@ async def plan(call: Call) -> Plan:
     """Compare what Redis reports with what is counted."""
     instrument, environment = call.instrument(), call.environment
     subject = f"{environment.label} {instrument}"
-    survey = await call.services.changes.survey(instrument)
+    survey = await call.services.streams.survey(instrument)
     if survey is None or survey.group is None:
         what = "stream" if survey is None else "group"
         raise UserError(

@@ -36,14 +36,14 @@ _REASONS: Mapping[str, str] = {
 
 async def plan(call: Call) -> Plan:
     """Find what the clear kept, and how the stream is."""
-    environment, changes, now = call.environment, call.services.changes, call.now
+    environment, streams, now = call.environment, call.services.streams, call.now
     request = await _cleared(call)
     cleared = Clearing.read(request.plan.bound)
     instrument = cleared.instrument
     # Workers may have read between the card and the clear.
     delivered = request.outcome.before.get("last read") if request.outcome else None
     after = EntryId.parse(delivered) if delivered else cleared.last_delivered
-    archive = await changes.archive(instrument, request.id, after, cleared.last)
+    archive = await streams.archive(instrument, request.id, after, cleared.last)
     if archive is None:
         until = (request.started or request.asked) + environment.keep_cleared
         raise UserError(
@@ -52,14 +52,14 @@ async def plan(call: Call) -> Plan:
         )
     if archive.entries == 0:
         raise UserError(f"What request {request.id} discarded is back already.")
-    survey = await changes.survey(instrument)
+    survey = await streams.survey(instrument)
     if survey is None or survey.group is None:
         raise UserError(
             f"There is no stream or no group to put anything back into. "
             f"`bootstrap {instrument}` creates it.",
             suggestion="bootstrap",
         )
-    if await changes.memory_full():
+    if (await streams.server()).memory_full:
         raise UserError("Redis is out of memory, so nothing can be put back.", suggestion="ping")
     bound = Restoring(
         instrument=instrument,

@@ -31,7 +31,7 @@ async def plan(call: Call) -> Plan:
         raise call.mistake(
             "`--idle` must be at least 1m: a worker may be about to confirm what it has just read."
         )
-    entries = await call.services.changes.unconfirmed(instrument, idle)
+    entries = await call.services.streams.unconfirmed(instrument, idle)
     if entries is None:
         raise UserError(
             f"{subject} has no stream or no group. `bootstrap {instrument}` creates it.",
@@ -43,7 +43,7 @@ async def plan(call: Call) -> Plan:
             f"{duration(idle)} ago and never confirmed.",
             suggestion="pending",
         )
-    survey = await call.services.changes.survey(instrument)
+    survey = await call.services.streams.survey(instrument)
     pending = survey.group.pending if survey is not None and survey.group is not None else 0
     bound = Settling(
         instrument=instrument,

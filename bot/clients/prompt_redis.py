@@ -173,9 +173,7 @@ class PromptRedis:
         (looked,), _ = await self.look([(key, group)])
         return replace(survey, group=looked.group if isinstance(looked, Stream) else None)
 
-    async def archive(
-        self, key: str, clear: int, after: EntryId, last: EntryId
-    ) -> Archive | None:
+    async def archive(self, key: str, clear: int, after: EntryId, last: EntryId) -> Archive | None:
         """Look at what a clear, by its request's ID, kept; None where it is kept no longer.
 
         It keeps the stream as it was. What waited are the entries after the group's last delivered

@@ -42,7 +42,7 @@ class Watched:
 
 
 class LastSeen:
-    """Remembers where each group stood when it was last looked at, so that a new one can begin there.
+    """Remembers where each group stood when last looked at, so that a new one can begin there.
 
     One for all environments; every process looks, and the latest of them is kept.
     """
@@ -207,6 +207,4 @@ class Streams:
 
         What waited then are the entries after the first ID, up to the second.
         """
-        return await self._redis.archive(
-            self._environment.stream(instrument), clear, after, last
-        )
+        return await self._redis.archive(self._environment.stream(instrument), clear, after, last)

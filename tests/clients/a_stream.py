@@ -3,16 +3,16 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 
 from bot.clients.redis_changes import RedisChanges
-from bot.domain.changes import Facts, Marker
+from bot.domain.changes import Clearing, Facts, Marker, Restoring, Settling
 from bot.domain.streams import EntryId
 
 KEY, GROUP = "instrument:lsstcam", "lsstcam_consumer_group"
@@ -66,21 +66,57 @@ async def waiting(redis: Redis, key: str = KEY) -> int:
     return len(await entries(redis, key, f"({its['last-delivered-id']}"))
 
 
-async def plan(redis: Redis, key: str = KEY) -> dict[str, Any]:
-    """What a plan to clear says now, as arguments."""
+async def plan(redis: Redis, key: str = KEY, **others: Any) -> dict[str, Any]:
+    """What a plan to clear says now, or is to say, as arguments."""
     about, its = await redis.xinfo_stream(key), await group(redis, key)
+    last = EntryId.parse(about["last-generated-id"])
+    bound = Clearing(
+        instrument="lsstcam",
+        last=last,
+        last_added=last,
+        added=about["entries-added"],
+        last_delivered=EntryId.parse(its["last-delivered-id"]),
+        waiting=await waiting(redis, key),
+        visits=0,
+        capped=False,
+        length=about["length"],
+        unconfirmed=its["pending"],
+        copy=True,
+        delete=False,
+        skipped=None,
+    )
     return {
         "stream": key,
         "group": group_of(key),
-        "archive": f"cleared:{key}:7",
+        "bound": replace(bound, **others),
         "marker": MARKER,
-        "last": EntryId.parse(about["last-generated-id"]),
-        "last_delivered": EntryId.parse(its["last-delivered-id"]),
-        "added": about["entries-added"],
-        "had_waiting": await waiting(redis, key) > 0,
         "keep": DAY,
-        "copy": True,
     }
+
+
+async def delete(changes: RedisChanges, planned: dict[str, Any]) -> Facts:
+    """Delete the stream of a plan to clear."""
+    return await changes.delete(**{name: planned[name] for name in planned if name != "keep"})
+
+
+def settling(ids: Sequence[EntryId], idle: timedelta = timedelta(0)) -> dict[str, Any]:
+    """What a plan to settle says, as arguments."""
+    bound = Settling("lsstcam", idle, tuple(ids), visits=0, unconfirmed=len(ids))
+    return {"stream": KEY, "group": GROUP, "bound": bound}
+
+
+def restoring(cleared: Facts, clear: int = 7) -> dict[str, Any]:
+    """What a plan to restore says, as arguments."""
+    bound = Restoring(
+        instrument="lsstcam",
+        clear=clear,
+        after=EntryId.parse(cleared["last_delivered_before"]),
+        last=EntryId.parse(cleared["last_delivered_after"]),
+        entries=0,
+        visits=0,
+        restored=0,
+    )
+    return {"stream": KEY, "group": GROUP, "bound": bound}
 
 
 async def everything(redis: Redis) -> dict[str, bytes]:
@@ -96,16 +132,7 @@ async def _dump(raw: Redis, key: bytes | str) -> bytes:
 
 async def restored(changes: RedisChanges, cleared: Facts, **others: Any) -> list[Facts]:
     """Restore what a clear discarded, and give all that is said on the way."""
-    arguments: dict[str, Any] = {
-        "stream": KEY,
-        "group": GROUP,
-        "archive": ARCHIVE,
-        "after": EntryId.parse(cleared["last_delivered_before"]),
-        "last": EntryId.parse(cleared["last_delivered_after"]),
-        "restored_key": RESTORED,
-        "marker": Marker(8, "another-random-key"),
-        **others,
-    }
+    arguments = {"marker": Marker(8, "another-random-key"), **restoring(cleared), **others}
     return [facts async for facts in changes.restore(**arguments)]
 
 

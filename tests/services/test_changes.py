@@ -22,9 +22,10 @@ from bot.domain.changes import RESULT, Clearing, Repairing, Restoring, Settling,
 from bot.domain.environments import Environment
 from bot.domain.errors import Refused, UserError
 from bot.domain.streams import EntryId
+from bot.metrics import Metrics
 from bot.services.approvals import _SEAL, Approved
 from bot.services.changes import Changes
-from bot.services.streams import Streams
+from bot.services.streams import LastSeen, Streams
 from bot.storage.database import Database
 from bot.storage.positions import Positions
 from commands import bootstrap, clear, consumers, pending, prune, repair, restore, settle
@@ -70,7 +71,7 @@ class Planned:
 
     @property
     def changes(self) -> Changes:
-        return Changes(self.environment, self.reads, RedisChanges(self.url), self.positions)
+        return Changes(self.environment, RedisChanges(self.url))
 
     async def find(self, number: int) -> Request:
         return self.requests[number]
@@ -90,8 +91,9 @@ class Planned:
                 streams=Streams(
                     self.environment,
                     self.reads,
+                    LastSeen(self.positions),
+                    Metrics(),
                     clock=lambda: datetime.now(UTC),
-                    looked=lambda *_: None,
                 ),
                 changes=self.changes,
                 approvals=self,

@@ -1,12 +1,16 @@
 """Looks that are shared, and what is remembered between them."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
+from bot.clients.prompt_redis import PromptRedis
 from bot.domain.environments import Environment
-from bot.domain.streams import EntryId, Group, Look, Stream, StreamState, Waiting
-from bot.services.streams import Streams
+from bot.domain.streams import EntryId, Group, Stream, StreamState, Waiting
+from bot.metrics import Metrics
+from bot.services.streams import LastSeen, Streams
+from bot.storage.positions import Positions
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
 
@@ -19,11 +23,11 @@ class SlowRedis:
         self.answer = asyncio.Event()
         self.last_delivered = EntryId(1, 0)
 
-    async def look(self, streams: Sequence[tuple[str, str]]) -> list[StreamState]:
+    async def look(self, streams: Sequence[tuple[str, str]]) -> tuple[list[StreamState], None]:
         self.asked += 1
         await self.answer.wait()
         group = Group(Waiting(), 0, 0, self.last_delivered, 0)
-        return [Stream(0, EntryId(0, 0), None, group) for _ in streams]
+        return [Stream(0, EntryId(0, 0), None, group) for _ in streams], None
 
 
 class Clock:
@@ -35,11 +39,9 @@ class Clock:
 
 
 def made(redis: SlowRedis, clock: Clock) -> Streams:
-    def looked(_: str, __: Collection[Look], ___: timedelta) -> None:
-        return
-
     environment = Environment("prod", ("lsstcam",))
-    return Streams(environment, redis, clock=clock, looked=looked)  # type: ignore[arg-type]
+    last_seen = LastSeen(cast("Positions", None))
+    return Streams(environment, cast("PromptRedis", redis), last_seen, Metrics(), clock=clock)
 
 
 async def test_who_asks_during_a_look_shares_the_next_one() -> None:

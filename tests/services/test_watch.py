@@ -24,12 +24,13 @@ from bot.domain.alarms import (
 )
 from bot.domain.environments import Environment
 from bot.domain.errors import StateError
-from bot.domain.streams import Look
-from bot.services.streams import Streams
+from bot.metrics import Metrics
+from bot.services.streams import LastSeen, Streams
 from bot.services.watch import Held, Stores, Watch
 from bot.storage.alarms import Incidents
 from bot.storage.audit import Audit
 from bot.storage.database import Database
+from bot.storage.positions import Positions
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences
 from tests.storage.alarm_drafts import line
@@ -62,9 +63,6 @@ class Post:
     def another(self, writer: str) -> Watch:
         """Start a watch that remembers nothing."""
 
-        def looked(_: str, __: Collection[Look], ___: timedelta) -> None:
-            return
-
         def firing(_: str, incidents: Collection[Incident]) -> None:
             self.told.append([(each.leading, each.severity) for each in incidents])
 
@@ -74,11 +72,11 @@ class Post:
         async def restarts(_: datetime) -> list[Hours]:
             return self.restarts
 
-        streams = Streams(ENVIRONMENT, self.reads, clock=lambda: self.now, looked=looked)
+        last_seen = LastSeen(Positions(self.database))
+        streams = Streams(ENVIRONMENT, self.reads, last_seen, Metrics(), clock=lambda: self.now)
         return Watch(
             ENVIRONMENT,
             streams,
-            self.reads,
             thresholds=Thresholds(DEFAULT_RULES),
             keeper=a_keeper(ENVIRONMENT, Incidents(self.database), writer),
             stores=Stores(Samples(self.database), Silences(self.database)),

@@ -2,7 +2,7 @@
 
 from bot.domain.environments import Environment
 from bot.domain.errors import SameRedis
-from bot.services.identities import Identities
+from bot.services.environments import Identities
 from tests.support.environments import bare_services
 
 
