@@ -30,13 +30,14 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.command import Deployment, Place, Registry
 from bot.dispatch import Dispatcher
-from bot.domain.alarms import Incident, Rule, Severity, Thresholds
+from bot.domain.alarms import Incident
 from bot.domain.approvals import Request, Vote
 from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.errors import CannotLookUp, FatalError, SameRedis, StateError
 from bot.domain.night import Site, is_night
 from bot.domain.notices import Notice, Said, Subject
 from bot.domain.oncall import Page, PageEvent, Receipt, Told
+from bot.domain.rules import STALLED, Severity
 from bot.execution import Execution
 from bot.loops import Beat, Loops, Tasks
 from bot.metrics import Metrics
@@ -468,7 +469,7 @@ class App:
                 silences=self._silences,
                 outbox=self._outbox,
                 oncall=oncall,
-                thresholds=thresholds(alarms),
+                thresholds=alarms.thresholds(),
                 escalate=alarms.escalate,
                 addresses=self._addresses,
                 writer=self._holder,
@@ -498,7 +499,7 @@ class App:
         self._watches[name] = Watch(
             environment,
             streams,
-            thresholds=thresholds(alarms),
+            thresholds=alarms.thresholds(),
             keeper=IncidentKeeper(
                 environment,
                 self._incidents,
@@ -692,7 +693,7 @@ def environments(settings: config.Settings) -> list[Environment]:
                 stream_template=settings.streams.stream,
                 group_template=settings.streams.group,
                 expiration=one.expiration,
-                stalled_after=alarms.rules.stalled.warning,
+                stalled_after=alarms.thresholds().of(STALLED).warning,
                 consumer_idle=settings.prune.idle,
                 links={key: url for key, url in alarms.links if url is not None},
                 access=_access(one.access),
@@ -709,30 +710,6 @@ def environments(settings: config.Settings) -> list[Environment]:
             )
         )
     return built
-
-
-def thresholds(alarms: config.Alarms) -> Thresholds:
-    """Take over the limits of the rules."""
-    rules = alarms.rules
-    return Thresholds(
-        enabled=frozenset(rule for rule in Rule if getattr(rules, rule.value).enabled),
-        backlog_warning=rules.backlog.warning,
-        backlog_critical=rules.backlog.critical,
-        backlog_for=rules.backlog.hold,
-        backlog_least=rules.backlog.least,
-        expiring_within=rules.expiring.within,
-        stalled_warning=rules.stalled.warning,
-        stalled_critical=rules.stalled.critical,
-        unreachable_night=rules.unreachable.night,
-        unreachable_day=rules.unreachable.day,
-        unknown_lag_for=rules.unknown_lag.hold,
-        pending_new_per_hour=rules.pending.new_per_hour,
-        memory_above=int(rules.memory.above),
-        lag_above=rules.lag.above,
-        lag_for=rules.lag.hold,
-        consumers_above=rules.consumers.above,
-        silent_for=rules.silent.hold,
-    )
 
 
 def site(place: config.settings.Kubernetes) -> KubernetesSite:

@@ -10,7 +10,8 @@ from datetime import timedelta
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as Metric
 
-from bot.domain.alarms import Incident, Rule, Severity
+from bot.domain.alarms import Incident
+from bot.domain.rules import RULES, Severity
 from bot.domain.streams import Look, NoAnswer, Stream
 
 
@@ -104,14 +105,14 @@ class Metrics:
     def alarms(self, environment: str, incidents: Collection[Incident]) -> None:
         """Note which alarms fire in an environment; those that ended go back to 0."""
         self._firing[environment] = Counter(
-            (each.leading.value, each.severity.value) for each in incidents
+            (each.leading, each.severity.value) for each in incidents
         )
         total: Counter[tuple[str, str]] = Counter()
         for each in self._firing.values():
             total.update(each)
-        for rule in Rule:
+        for rule in RULES:
             for severity in Severity:
-                labels = (rule.value, severity.value)
+                labels = (rule, severity.value)
                 self._alarms.labels(*labels).set(total[labels])
 
     def notified(self, target: str, outcome: str) -> None:

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply, Right
-from bot.domain.alarms import PIERCING, Rule, Silence, family
+from bot.domain.alarms import Silence
 from bot.domain.errors import UserError
+from bot.domain.rules import RULES
 from bot.domain.times import format_duration, parse_duration
 from bot.grammar import did_you_mean, quoted
 from bot.render.blocks import Markup
@@ -17,8 +18,6 @@ SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 UNTIL_RESOLVED = "resolved"
 
 _LENGTHS = ("30m", "1h", "2h", "4h", UNTIL_RESOLVED)
-_RULES = tuple(rule.value for rule in Rule if rule is family(rule) and rule not in PIERCING)
-"""The rules that the form offers: those that name incidents, and can be held."""
 
 
 def form(call: Call) -> Form | None:
@@ -26,7 +25,9 @@ def form(call: Call) -> Form | None:
     words = call.arguments.words
     if words and not (call.clicked and len(words) == 1):
         return None
-    what = Choice("instrumentruleid", "What", (*call.environment.instruments, *_RULES))
+    # Those that name incidents, and can be held.
+    rules = (each.name for each in RULES.values() if not each.family and not each.pierces)
+    what = Choice("instrumentruleid", "What", (*call.environment.instruments, *rules))
     return Form(
         command="silence",
         title="Silence alarms",
@@ -75,12 +76,10 @@ async def _drafts(call: Call) -> list[Silence]:
         return [_draft(call, ends, instrument=each) for each in instruments]
     if word in instruments:
         return [_draft(call, ends, instrument=word)]
-    rules = {rule.value: rule for rule in Rule}
-    rule = rules.get(word.replace("-", "_"))
-    if rule is not None:
-        return [_draft(call, ends, rule=rule)]
+    if word.replace("-", "_") in RULES:
+        return [_draft(call, ends, rule=word.replace("-", "_"))]
     if not word.lstrip("#").isdigit():
-        known = (*instruments, *rules)
+        known = (*instruments, *RULES)
         raise call.mistake(
             f"`{quoted(word)}` is no instrument of {call.environment.label}, no rule and no ID."
             + did_you_mean(word, known)
@@ -96,7 +95,7 @@ def _draft(
     ends: datetime | None,
     *,
     instrument: str = "",
-    rule: Rule | None = None,
+    rule: str | None = None,
     incident: int | None = None,
 ) -> Silence:
     return Silence(
@@ -140,7 +139,7 @@ COMMANDS = (
         form=form,
         details=(
             "DURATION is from 1m to 7d; `resolved` means until what fires now is over. Rules: "
-            + ", ".join(f"`{rule.value}`" for rule in Rule)
+            + ", ".join(f"`{name}`" for name in RULES)
             + ". A backlog, its `stalled`, `unknown_lag` and `lag` are one alarm, so each of these "
             "names silences it. `missing`, `unreachable` and `expiring` are shown in spite of any "
             "silence. `unsilence ID` ends it early."

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bot.clients.pagers import NOTIFIERS
 from bot.config import ConfigurationError, Settings, json_schema, load
 from bot.domain.oncall import On, When
+from bot.domain.rules import BACKLOG, LAG, RULES, Thresholds, default_thresholds
 from bot.slack.paging import kinds
 
 KINDS = kinds(NOTIFIERS)
@@ -82,9 +83,11 @@ def test_the_full_file_is_read() -> None:
     assert dev.approval.break_glass
     assert (dev.expiration, dev.access, dev.kubernetes) == (None, None, None)
     assert dev.instruments == ("hsc", "latiss", "lsstcam")
-    assert settings.alarms.rules.backlog.hold == timedelta(seconds=60)
-    disabled = {name for name, rule in settings.alarms.rules if not rule.enabled}
-    assert disabled == {"lag", "consumers", "silent"}
+    assert settings.alarms.thresholds().of(BACKLOG).hold == timedelta(seconds=60)
+    assert settings.alarms.thresholds() == Thresholds(
+        default_thresholds().enabled, {name: rule.limits for name, rule in RULES.items()}
+    )
+    assert {*RULES} - settings.alarms.thresholds().enabled == {"lag", "consumers", "silent"}
 
 
 def test_kubernetes_has_defaults_of_its_own(read: Read) -> None:
@@ -404,12 +407,12 @@ def test_an_environment_overrides_single_keys_of_the_alarms(read: Read) -> None:
     merged = settings.alarms_for("prod")
     assert merged.poll == timedelta(seconds=10)
     assert merged.escalate == timedelta(minutes=20)
-    assert merged.rules.backlog.warning == timedelta(minutes=20)
-    assert merged.rules.backlog.critical == timedelta(minutes=30)
-    assert merged.rules.backlog.least == 20
-    assert merged.rules.lag.enabled
-    assert merged.rules.lag.above == 9
-    assert settings.alarms.rules.backlog.warning == timedelta(minutes=4)
+    assert merged.thresholds().of(BACKLOG).warning == timedelta(minutes=20)
+    assert merged.thresholds().of(BACKLOG).critical == timedelta(minutes=30)
+    assert merged.thresholds().of(BACKLOG).least == 20
+    assert "lag" in merged.thresholds().enabled
+    assert merged.thresholds().of(LAG).above == 9
+    assert settings.alarms.thresholds().of(BACKLOG).warning == timedelta(minutes=4)
 
 
 def test_an_environment_may_take_a_value_back(read: Read) -> None:

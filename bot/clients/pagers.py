@@ -119,7 +119,7 @@ class Squadcast(HttpNotifier):
         tags = {
             "environment": page.environment,
             "instrument": page.instrument,
-            "rule": page.rule.value if page.rule else "",
+            "rule": page.rule or "",
             "severity": page.severity.value,
         }
         return {
@@ -157,7 +157,7 @@ class PagerDuty(HttpNotifier):
                 "timestamp": _iso(page.at),
                 "component": page.instrument or "redis",
                 "group": page.environment,
-                "class": page.rule.value if page.rule else "page",
+                "class": page.rule or "page",
                 "custom_details": dict(page.details),
             },
             "client": _CLIENT,
@@ -211,7 +211,7 @@ class Webhook(HttpNotifier):
             "environment": page.environment,
             "label": page.label,
             "instrument": page.instrument or None,
-            "rule": page.rule.value if page.rule else None,
+            "rule": page.rule,
             "severity": page.severity.value,
             "summary": page.summary,
             "details": [{"label": label, "text": text} for label, text in page.details],

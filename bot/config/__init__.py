@@ -16,7 +16,7 @@ from bot.config.alarms import Alarms
 from bot.config.checks import did_you_mean, disagreements
 from bot.config.credentials import Secrets, load_secrets
 from bot.config.document import ConfigurationError, Document, Fault, Location, but_is, read_document
-from bot.config.settings import Settings
+from bot.config.settings import Settings, settings_type
 from bot.config.values import WANTED
 from bot.domain.oncall import Kind
 
@@ -120,7 +120,7 @@ def _settings(document: Document, kinds: Mapping[str, Kind]) -> tuple[Settings |
     repaired: list[Location] = []
     for _ in range(_ROUNDS):
         try:
-            settings = Settings.model_validate(data, context=kinds)
+            settings = settings_type().model_validate(data, context=kinds)
         except ValidationError as error:
             details = _distinct(error.errors(include_url=False))
             locations = [_location(detail) for detail in details]
@@ -213,7 +213,7 @@ def _unknown_key(location: Location) -> str:
 
 def _keys(location: Location) -> list[str]:
     """Keys that the section at a location knows."""
-    section: type[BaseModel] = Settings
+    section: type[BaseModel] = settings_type()
     named = False
     for part in location:
         if named:

@@ -1,8 +1,14 @@
-"""What is watched, by which rules, and how an environment overrides it."""
+"""What is watched, by which rules, and how an environment overrides it.
 
-from typing import TypeVar
+The section of a rule is made from its row in `bot.domain.rules`: a key for each of its limits.
+"""
 
-from pydantic import Field, StrictBool
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import Field, StrictBool, create_model
 
 from bot.config.values import (
     AnyDuration,
@@ -14,151 +20,50 @@ from bot.config.values import (
     Section,
     duration,
 )
+from bot.domain.rules import Percent, Rule, Thresholds, rule_of
+
+_KINDS: Mapping[Any, Any] = {timedelta: Duration, int: Count, Percent: Percentage}
+"""What the limits of a rule may be, and how the file holds each."""
 
 
-class Rule(Section):
+ALIASES = {"hold": "for"}
+"""Keys that are no names in Python."""
+
+
+class RuleSection(Section):
     """An alarm rule."""
 
     enabled: StrictBool = True
     """Whether the rule is evaluated."""
 
 
-class BacklogRule(Rule):
-    """Entries wait for long."""
-
-    warning: Duration = duration("3m")
-    """Longest wait that makes a warning."""
-
-    critical: Duration = duration("10m")
-    """Longest wait that makes it critical; at least `warning`."""
-
-    hold: AnyDuration = Field(default=duration("60s"), alias="for")
-    """How long the condition must hold."""
-
-    least: Count = 20
-    """Fewer waiting entries make no alarm."""
-
-
-class ExpiringRule(Rule):
-    """The first waiting visit will soon be skipped."""
-
-    within: Duration = duration("30m")
-    """How soon."""
-
-
-class StalledRule(Rule):
-    """Entries wait and nothing is read."""
-
-    warning: Duration = duration("2m")
-    """Time without a reading that makes a warning, and the verdict "not reading"."""
-
-    critical: Duration = duration("5m")
-    """Time without a reading that makes it critical; at least `warning`."""
-
-
-class MissingRule(Rule):
-    """Stream or group is missing."""
-
-
-class UnreachableRule(Rule):
-    """Redis does not answer."""
-
-    night: Duration = duration("30s")
-    """How long, at night."""
-
-    day: Duration = duration("3m")
-    """How long, by day."""
-
-
-class UnknownLagRule(Rule):
-    """Redis reports no lag while entries wait, so that KEDA starts no jobs."""
-
-    hold: AnyDuration = Field(default=duration("60s"), alias="for")
-    """How long the condition must hold."""
-
-
-class PendingRule(Rule):
-    """Entries were read and never confirmed."""
-
-    new_per_hour: Count = 10
-    """New ones within an hour that make a warning."""
-
-
-class MemoryRule(Rule):
-    """Redis runs out of memory."""
-
-    above: Percentage = 80
-    """Percentage of `maxmemory` or of the container's limit."""
-
-
-class LagRule(Rule):
-    """Redis' own lag is high."""
-
-    enabled: StrictBool = False
-    """Whether the rule is evaluated."""
-
-    above: Count = 2000
-    """Entries."""
-
-    hold: AnyDuration = Field(default=duration("2m"), alias="for")
-    """How long the condition must hold."""
-
-
-class ConsumersRule(Rule):
-    """Consumer names pile up."""
-
-    enabled: StrictBool = False
-    """Whether the rule is evaluated."""
-
-    above: Count = 50_000
-    """Consumer names of one group."""
-
-
-class SilentRule(Rule):
-    """No entry arrives while observing."""
-
-    enabled: StrictBool = False
-    """Whether the rule is evaluated."""
-
-    hold: AnyDuration = Field(default=duration("20m"), alias="for")
-    """How long the condition must hold."""
-
-
 class Rules(Section):
-    """The alarm rules."""
+    """The alarm rules; has a key for each once `rules_section` has made it."""
 
-    backlog: BacklogRule = BacklogRule()
-    """Entries wait for long."""
 
-    expiring: ExpiringRule = ExpiringRule()
-    """The first waiting visit will soon be skipped."""
+def rules_section(rules: Iterable[Rule[Any]]) -> type[Rules]:
+    """Make the section that has a key for each rule."""
+    sections = {rule.name: rule_section(rule) for rule in rules}
+    keys: dict[str, Any] = {name: (each, each()) for name, each in sections.items()}
+    return create_model("Rules", __base__=Rules, **keys)
 
-    stalled: StalledRule = StalledRule()
-    """Entries wait and nothing is read."""
 
-    missing: MissingRule = MissingRule()
-    """Stream or group is missing."""
+def rule_section(rule: Rule[Any]) -> type[RuleSection]:
+    """Make the section of one rule."""
+    kinds = get_type_hints(type(rule.limits))
+    keys: dict[str, Any] = {"enabled": (StrictBool, not rule.off)}
+    for name, default in vars(rule.limits).items():
+        if name in ALIASES:
+            # Zero means at once.
+            keys[name] = (AnyDuration, Field(default=default, alias=ALIASES[name]))
+        else:
+            keys[name] = (_KINDS[kinds[name]], default)
+    return create_model(section_name(rule), __base__=RuleSection, **keys)
 
-    unreachable: UnreachableRule = UnreachableRule()
-    """Redis does not answer."""
 
-    unknown_lag: UnknownLagRule = UnknownLagRule()
-    """Redis reports no lag while entries wait."""
-
-    pending: PendingRule = PendingRule()
-    """Entries were read and never confirmed."""
-
-    memory: MemoryRule = MemoryRule()
-    """Redis runs out of memory."""
-
-    lag: LagRule = LagRule()
-    """Redis' own lag is high; off by default."""
-
-    consumers: ConsumersRule = ConsumersRule()
-    """Consumer names pile up; off by default."""
-
-    silent: SilentRule = SilentRule()
-    """No entry arrives while observing; off by default."""
+def section_name(rule: Rule[Any]) -> str:
+    """Name the section of a rule, as in ``UnknownLagRule``."""
+    return "".join(part.capitalize() for part in rule.name.split("_")) + "Rule"
 
 
 class Links(Section):
@@ -200,6 +105,15 @@ class Alarms(Section):
 
     rules: Rules = Rules()
     """The alarm rules."""
+
+    def thresholds(self) -> Thresholds:
+        """Give the limits of the rules, and which are on."""
+        sections: dict[str, RuleSection] = dict(self.rules)
+        limits = {}
+        for name, section in sections.items():
+            kind = type(rule_of(name).limits)
+            limits[name] = kind(**{each.name: getattr(section, each.name) for each in fields(kind)})
+        return Thresholds(frozenset(n for n, each in sections.items() if each.enabled), limits)
 
 
 _Part = TypeVar("_Part", bound=Section)

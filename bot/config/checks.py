@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from bot.config.alarms import Alarms, BacklogRule, StalledRule
+from bot.config.alarms import Alarms
 from bot.config.credentials import oncall_variable, redis_variable
 from bot.config.document import Location
 from bot.config.settings import Access, Environment, Settings, Target
@@ -91,11 +91,10 @@ def _access(here: Location, environment: Environment) -> Iterator[Finding]:
 
 
 def _thresholds(at: Location, written: Alarms, effective: Alarms) -> Iterator[Finding]:
-    rules: tuple[tuple[str, BacklogRule | StalledRule, BacklogRule | StalledRule], ...] = (
-        ("backlog", written.rules.backlog, effective.rules.backlog),
-        ("stalled", written.rules.stalled, effective.rules.stalled),
-    )
-    for name, here, rule in rules:
+    for name, rule in effective.rules:
+        if not {"warning", "critical"} <= type(rule).model_fields.keys():
+            continue
+        here = getattr(written.rules, name)
         keys = here.model_fields_set & {"warning", "critical"}
         if not keys or rule.critical >= rule.warning:
             continue

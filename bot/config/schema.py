@@ -6,6 +6,7 @@ that their import takes; only this module needs them.
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -14,25 +15,41 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from bot.config.settings import Settings
+from bot.config.alarms import ALIASES, RuleSection, section_name
+from bot.config.settings import Settings, settings_type
 from bot.config.values import Section
 from bot.domain.oncall import Kind
+from bot.domain.rules import RULES
 from bot.domain.times import format_duration
 
 
 def json_schema(kinds: Iterable[Kind]) -> dict[str, Any]:
     """Describe the configuration file as JSON Schema, for editors and for checks in CI."""
-    schema = Settings.model_json_schema(schema_generator=_JsonSchema)
-    keys = schema["$defs"]["Target"]["properties"]
+    schema = settings_type().model_json_schema(schema_generator=_JsonSchema)
+    inner = schema["$defs"]
+    keys = inner["Target"]["properties"]
     keys["kind"] = {"enum": [each.name for each in kinds], **keys["kind"]}
     for section in _sections(Section):
-        described = schema if section is Settings else schema["$defs"].get(section.__name__, {})
-        properties = described.get("properties", {})
-        for name, text in _docstrings(section):
-            key = section.model_fields[name].alias or name
+        if vars(sys.modules[section.__module__]).get(section.__name__) is section:
+            described = schema if section is Settings else inner.get(section.__name__, {})
+            bases = [each for each in section.__mro__ if issubclass(each, Section)]
+            _describe(described, *reversed(bases[: bases.index(Section)]))
+    for rule in RULES.values():
+        _describe(inner[section_name(rule)], RuleSection, type(rule.limits))
+        off = "; off by default" if rule.off else ""
+        told = f"{rule.about.removesuffix('.')}{off}."
+        inner["Rules"]["properties"][rule.name]["description"] = told
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+
+
+def _describe(schema: dict[str, Any], *declaring: type) -> None:
+    """Give each key the text below it, in the classes that declare them."""
+    properties = schema.get("properties", {})
+    for each in declaring:
+        for name, text in _docstrings(each):
+            key = ALIASES.get(name, name)
             if key in properties:
                 properties[key]["description"] = text
-    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
 
 
 class _JsonSchema(GenerateJsonSchema):
@@ -47,19 +64,16 @@ def _sections(base: type[Section]) -> Iterator[type[Section]]:
         yield from _sections(section)
 
 
-def _docstrings(section: type[Section]) -> Iterator[tuple[str, str]]:
-    """Give the name of every key that the class, or one that it extends, declares, and its text."""
-    for each in reversed(section.__mro__):
-        if not issubclass(each, Section) or each is Section:
-            continue
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
-        assert isinstance(tree, ast.ClassDef)  # noqa: S101 -- what getsource gives for a class
-        for key, text in pairwise(tree.body):
-            match key, text:
-                case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
-                    ast.Expr(value=ast.Constant(value=str(docstring))),
-                ):
-                    yield name, inspect.cleandoc(docstring)
-                case _:
-                    pass
+def _docstrings(declaring: type) -> Iterator[tuple[str, str]]:
+    """Give the name of every key that a class itself declares, and its text."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(declaring))).body
+    assert isinstance(tree, ast.ClassDef)  # noqa: S101 -- what getsource gives for a class
+    for key, text in pairwise(tree.body):
+        match key, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(docstring))),
+            ):
+                yield name, inspect.cleandoc(docstring)
+            case _:
+                pass

@@ -4,11 +4,12 @@ What two keys must agree on is checked where the file is read, so that one slip 
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, create_model
 
-from bot.config.alarms import Alarms, overridden
+from bot.config.alarms import Alarms, overridden, rules_section
 from bot.config.values import (
     AnyDuration,
     Channel,
@@ -38,6 +39,7 @@ from bot.config.values import (
 )
 from bot.domain.oncall import On, When
 from bot.domain.oncall import Target as OncallTarget
+from bot.domain.rules import RULES, Rule
 
 
 class Slack(Section):
@@ -310,3 +312,21 @@ class Settings(Section):
             Name of a configured environment.
         """
         return overridden(self.alarms, self.environments[environment].alarms)
+
+
+def settings_type() -> type[Settings]:
+    """Give the whole tree, with a section for each rule that there is."""
+    return _settings_type(tuple(RULES.values()))
+
+
+@cache
+def _settings_type(rules: tuple[Rule[Any], ...]) -> type[Settings]:
+    section = rules_section(rules)
+    alarms = create_model("Alarms", __base__=Alarms, rules=(section, section()))
+    environment = create_model("Environment", __base__=Environment, alarms=(alarms, alarms()))
+    return create_model(
+        "Settings",
+        __base__=Settings,
+        environments=(Mapping[Word, environment], Field(min_length=1)),  # type: ignore[valid-type]
+        alarms=(alarms, alarms()),
+    )

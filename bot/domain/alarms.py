@@ -1,4 +1,4 @@
-"""Alarms: what a rule finds, the one incident that it becomes, and what holds it.
+"""Alarms: what becomes of what rules find, and what holds it.
 
 An incident is a value, like a request: each step gives a new one with the next version, and whoever
 writes it compares the version first. All rules about a backlog of one stream are one incident,
@@ -7,165 +7,18 @@ whose severity and first line change with them.
     firing → resolved        held, owned and escalated are things that a firing one may be
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Self
+from typing import Any, Self
 
 from bot.domain.environments import Person
-
-
-class Rule(Enum):
-    """The rules, by the names that people type and dashboards use."""
-
-    BACKLOG = "backlog"
-    EXPIRING = "expiring"
-    STALLED = "stalled"
-    UNKNOWN_LAG = "unknown_lag"
-    MISSING = "missing"
-    UNREACHABLE = "unreachable"
-    PENDING = "pending"
-    MEMORY = "memory"
-    LAG = "lag"
-    CONSUMERS = "consumers"
-    SILENT = "silent"
-
-
-class Severity(Enum):
-    """How bad it is."""
-
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-
-FAMILY: Mapping[Rule, Rule] = dict.fromkeys(
-    (Rule.BACKLOG, Rule.EXPIRING, Rule.STALLED, Rule.UNKNOWN_LAG, Rule.LAG), Rule.BACKLOG
-)
-"""Rules that are one incident of a stream, and the rule that names it; others name themselves."""
-
-WHOLE = (Rule.UNREACHABLE, Rule.MEMORY)
-"""Rules about the Redis under all streams."""
-
-PIERCING = (Rule.MISSING, Rule.UNREACHABLE, Rule.EXPIRING)
-"""Rules that no silence holds, also when it names them."""
-
-AT_ONCE = (Rule.MISSING, Rule.UNREACHABLE, Rule.EXPIRING)
-"""Rules of which, at night, every target is told at once."""
-
-BY_RESTART = (Rule.MISSING, Rule.UNREACHABLE)
-"""Rules that a restart makes fire by itself; an approved one holds them until it ends."""
+from bot.domain.rules import Diagnosis, Finding, Rule, Severity, rule_of
+from bot.domain.samples import Figures
 
 EDIT_EVERY = timedelta(seconds=15)
 """Figures alone change a message at most this often."""
-
-
-def family(rule: Rule) -> Rule:
-    """Give the rule that names the incident of a rule."""
-    return FAMILY.get(rule, rule)
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """The limits of the rules in one environment; a rule that is switched off is not in `enabled`.
-
-    The names are those of the configuration, and so are the meanings.
-    """
-
-    enabled: frozenset[Rule]
-    backlog_warning: timedelta = timedelta(minutes=3)
-    backlog_critical: timedelta = timedelta(minutes=10)
-    backlog_for: timedelta = timedelta(seconds=60)
-    backlog_least: int = 20
-    expiring_within: timedelta = timedelta(minutes=30)
-    stalled_warning: timedelta = timedelta(minutes=2)
-    stalled_critical: timedelta = timedelta(minutes=5)
-    unreachable_night: timedelta = timedelta(seconds=30)
-    unreachable_day: timedelta = timedelta(minutes=3)
-    unknown_lag_for: timedelta = timedelta(seconds=60)
-    pending_new_per_hour: int = 10
-    memory_above: int = 80
-    lag_above: int = 2000
-    lag_for: timedelta = timedelta(minutes=2)
-    consumers_above: int = 50_000
-    silent_for: timedelta = timedelta(minutes=20)
-
-
-DEFAULT_RULES = frozenset(Rule) - {Rule.LAG, Rule.CONSUMERS, Rule.SILENT}
-"""Rules that are on where the configuration says nothing."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A rule that holds at this moment.
-
-    Parameters
-    ----------
-    rule, severity
-        Which, and how bad.
-    since
-        Since when what it is about has been so.
-    """
-
-    rule: Rule
-    severity: Severity
-    since: datetime
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a message shows of the stream, or of Redis, at one moment; all as they were looked at.
-
-    Parameters
-    ----------
-    at
-        When.
-    waiting, visits, capped
-        Entries that wait, their visits, True for at least.
-    wait
-        Longest wait.
-    oldest_visit
-        Name of the visit that waits longest.
-    first_skipped
-        When workers begin to skip it; None where they never do, or nothing waits.
-    arriving, read
-        Entries per second; None is unknown.
-    read_last
-        When something was last read, as far as the bot knows.
-    between_visits
-        Mean time between two visits; None is unknown.
-    unconfirmed, consumers
-        Entries read and never confirmed; consumer names.
-    lag_known
-        False where Redis reports no lag (nil).
-    answers_in
-        Round-trip time of Redis.
-    kind, address, tries
-        In which way Redis does not answer, where, and how often it was tried.
-    memory, memory_limit
-        Resident memory and its limit, in bytes; None is no limit.
-    """
-
-    at: datetime
-    waiting: int = 0
-    visits: int = 0
-    capped: bool = False
-    wait: timedelta | None = None
-    oldest_visit: str = ""
-    first_skipped: datetime | None = None
-    arriving: float | None = None
-    read: float | None = None
-    read_last: datetime | None = None
-    between_visits: timedelta | None = None
-    unconfirmed: int = 0
-    consumers: int = 0
-    lag_known: bool = True
-    answers_in: timedelta | None = None
-    kind: str = ""
-    address: str = ""
-    tries: int = 0
-    memory: int = 0
-    memory_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -177,13 +30,25 @@ class Skipped:
     at: datetime
 
 
+class Transition(Enum):
+    """What may happen to an incident that its thread tells."""
+
+    SEVERITY = "severity"
+    LEADING = "leading"
+    OWNED = "owned"
+    ASKED = "asked"
+    ESCALATED = "escalated"
+    HELD = "held"
+    SHOWN = "shown"
+    RESOLVED = "resolved"
+
+
 class Holding(Enum):
     """What keeps an incident out of the channel."""
 
     SILENCE = "silence"
     WINDOW = "window"
     RESTART = "restart"
-    INHIBITED = "inhibited"
 
 
 @dataclass(frozen=True)
@@ -197,7 +62,7 @@ class Incident:
     environment
         Name of the environment.
     name
-        The rule that names it: `family` of those that fire.
+        The rule that names it, and with it the family of those that fire.
     instrument
         Whose stream; empty for the Redis under all of them.
     began
@@ -236,11 +101,11 @@ class Incident:
 
     id: int
     environment: str
-    name: Rule
+    name: str
     instrument: str
     began: datetime
     opened: datetime
-    findings: Mapping[Rule, Finding]
+    findings: Mapping[str, Finding]
     figures: Figures
     worst: Severity = Severity.WARNING
     highest_waiting: int = 0
@@ -266,21 +131,34 @@ class Incident:
         return Severity.CRITICAL if any(worst) else Severity.WARNING
 
     @property
-    def leading(self) -> Rule:
-        """The rule that its first line is about."""
-        order = (
-            Rule.EXPIRING,
-            Rule.STALLED,
-            Rule.BACKLOG,
-            Rule.UNKNOWN_LAG,
-            Rule.LAG,
-        )
-        critical = [r for r in order if r in self.findings and self._critical(r)]
-        firing = [r for r in order if r in self.findings]
-        return next(iter((*critical, *firing, *self.findings, self.name)))
+    def rule(self) -> Rule[Any]:
+        """The rule that names it."""
+        return rule_of(self.name)
 
-    def _critical(self, rule: Rule) -> bool:
-        return self.findings[rule].severity is Severity.CRITICAL
+    @property
+    def leading(self) -> str:
+        """The rule that its first line is about: of those that are critical, else of all."""
+
+        def order(rule: str) -> tuple[bool, int]:
+            return self.findings[rule].severity is not Severity.CRITICAL, -rule_of(rule).leads
+
+        return min(self.findings, key=order, default=self.name)
+
+    @property
+    def pierces(self) -> bool:
+        """Whether no silence holds it."""
+        return any(rule_of(each).pierces for each in self.findings)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether at night every target is told of it at once."""
+        return any(rule_of(each).at_once for each in self.findings)
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What has likely failed, from what holds and from the figures."""
+        likely = self.rule.likely
+        return likely if isinstance(likely, Diagnosis) else likely(self.figures, self.findings)
 
     def owned_by(self, person: Person, now: datetime) -> Self:
         """Let somebody be on it; this stops the clock."""
@@ -325,7 +203,7 @@ class Silence:
     starts: datetime
     ends: datetime | None
     instrument: str = ""
-    rule: Rule | None = None
+    rule: str | None = None
     incident: int | None = None
     lifted: datetime | None = None
 
@@ -338,7 +216,7 @@ class Silence:
         if self.incident is not None:
             return self.incident == incident.id
         if self.rule is not None:
-            return family(self.rule) is incident.name
+            return rule_of(self.rule).incident == incident.name
         return self.instrument == incident.instrument
 
 
@@ -348,3 +226,167 @@ class Hours:
 
     starts: datetime
     ends: datetime
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an incident.
+
+    Parameters
+    ----------
+    incident
+        As it is now; its version is one higher where something is to be kept.
+    transitions
+        What its thread is told.
+    redraw
+        Whether its message is wanted anew.
+    """
+
+    incident: Incident
+    transitions: tuple[Transition, ...] = ()
+    redraw: bool = False
+
+
+def by_incident(findings: Iterable[Finding]) -> dict[str, dict[str, Finding]]:
+    """Group findings of one stream, or of one Redis, by the rule that names their incident."""
+    grouped: dict[str, dict[str, Finding]] = {}
+    for finding in findings:
+        grouped.setdefault(rule_of(finding.rule).incident, {})[finding.rule] = finding
+    return grouped
+
+
+def holding(
+    incident: Incident,
+    silences: Sequence[Silence],
+    windows: Sequence[Hours],
+    now: datetime,
+    *,
+    restarts: Sequence[Hours] = (),
+) -> Holding | None:
+    """Tell what keeps an incident out of the channel at this moment.
+
+    A window holds everything but what pierces windows; an approved restart what it brings about
+    itself; a silence what it matches, but nothing that pierces silences.
+    """
+    in_window = any(each.starts <= now < each.ends for each in windows)
+    if in_window and not any(rule_of(each).pierces_windows for each in incident.findings):
+        return Holding.WINDOW
+    if incident.rule.by_restart and any(each.starts <= now < each.ends for each in restarts):
+        return Holding.RESTART
+    if incident.pierces:
+        return None
+    if any(each.active(now) and each.matches(incident) for each in silences):
+        return Holding.SILENCE
+    return None
+
+
+def opened(
+    environment: str,
+    name: str,
+    instrument: str,
+    findings: Mapping[str, Finding],
+    figures: Figures,
+) -> Incident:
+    """Begin an incident; its number comes with its first writing."""
+    now = figures.at
+    incident = Incident(
+        id=0,
+        environment=environment,
+        name=name,
+        instrument=instrument,
+        began=min(each.since for each in findings.values()),
+        opened=now,
+        findings=findings,
+        figures=figures,
+        drawn=now,
+    )
+    return _worse(seen(incident, figures), now)
+
+
+def seen(incident: Incident, figures: Figures) -> Incident:
+    """Take over newer figures and their peaks; nothing else has happened."""
+    waits = [each for each in (incident.highest_wait, figures.wait) if each is not None]
+    higher = figures.waiting > incident.highest_waiting
+    return replace(
+        incident,
+        figures=figures,
+        highest_waiting=figures.waiting if higher else incident.highest_waiting,
+        highest_visits=figures.visits if higher else incident.highest_visits,
+        highest_capped=figures.capped if higher else incident.highest_capped,
+        highest_wait=max(waits, default=None),
+    )
+
+
+def advanced(incident: Incident, findings: Mapping[str, Finding], held: Holding | None) -> Step:
+    """Look at a firing incident again.
+
+    Parameters
+    ----------
+    incident
+        With its newest figures.
+    findings
+        What holds now, by rule; not empty.
+    held
+        What keeps it out of the channel now.
+    """
+    now = incident.figures.at
+    after = _worse(replace(incident, findings=findings), now)
+    transitions: list[Transition] = []
+    if after.severity is not incident.severity:
+        transitions.append(Transition.SEVERITY)
+    elif after.leading != incident.leading:
+        transitions.append(Transition.LEADING)
+    if held is not incident.held:
+        after = replace(after, held=held, was_held=after.was_held or held is not None)
+        if held is None:
+            transitions.append(Transition.SHOWN)
+        elif incident.held is None:
+            transitions.append(Transition.HELD)
+    changed = (
+        bool(transitions) or held is not incident.held or set(findings) != set(incident.findings)
+    )
+    stale = incident.drawn is None or now - incident.drawn >= EDIT_EVERY
+    if not changed and not stale:
+        return Step(after)
+    redraw = held is None or incident.held is None
+    after = replace(after, drawn=now, version=incident.version + 1)
+    return Step(
+        after, tuple(transitions) if held is None or Transition.HELD in transitions else (), redraw
+    )
+
+
+def resolved(incident: Incident, now: datetime) -> Step:
+    """End an incident; one that was never shown ends as quietly as it lived."""
+    after = replace(
+        incident, resolved=now, critical_since=None, drawn=now, version=incident.version + 1
+    )
+    shown = incident.held is None
+    return Step(after, (Transition.RESOLVED,) if shown else (), redraw=True)
+
+
+def with_skipped(incident: Incident, skipped: Iterable[Skipped]) -> Incident:
+    """Add visits that workers skip from now on; those that are known already stay as they are."""
+    known = {each.visit for each in incident.skipped}
+    new = tuple(each for each in skipped if each.visit not in known)
+    return replace(incident, skipped=(*incident.skipped, *new)) if new else incident
+
+
+def escalates(incident: Incident, after: timedelta, now: datetime) -> bool:
+    """Tell whether it has been critical and without owner for so long that on-call is told."""
+    since = incident.critical_since
+    return since is not None and incident.owner is None and now - since >= after
+
+
+def owner_is_due(incident: Incident, after: timedelta, now: datetime) -> bool:
+    """Tell whether it is time to ask the owner whether they are still on it."""
+    if incident.owner is None or incident.owned is None:
+        return False
+    return now - (incident.asked or incident.owned) >= after
+
+
+def _worse(incident: Incident, now: datetime) -> Incident:
+    """Keep since when it is critical, and that it ever was."""
+    if incident.severity is Severity.CRITICAL:
+        since = incident.critical_since or now
+        return replace(incident, worst=Severity.CRITICAL, critical_since=since)
+    return replace(incident, critical_since=None)

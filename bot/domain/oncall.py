@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from bot.domain.alarms import AT_ONCE, Incident, Rule, Severity
+from bot.domain.alarms import Incident
+from bot.domain.rules import Severity, rule_of
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=4)
 """Between the first two tries, and at most; up to a quarter is added to either."""
@@ -146,7 +147,7 @@ class Page:
     environment: str
     label: str
     instrument: str
-    rule: Rule | None
+    rule: str | None
     severity: Severity
     summary: str
     details: tuple[tuple[str, str], ...]
@@ -197,7 +198,7 @@ class Receipt:
 def targets_for(
     targets: Iterable[Target],
     environment: str,
-    rules: Collection[Rule],
+    rules: Collection[str],
     *,
     night: bool,
     escalated: bool,
@@ -220,7 +221,7 @@ def targets_for(
     told
         Names of targets that are left out, because they know already.
     """
-    at_once = escalated or (night and any(rule in AT_ONCE for rule in rules))
+    at_once = escalated or (night and any(rule_of(each).at_once for each in rules))
     return [
         target
         for target in targets

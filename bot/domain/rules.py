@@ -1,16 +1,21 @@
-"""The rules of the watch: what is wrong with a stream, or with the Redis under it, at a moment.
+"""The rules of the watch, each a row: what it looks for, its limits, and what follows from it.
 
-They are functions of what is remembered, of the limits, of the time, and of the rules that hold
-already. A rule that holds ends only when it has clearly been over for a while, so that an alarm
-does not come and go. While Redis does not tell how a stream is, everything stays as it was.
+`RULES` is the only list of them. Configuration, watch, commands, metrics and messages read it when
+they need it and keep no copy; what a rule says to people is its row in `bot.render.rules`.
+
+A rule is a function of what is remembered, of its limits, of the time, and of whether it holds
+already. One that holds ends only when it has clearly been over for a while, so that an alarm does
+not come and go. While Redis does not tell how a stream is, everything stays as it was.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Generic, NewType, TypeVar, cast
 
-from bot.domain.alarms import Finding, Rule, Severity, Thresholds
-from bot.domain.tracks import POLLS, History, Mark, ServerTrack, Track
+from bot.domain.errors import Unreachable
+from bot.domain.samples import POLLS, Figures, History, Mark, ServerTrack, Track
 
 GRACE = timedelta(minutes=5)
 """After a pause workers start cold: what waits has so long before it is worth a warning."""
@@ -25,22 +30,254 @@ _MISSING_POLLS = 2
 _MEMORY_POINTS = 5
 _NEARLY = 0.95
 _MINUTE = timedelta(minutes=1)
-_CRITICAL = (Rule.EXPIRING, Rule.MISSING, Rule.UNREACHABLE)
 
 _Test = Callable[[Mark], bool]
 
+Percent = NewType("Percent", float)
+"""A share from more than 0 to 100."""
+
+
+class Severity(Enum):
+    """How bad it is."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Link(Enum):
+    """A link of the chain that a visit goes through."""
+
+    PRODUCER = "producer"
+    WORKERS = "KEDA or the workers"
+    GROUP = "group"
+    REDIS = "Redis"
+
+
+class Runs(Enum):
+    """What runs the link that a rule is about, where Kubernetes tells of it."""
+
+    POD = "pod"
+    JOBS = "jobs"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that holds at this moment, and since when what it is about has been so."""
+
+    rule: str
+    severity: Severity
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What has likely failed.
+
+    The bot sees Redis and its group; all else is concluded: *likely*.
+
+    Parameters
+    ----------
+    link
+        Which link of the chain.
+    likely
+        A sentence or two, to follow "Likely:".
+    topic
+        Name of the runbook's topic.
+    looks
+        Names of addresses that help, the most useful first.
+    """
+
+    link: Link
+    likely: str
+    topic: str
+    looks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoLimits:
+    """The limits of a rule that has none."""
+
+
+L = TypeVar("L")
+
+Likely = Diagnosis | Callable[[Figures, Collection[str]], Diagnosis]
+"""What has likely failed: always the same, or concluded from figures and the rules that hold."""
+
+
+def _never(figures: Figures, finding: Finding | None, limits: Any) -> datetime | None:
+    del figures, finding, limits
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Rule(Generic[L]):
+    """A rule.
+
+    Parameters
+    ----------
+    name
+        What people type and dashboards use.
+    about
+        What it is about, in a sentence.
+    limits
+        Its limits by default, a frozen dataclass: the keys of its section in the configuration.
+        Its fields are durations, counts and percentages, each with a docstring; `hold` is the key
+        `for`, and may be zero.
+    find
+        Tells whether it holds.
+    likely
+        What has likely failed; asked of the rule that names an incident.
+    family
+        Name of the rule whose incident it joins; empty for an incident of its own.
+    leads
+        Within its family, the rule with the higher figure speaks first where both hold.
+    severity
+        How bad it is where nothing tells more.
+    whole
+        True if it is about the Redis under all streams, not about one of them.
+    runs
+        What is shown beside its figures.
+    pierces, pierces_windows
+        True if no silence holds it, also when it names it; if no maintenance window holds it.
+    at_once
+        True if at night every target is told of it at once.
+    inhibits
+        True if the rules about streams rest while it holds.
+    by_restart
+        True if a restart makes it hold by itself; an approved one keeps it from the channel.
+    off
+        True if it is evaluated only where the configuration says so.
+    critical_at
+        Tells from figures, its finding and its limits when it becomes critical if nothing changes;
+        None where that is not known, or it never does.
+    """
+
+    name: str
+    about: str
+    limits: L
+    find: Callable[["Case[L]"], Finding | None]
+    likely: Likely
+    family: str = ""
+    leads: int = 0
+    severity: Severity = Severity.WARNING
+    whole: bool = False
+    runs: Runs | None = None
+    pierces: bool = False
+    pierces_windows: bool = False
+    at_once: bool = False
+    inhibits: bool = False
+    by_restart: bool = False
+    off: bool = False
+    critical_at: Callable[[Figures, Finding | None, L], datetime | None] = _never
+
+    @property
+    def incident(self) -> str:
+        """Name of the rule that names its incident."""
+        return self.family or self.name
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Which rules are on in one environment, and with which limits.
+
+    Parameters
+    ----------
+    enabled
+        Names of the rules that are evaluated.
+    limits
+        Limits by name of the rule, where they are not those of its row.
+    """
+
+    enabled: frozenset[str]
+    limits: Mapping[str, object] = field(default_factory=dict)
+
+    def of(self, rule: Rule[L]) -> L:
+        """Give the limits of a rule, whether it is on or not."""
+        return cast("L", self.limits.get(rule.name, rule.limits))
+
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """One stream at one moment; `last` is the newest mark."""
+class Case(Generic[L]):
+    """What a rule looks at.
 
-    track: Track
-    history: History
-    last: Mark
-    limits: Thresholds
+    Parameters
+    ----------
+    rule, limits
+        The rule itself, and its limits.
+    now
+        When it is looked at.
+    night
+        Whether it is night at the telescope.
+    firing
+        Whether the rule holds already.
+    track
+        What is remembered of the stream.
+    server
+        What is remembered of the Redis under it.
+    dusk
+        When the night began; None where nobody knows, or it is day.
+    """
+
+    rule: Rule[L]
+    limits: L
     now: datetime
-    dusk: datetime | None
-    firing: frozenset[Rule]
+    night: bool
+    firing: bool
+    track: Track = field(default=Track())
+    server: ServerTrack = field(default=ServerTrack())
+    dusk: datetime | None = None
+
+    @property
+    def history(self) -> History:
+        """Figures of the last hour."""
+        return self.track.history
+
+    @property
+    def last(self) -> Mark:
+        """The newest mark; no rule about a stream is asked before there is one."""
+        return self.track.history.recent[-1]
+
+    def holds(self, since: datetime, *, critical: bool | None = None) -> Finding:
+        """Say that the rule holds, as bad as its row says unless it is told."""
+        severity = self.rule.severity
+        if critical is not None:
+            severity = Severity.CRITICAL if critical else Severity.WARNING
+        return Finding(self.rule.name, severity, since)
+
+    def still(self, over: _Test) -> Mark | None:
+        """Give the last mark at which it still held; None where it has been over for long."""
+        for mark in self.history.back():
+            if not over(mark):
+                return mark
+            if self.last.at - mark.at >= OVER_FOR:
+                return None
+        return self.last
+
+    def held(self, hold: timedelta, test: _Test) -> Finding | None:
+        """Find what must hold for some time, and be over for some time."""
+        if self.firing:
+            mark = self.still(lambda mark: not test(mark))
+            if mark is None:
+                return None
+            recent = tuple(each for each in self.history.recent if each.at <= mark.at)
+            return self.holds(History(recent, self.history.minutes).since(test) or mark.at)
+        if not test(self.last):
+            return None
+        since = self.history.since(test) or self.last.at
+        return self.holds(since) if self.last.at - since >= hold else None
+
+    def latched(self, critical: _Test, over: _Test) -> bool:
+        """Tell whether it became critical and has not clearly been over since."""
+        latched, since = False, None
+        for mark in self.history.forward():
+            if critical(mark):
+                latched, since = True, None
+            elif not over(mark):
+                since = None
+            else:
+                since = since or mark.at
+                latched = latched and mark.at - since < OVER_FOR
+        return latched
 
 
 def stream_findings(
@@ -49,23 +286,15 @@ def stream_findings(
     *,
     now: datetime,
     night: bool,
-    firing: frozenset[Rule],
+    firing: frozenset[str],
     dusk: datetime | None = None,
 ) -> tuple[Finding, ...]:
     """Tell which rules about a stream hold.
 
     Parameters
     ----------
-    track
-        What is remembered of the stream.
-    thresholds
-        The limits, and which rules are on.
-    now
-        The time.
-    night
-        Whether it is night at the telescope.
     firing
-        The rules that hold already.
+        Names of the rules that hold already.
     dusk
         When the night began; while it is None, `silent` cannot tell how long the night has
         lasted, and does not begin.
@@ -73,26 +302,33 @@ def stream_findings(
     Returns
     -------
     tuple of Finding
-        At most one for each rule that is on, in the order of `Rule`.
+        At most one for each rule that is on, in the order of `RULES`.
     """
     last = track.history.last
-    if last is None:
-        return tuple(
-            _unchanged(rule, track.at or now)
-            for rule in _STREAM_RULES
-            if rule in firing and rule in thresholds.enabled
-        )
-    # What Redis does not tell stays as it was last seen.
-    seen = now if track.told else last.at
-    case = _Case(track, track.history, last, thresholds, seen, dusk if night else None, firing)
     findings = []
-    for rule, find in _STREAM_RULES.items():
-        if rule in thresholds.enabled and (track.told or rule in firing):
-            finding = find(case)
-            if finding is None and not track.told:
-                finding = _unchanged(rule, last.at)
-            if finding is not None:
-                findings.append(finding)
+    for rule in RULES.values():
+        holds = rule.name in firing
+        if rule.whole or rule.name not in thresholds.enabled or not (track.told or holds):
+            continue
+        if last is None:
+            if holds:
+                findings.append(Finding(rule.name, rule.severity, track.at or now))
+            continue
+        # What Redis does not tell stays as it was last seen.
+        case = Case(
+            rule,
+            thresholds.of(rule),
+            now if track.told else last.at,
+            night=night,
+            firing=holds,
+            track=track,
+            dusk=dusk if night else None,
+        )
+        found = rule.find(case)
+        if found is None and not track.told:
+            found = case.holds(last.at)
+        if found is not None:
+            findings.append(found)
     return tuple(findings)
 
 
@@ -102,69 +338,104 @@ def server_findings(
     *,
     now: datetime,
     night: bool,
-    firing: frozenset[Rule],
+    firing: frozenset[str],
 ) -> tuple[Finding, ...]:
     """Tell which rules about the Redis under all streams hold.
-
-    Parameters
-    ----------
-    track
-        What is remembered of it.
-    thresholds
-        The limits, and which rules are on.
-    now
-        The time.
-    night
-        Whether it is night at the telescope.
-    firing
-        The rules that hold already.
 
     Returns
     -------
     tuple of Finding
-        At most one for each rule that is on, in the order of `Rule`.
+        At most one for each rule that is on, in the order of `RULES`.
     """
     found = (
-        _unreachable(track, thresholds, now, night=night, firing=Rule.UNREACHABLE in firing),
-        _memory(track, thresholds, now, firing=Rule.MEMORY in firing),
+        rule.find(
+            Case(
+                rule,
+                thresholds.of(rule),
+                now,
+                night=night,
+                firing=rule.name in firing,
+                server=track,
+            )
+        )
+        for rule in RULES.values()
+        if rule.whole and rule.name in thresholds.enabled
     )
-    return tuple(each for each in found if each and each.rule in thresholds.enabled)
+    return tuple(each for each in found if each is not None)
 
 
-def _backlog(case: _Case) -> Finding | None:
-    limits = case.limits
+_WORKER_LOOKS = ("jobs", "grafana")
+_REDIS_LOOKS = ("argocd", "grafana")
+
+
+# Entries wait: one incident of a stream, whichever of these rules hold.
+
+
+def _why_waiting(figures: Figures, rules: Collection[str]) -> Diagnosis:
+    """Conclude why entries wait while Redis answers and the group is there."""
+    if not figures.lag_known:
+        likely = "Redis reports no lag (nil), so KEDA starts no jobs."
+        return Diagnosis(Link.GROUP, likely, "not reading", _WORKER_LOOKS)
+    if STALLED.name in rules or figures.nothing_read:
+        said = "KEDA or the workers."
+    elif figures.read is None:
+        said = "workers do not keep up; how fast they read is not known yet."
+    elif figures.arriving is None or figures.growing:
+        arriving = "" if figures.arriving is None else f" of {figures.arriving:.1f}"
+        said = f"all workers are busy. Read {figures.read:.1f}{arriving} entries/s."
+    else:
+        said = (
+            "all workers are busy with what has piled up. "
+            f"Read {figures.read:.1f}, arriving {figures.arriving:.1f} entries/s."
+        )
+    return Diagnosis(Link.WORKERS, said, "not reading", _WORKER_LOOKS)
+
+
+@dataclass(frozen=True)
+class BacklogLimits:
+    """How long entries may wait."""
+
+    warning: timedelta = timedelta(minutes=3)
+    """Longest wait that makes a warning."""
+
+    critical: timedelta = timedelta(minutes=10)
+    """Longest wait that makes it critical; at least `warning`."""
+
+    hold: timedelta = timedelta(seconds=60)
+    """How long the condition must hold."""
+
+    least: int = 20
+    """Fewer waiting entries make no alarm."""
+
+
+def _backlog(case: Case[BacklogLimits]) -> Finding | None:
+    limits, last = case.limits, case.last
 
     def critical(mark: Mark) -> bool:
-        return mark.wait >= limits.backlog_critical
+        return mark.wait >= limits.critical
 
-    if Rule.BACKLOG in case.firing:
-        mark = _still(
-            case,
-            lambda mark: (
-                mark.waiting < limits.backlog_least or mark.wait < limits.backlog_warning / 2
-            ),
+    if case.firing:
+        mark = case.still(
+            lambda mark: mark.waiting < limits.least or mark.wait < limits.warning / 2
         )
         if mark is None:
             return None
-        bad = _latched(
-            case.history,
-            critical,
-            lambda mark: not mark.waiting or mark.wait < limits.backlog_critical / 2,
+        bad = case.latched(
+            critical, lambda mark: not mark.waiting or mark.wait < limits.critical / 2
         )
-        return Finding(Rule.BACKLOG, _severity(critical=bad), mark.at - mark.wait)
+        return case.holds(mark.at - mark.wait, critical=bad)
 
-    def holds(mark: Mark) -> bool:
-        return mark.waiting >= limits.backlog_least and mark.wait >= limits.backlog_warning
+    def waits(mark: Mark) -> bool:
+        return mark.waiting >= limits.least and mark.wait >= limits.warning
 
-    last = case.last
-    if not holds(last):
+    if not waits(last):
         return None
-    since = case.history.since(holds) or last.at
+    since = case.history.since(waits) or last.at
     if case.track.arrivals.woke is not None:
         since = max(since, case.track.arrivals.woke + GRACE)
-    if last.at - since < limits.backlog_for or _shrinking(case.history, last):
+    if last.at - since < limits.hold or _shrinking(case.history, last):
         return None
-    return Finding(Rule.BACKLOG, _severity(critical=critical(last)), last.at - last.wait)
+    return case.holds(last.at - last.wait, critical=critical(last))
 
 
 def _shrinking(history: History, last: Mark) -> bool:
@@ -182,83 +453,214 @@ def _shrinking(history: History, last: Mark) -> bool:
     return max(mark.waiting for mark in now) < max(mark.waiting for mark in before)
 
 
-def _expiring(case: _Case) -> Finding | None:
-    within = case.limits.expiring_within
+def _backlog_critical_at(
+    figures: Figures, finding: Finding | None, limits: BacklogLimits
+) -> datetime | None:
+    if finding is None or figures.wait is None:
+        return None
+    return figures.at - figures.wait + limits.critical
+
+
+BACKLOG = Rule(
+    name="backlog",
+    about="Entries wait for long.",
+    limits=BacklogLimits(),
+    find=_backlog,
+    likely=_why_waiting,
+    leads=2,
+    runs=Runs.JOBS,
+    critical_at=_backlog_critical_at,
+)
+
+
+@dataclass(frozen=True)
+class ExpiringLimits:
+    """How late visits may be read."""
+
+    within: timedelta = timedelta(minutes=30)
+    """How soon."""
+
+
+def _expiring(case: Case[ExpiringLimits]) -> Finding | None:
+    within = case.limits.within
     mark: Mark | None = case.last
-    if Rule.EXPIRING in case.firing:
-        mark = _still(
-            case,
+    if case.firing:
+        mark = case.still(
             lambda mark: (
                 not mark.vague and (mark.skipped is None or mark.skipped - mark.at > within)
-            ),
+            )
         )
     elif case.last.skipped is None or case.last.skipped - case.now > within:
         return None
-    return mark and Finding(Rule.EXPIRING, Severity.CRITICAL, mark.at - mark.wait)
+    return mark and case.holds(mark.at - mark.wait)
 
 
-def _stalled(case: _Case) -> Finding | None:
-    limits = case.limits
+def _expiring_at(
+    figures: Figures, finding: Finding | None, limits: ExpiringLimits
+) -> datetime | None:
+    del finding
+    return None if figures.first_skipped is None else figures.first_skipped - limits.within
+
+
+EXPIRING = Rule(
+    name="expiring",
+    about="The first waiting visit will soon be skipped.",
+    limits=ExpiringLimits(),
+    find=_expiring,
+    likely=_why_waiting,
+    family=BACKLOG.name,
+    leads=4,
+    severity=Severity.CRITICAL,
+    pierces=True,
+    pierces_windows=True,
+    at_once=True,
+    critical_at=_expiring_at,
+)
+
+
+@dataclass(frozen=True)
+class StalledLimits:
+    """How long nothing may be read while entries wait."""
+
+    warning: timedelta = timedelta(minutes=2)
+    """Time without a reading that makes a warning, and the verdict "not reading"."""
+
+    critical: timedelta = timedelta(minutes=5)
+    """Time without a reading that makes it critical; at least `warning`."""
+
+
+def _stalled(case: Case[StalledLimits]) -> Finding | None:
+    limits, last, woke = case.limits, case.last, case.track.arrivals.woke
 
     def critical(mark: Mark) -> bool:
-        return mark.unread >= limits.stalled_critical
+        return mark.unread >= limits.critical
 
-    if Rule.STALLED in case.firing:
+    if case.firing:
         # One entry read, and then none again, is no recovery.
-        mark = _still(case, lambda mark: mark.unread < limits.stalled_warning / 2)
+        mark = case.still(lambda mark: mark.unread < limits.warning / 2)
         if mark is None:
             return None
-        bad = _latched(
-            case.history, critical, lambda mark: mark.unread < limits.stalled_critical / 2
-        )
-        return Finding(Rule.STALLED, _severity(critical=bad), mark.at - mark.unread)
-    last, woke = case.last, case.track.arrivals.woke
-    if not last.waiting or last.unread < limits.stalled_warning:
+        bad = case.latched(critical, lambda mark: mark.unread < limits.critical / 2)
+        return case.holds(mark.at - mark.unread, critical=bad)
+    if not last.waiting or last.unread < limits.warning:
         return None
     bad = critical(last)
     if not bad and woke is not None and last.at < woke + GRACE:
         return None
-    return Finding(Rule.STALLED, _severity(critical=bad), last.at - last.unread)
+    return case.holds(last.at - last.unread, critical=bad)
 
 
-def _unknown_lag(case: _Case) -> Finding | None:
-    return _held(case, Rule.UNKNOWN_LAG, case.limits.unknown_lag_for, lambda mark: mark.nil)
+def _stalled_critical_at(
+    figures: Figures, finding: Finding | None, limits: StalledLimits
+) -> datetime | None:
+    del figures
+    return None if finding is None else finding.since + limits.critical
 
 
-def _lag(case: _Case) -> Finding | None:
+STALLED = Rule(
+    name="stalled",
+    about="Entries wait and nothing is read.",
+    limits=StalledLimits(),
+    find=_stalled,
+    likely=_why_waiting,
+    family=BACKLOG.name,
+    leads=3,
+    critical_at=_stalled_critical_at,
+)
+
+
+@dataclass(frozen=True)
+class UnknownLagLimits:
+    """How long Redis may report no lag."""
+
+    hold: timedelta = timedelta(seconds=60)
+    """How long the condition must hold."""
+
+
+def _unknown_lag(case: Case[UnknownLagLimits]) -> Finding | None:
+    return case.held(case.limits.hold, lambda mark: mark.nil)
+
+
+UNKNOWN_LAG = Rule(
+    name="unknown_lag",
+    about="Redis reports no lag while entries wait.",
+    limits=UnknownLagLimits(),
+    find=_unknown_lag,
+    likely=_why_waiting,
+    family=BACKLOG.name,
+    leads=1,
+)
+
+
+@dataclass(frozen=True)
+class LagLimits:
+    """How high Redis' own lag may be."""
+
+    above: int = 2000
+    """Entries."""
+
+    hold: timedelta = timedelta(minutes=2)
+    """How long the condition must hold."""
+
+
+def _lag(case: Case[LagLimits]) -> Finding | None:
     # A lag that Redis reports while nothing waits is wrong, as it may be after a trim.
-    above = case.limits.lag_above * (_NEARLY if Rule.LAG in case.firing else 1)
-    hold = case.limits.lag_for
-    return _held(case, Rule.LAG, hold, lambda mark: mark.lag > above and mark.waiting > 0)
+    above = case.limits.above * (_NEARLY if case.firing else 1)
+    return case.held(case.limits.hold, lambda mark: mark.lag > above and mark.waiting > 0)
 
 
-def _held(case: _Case, rule: Rule, hold: timedelta, holds: _Test) -> Finding | None:
-    """Find what must hold for some time, and be over for some time."""
-    if rule in case.firing:
-        mark = _still(case, lambda mark: not holds(mark))
-        if mark is None:
-            return None
-        earlier = History(
-            tuple(each for each in case.history.recent if each.at <= mark.at), case.history.minutes
-        )
-        return Finding(rule, Severity.WARNING, earlier.since(holds) or mark.at)
-    if not holds(case.last):
-        return None
-    since = case.history.since(holds) or case.last.at
-    return Finding(rule, Severity.WARNING, since) if case.last.at - since >= hold else None
+LAG = Rule(
+    name="lag",
+    about="Redis' own lag is high.",
+    limits=LagLimits(),
+    find=_lag,
+    likely=_why_waiting,
+    family=BACKLOG.name,
+    off=True,
+)
 
 
-def _missing(case: _Case) -> Finding | None:
+# The stream, its group and its names.
+
+
+def _missing(case: Case[NoLimits]) -> Finding | None:
     track = case.track
-    found = Finding(Rule.MISSING, Severity.CRITICAL, track.missing_since or case.last.at)
-    if Rule.MISSING not in case.firing or track.there_since is None:
+    found = case.holds(track.missing_since or case.last.at)
+    if not case.firing or track.there_since is None:
         long = track.missing >= _MISSING_POLLS
-        return found if long or (track.missing and Rule.MISSING in case.firing) else None
+        return found if long or (track.missing and case.firing) else None
     return found if case.last.at - track.there_since < BACK_FOR else None
 
 
-def _pending(case: _Case) -> Finding | None:
-    limit, last = case.limits.pending_new_per_hour, case.last
+MISSING = Rule(
+    name="missing",
+    about="Stream or group is missing.",
+    limits=NoLimits(),
+    find=_missing,
+    likely=Diagnosis(
+        Link.GROUP,
+        "the stream or its group was deleted, or Redis has started with an empty volume.",
+        "no group",
+        _REDIS_LOOKS,
+    ),
+    severity=Severity.CRITICAL,
+    runs=Runs.POD,
+    pierces=True,
+    at_once=True,
+    by_restart=True,
+)
+
+
+@dataclass(frozen=True)
+class PendingLimits:
+    """How many entries may be lost."""
+
+    new_per_hour: int = 10
+    """New ones within an hour that make a warning."""
+
+
+def _pending(case: Case[PendingLimits]) -> Finding | None:
+    limit, last = case.limits.new_per_hour, case.last
     if last.unconfirmed < limit:
         return None
     # Entries are unconfirmed for a moment while they are read: lost is what stays for a minute.
@@ -268,102 +670,227 @@ def _pending(case: _Case) -> Finding | None:
         if mark.at <= last.at - _MINUTE:
             break
     else:
-        return _unchanged(Rule.PENDING, last.at) if Rule.PENDING in case.firing else None
+        return case.holds(last.at) if case.firing else None
     lowest = min(mark.unconfirmed for mark in case.history.forward())
     if lost - lowest < limit:
         return None
-    since = case.history.since(lambda mark: mark.unconfirmed > lowest)
-    return Finding(Rule.PENDING, Severity.WARNING, since or last.at)
+    return case.holds(case.history.since(lambda mark: mark.unconfirmed > lowest) or last.at)
 
 
-def _consumers(case: _Case) -> Finding | None:
-    above = case.limits.consumers_above * (_NEARLY if Rule.CONSUMERS in case.firing else 1)
+PENDING = Rule(
+    name="pending",
+    about="Entries were read and never confirmed.",
+    limits=PendingLimits(),
+    find=_pending,
+    likely=Diagnosis(Link.WORKERS, "workers crash while they read.", "unconfirmed", _WORKER_LOOKS),
+)
+
+
+@dataclass(frozen=True)
+class ConsumersLimits:
+    """How many consumer names a group may have."""
+
+    above: int = 50_000
+    """Consumer names of one group."""
+
+
+def _consumers(case: Case[ConsumersLimits]) -> Finding | None:
+    above = case.limits.above * (_NEARLY if case.firing else 1)
     since = case.history.since(lambda mark: mark.consumers > above)
-    return Finding(Rule.CONSUMERS, Severity.WARNING, since) if since else None
+    return case.holds(since) if since else None
 
 
-def _silent(case: _Case) -> Finding | None:
+CONSUMERS = Rule(
+    name="consumers",
+    about="Consumer names pile up.",
+    limits=ConsumersLimits(),
+    find=_consumers,
+    likely=Diagnosis(
+        Link.GROUP, "each worker brings a new name, and none is ever removed.", "statistics"
+    ),
+    off=True,
+)
+
+
+@dataclass(frozen=True)
+class SilentLimits:
+    """How long no entry may arrive."""
+
+    hold: timedelta = timedelta(minutes=20)
+    """How long the condition must hold."""
+
+
+def _silent(case: Case[SilentLimits]) -> Finding | None:
     last = case.track.arrivals.last
     if case.dusk is None or last is None or case.track.missing:
         return None
-    if case.now - max(last, case.dusk) < case.limits.silent_for:
-        return None
-    return Finding(Rule.SILENT, Severity.WARNING, last)
+    return case.holds(last) if case.now - max(last, case.dusk) >= case.limits.hold else None
 
 
-def _unreachable(
-    track: ServerTrack, limits: Thresholds, now: datetime, *, night: bool, firing: bool
-) -> Finding | None:
+SILENT = Rule(
+    name="silent",
+    about="No entry arrives while observing.",
+    limits=SilentLimits(),
+    find=_silent,
+    likely=Diagnosis(
+        Link.PRODUCER,
+        "the telescope does not observe, or the producer (the next-visit fan-out) adds nothing. "
+        "The bot sees Redis, not the telescope.",
+        "silent producer",
+        ("grafana", "argocd"),
+    ),
+    off=True,
+)
+
+
+# The Redis under all streams.
+
+
+@dataclass(frozen=True)
+class UnreachableLimits:
+    """How long Redis may not answer."""
+
+    night: timedelta = timedelta(seconds=30)
+    """How long, at night."""
+
+    day: timedelta = timedelta(minutes=3)
+    """How long, by day."""
+
+
+def _unreachable(case: Case[UnreachableLimits]) -> Finding | None:
+    track, now = case.server, case.now
     since = track.failing_since or track.at or now
-    if firing:
+    if case.firing:
         back = track.answering_since
         holds = back is None or now - back < BACK_FOR
     else:
-        long = limits.unreachable_night if night else limits.unreachable_day
+        long = case.limits.night if case.night else case.limits.day
         holds = track.failed >= POLLS and now - since >= long
-    return Finding(Rule.UNREACHABLE, Severity.CRITICAL, since) if holds else None
+    return case.holds(since) if holds else None
 
 
-def _memory(
-    track: ServerTrack, limits: Thresholds, now: datetime, *, firing: bool
-) -> Finding | None:
+_AWAY = {
+    Unreachable.REFUSED: "the pod is down, or just starting.",
+    Unreachable.TIMED_OUT: "Redis hangs, or the network does.",
+    Unreachable.UNRESOLVED: "the service is gone, or the address in the bot's configuration is "
+    "wrong.",
+    Unreachable.LOADING: "it has just started; it answers when its data is read.",
+    Unreachable.PASSWORD: "its password was changed, and the bot was not told. Workers may go on.",
+    Unreachable.DISK_FULL: "its volume is full, so it refuses to write and workers exit.",
+    Unreachable.DISCONNECTED: "it is restarting.",
+}
+
+
+def _why_away(figures: Figures, rules: Collection[str]) -> Diagnosis:
+    del rules
+    kind = figures.unreachable
+    likely = "Redis itself, or the network." if kind is None else _AWAY[kind]
+    return Diagnosis(Link.REDIS, likely, "unreachable", _REDIS_LOOKS)
+
+
+UNREACHABLE = Rule(
+    name="unreachable",
+    about="Redis does not answer.",
+    limits=UnreachableLimits(),
+    find=_unreachable,
+    likely=_why_away,
+    severity=Severity.CRITICAL,
+    whole=True,
+    runs=Runs.POD,
+    pierces=True,
+    at_once=True,
+    inhibits=True,
+    by_restart=True,
+)
+
+
+@dataclass(frozen=True)
+class MemoryLimits:
+    """How much memory Redis may use."""
+
+    above: Percent = Percent(80)
+    """Percentage of `maxmemory` or of the container's limit."""
+
+
+def _memory(case: Case[MemoryLimits]) -> Finding | None:
+    track = case.server
     if track.memory is None:
-        return _unchanged(Rule.MEMORY, track.at or now) if firing else None
+        return case.holds(track.at or case.now) if case.firing else None
     if track.memory_limit is None:
         return None
-    share = limits.memory_above - (_MEMORY_POINTS if firing else 0)
+    share = case.limits.above - (_MEMORY_POINTS if case.firing else 0)
     above = track.memory_limit * share / 100
     if track.memory <= above:
         return None
-    since = now
+    since = case.now
     for begin, lowest in reversed(track.memories):
         if lowest <= above:
             break
         since = begin
-    return Finding(Rule.MEMORY, Severity.WARNING, since)
+    return case.holds(since)
 
 
-def _still(case: _Case, over: _Test) -> Mark | None:
-    """Give the last mark at which a rule still held; None where it has been over for long."""
-    for mark in case.history.back():
-        if not over(mark):
-            return mark
-        if case.last.at - mark.at >= OVER_FOR:
-            return None
-    return case.last
+MEMORY = Rule(
+    name="memory",
+    about="Redis runs out of memory.",
+    limits=MemoryLimits(),
+    find=_memory,
+    likely=Diagnosis(
+        Link.REDIS,
+        "a stream that is not trimmed, or too many consumer names.",
+        "trim",
+        _REDIS_LOOKS,
+    ),
+    whole=True,
+    runs=Runs.POD,
+)
 
 
-def _latched(history: History, critical: _Test, over: _Test) -> bool:
-    """Whether it became critical and has not clearly been over since."""
-    latched, since = False, None
-    for mark in history.forward():
-        if critical(mark):
-            latched, since = True, None
-        elif not over(mark):
-            since = None
-        else:
-            since = since or mark.at
-            latched = latched and mark.at - since < OVER_FOR
-    return latched
-
-
-def _severity(*, critical: bool) -> Severity:
-    return Severity.CRITICAL if critical else Severity.WARNING
-
-
-def _unchanged(rule: Rule, since: datetime) -> Finding:
-    """Keep what holds where nothing tells more."""
-    return Finding(rule, _severity(critical=rule in _CRITICAL), since)
-
-
-_STREAM_RULES: dict[Rule, Callable[[_Case], Finding | None]] = {
-    Rule.BACKLOG: _backlog,
-    Rule.EXPIRING: _expiring,
-    Rule.STALLED: _stalled,
-    Rule.UNKNOWN_LAG: _unknown_lag,
-    Rule.MISSING: _missing,
-    Rule.PENDING: _pending,
-    Rule.LAG: _lag,
-    Rule.CONSUMERS: _consumers,
-    Rule.SILENT: _silent,
+RULES: dict[str, Rule[Any]] = {
+    each.name: each
+    for each in (
+        BACKLOG,
+        EXPIRING,
+        STALLED,
+        UNKNOWN_LAG,
+        MISSING,
+        UNREACHABLE,
+        PENDING,
+        MEMORY,
+        LAG,
+        CONSUMERS,
+        SILENT,
+    )
 }
+"""Every rule by its name, in the order in which people read of them.
+
+A program that has rules of its own puts them here, and their words into `bot.render.rules`, before
+it reads its configuration.
+"""
+
+
+def _nothing(case: Case[NoLimits]) -> Finding | None:
+    del case
+    return None
+
+
+def rule_of(name: str) -> Rule[Any]:
+    """Give a rule by its name.
+
+    A state database may name one that this release does not have, after it was rolled back. Such a
+    rule finds nothing, so that its alarm ends at the next look.
+    """
+    return RULES.get(name) or Rule(
+        name=name,
+        about="",
+        limits=NoLimits(),
+        find=_nothing,
+        likely=Diagnosis(
+            Link.REDIS, "this release of the bot does not know the rule.", "redis cli"
+        ),
+    )
+
+
+def default_thresholds() -> Thresholds:
+    """Give what holds where the configuration says nothing."""
+    return Thresholds(frozenset(name for name, rule in RULES.items() if not rule.off))

@@ -3,20 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from bot.domain.alarms import (
-    AT_ONCE,
-    PIERCING,
-    WHOLE,
-    Holding,
-    Incident,
-    Rule,
-    Severity,
-    Thresholds,
-    family,
-)
-from bot.domain.diagnosis import Diagnosis, Part, adds_fail, diagnose, kind_of
+from bot.domain.alarms import Holding, Incident
 from bot.domain.environments import Environment
+from bot.domain.errors import Unreachable
 from bot.domain.night import is_night
+from bot.domain.rules import RULES, Diagnosis, Link, Runs, Severity, Thresholds
+from bot.domain.samples import Figures
 from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
     Block,
@@ -29,7 +21,7 @@ from bot.render.blocks import (
     mark,
     section,
 )
-from bot.render.figures import SAFE, answers, every, facts
+from bot.render.figures import SAFE, every, facts
 from bot.render.findings import headline, name
 from bot.render.resolved import resolved
 from bot.render.words import clock, duration, quick
@@ -42,7 +34,6 @@ HELD = {
     Holding.SILENCE: "held by a silence",
     Holding.WINDOW: "held by the maintenance window",
     Holding.RESTART: "held while Redis is being restarted",
-    Holding.INHIBITED: "held while Redis does not answer",
 }
 
 _LINKS = {"jobs": "jobs in Argo CD", "grafana": "Grafana", "argocd": "Argo CD"}
@@ -80,7 +71,7 @@ def incident(
     if incident.resolved is not None:
         return (*resolved(incident, now), [])
     first = headline(incident, now)
-    diagnosis = diagnose(incident)
+    diagnosis = incident.diagnosis
     night = is_night(environment.site, now)
     advice = [
         *_meaning(incident, night=night),
@@ -111,11 +102,11 @@ def buttons(
     wanted = [Button("I'm on it", "own", number), *_remedies(incident, environment)]
     if _restart_helps(incident, environment, around):
         wanted.append(Button("Restart…", "restart"))
-    if not set(incident.findings) & set(PIERCING) and incident.held is not Holding.SILENCE:
+    if not incident.pierces and incident.held is not Holding.SILENCE:
         wanted.append(Button("Silence…", "silence", number))
     if targets and not incident.told:
         wanted.append(Button("Tell on-call now", "escalate", number))
-    looks = "ping" if incident.name in WHOLE else "stats"
+    looks = "ping" if incident.rule.whole else "stats"
     wanted.append(Button("Figures now", looks, incident.instrument, word="figures"))
     return wanted[:BUTTONS_IN_MESSAGE]
 
@@ -125,13 +116,13 @@ def _remedies(incident: Incident, environment: Environment) -> Iterator[Button]:
     if environment.read_only:
         return
     instrument = incident.instrument
-    if Rule.MISSING in incident.findings:
+    if "missing" in incident.findings:
         yield Button("Ask to bootstrap", "bootstrap", instrument)
-    if Rule.UNKNOWN_LAG in incident.findings:
+    if "unknown_lag" in incident.findings:
         yield Button("Ask to repair", "repair", instrument)
-    if Rule.PENDING in incident.findings:
+    if "pending" in incident.findings:
         yield Button("Ask to settle", "settle", instrument)
-    if Rule.CONSUMERS in incident.findings:
+    if "consumers" in incident.findings:
         yield Button("Remove old names", "prune", instrument)
 
 
@@ -139,15 +130,15 @@ def _restart_helps(incident: Incident, environment: Environment, around: Around)
     """Tell whether a restart may help: it replaces no pod that does not start."""
     if environment.read_only or not around.restartable or incident.held is Holding.RESTART:
         return False
-    away = incident.name is Rule.UNREACHABLE and not answers(incident.figures)
+    away = incident.name == "unreachable" and not incident.figures.answers
     return away and not (around.pod is not None and around.pod.stuck)
 
 
 def _runs(incident: Incident, around: Around, now: datetime) -> Iterator[tuple[str, Markup]]:
     """Name the pod where Redis may be what is wrong, and the jobs where workers may be."""
-    if around.pod is not None and incident.name in (*WHOLE, Rule.MISSING):
+    if around.pod is not None and incident.rule.runs is Runs.POD:
         yield "Pod", mark("{}", pod(around.pod, now))
-    if around.jobs is not None and family(incident.name) is Rule.BACKLOG:
+    if around.jobs is not None and incident.rule.runs is Runs.JOBS:
         yield "Jobs", mark("{}", jobs(around.jobs))
 
 
@@ -166,46 +157,51 @@ def _fields(
 def _meaning(incident: Incident, *, night: bool) -> Iterator[Markup]:
     """Say what it means for visits."""
     figures = incident.figures
-    if incident.leading is Rule.EXPIRING or incident.skipped:
+    if incident.leading == "expiring" or incident.skipped:
         tonight = " tonight" if night else ""
         yield mark("{}; skipped visits send no science alerts{}.", SAFE, tonight)
     match incident.name:
-        case Rule.UNREACHABLE if answers(figures):
+        case "unreachable" if figures.answers:
             return
-        case Rule.UNREACHABLE if adds_fail(kind_of(figures)):
+        case "unreachable" if _adds_fail(figures):
             yield mark(
                 "Visits announced now are skipped{}: the fan-out service does not repeat them. {}.",
                 every(figures),
                 SAFE,
             )
-        case Rule.UNREACHABLE:
+        case "unreachable":
             yield Markup("Whether workers still read, the bot cannot see.")
-        case Rule.MISSING:
+        case "missing":
             yield mark(
                 "No worker can read. What is announced now waits in the stream; it is skipped if "
                 "it is too old when the group is there again, or if the group begins after it. "
                 "{}.",
                 SAFE,
             )
-        case Rule.PENDING:
+        case "pending":
             yield mark(
                 "Redis will not hand these out again: each is one detector of a visit that was "
                 "skipped. {}.",
                 SAFE,
             )
-        case Rule.MEMORY:
+        case "memory":
             yield Markup("At its limit Redis takes no more entries, or Kubernetes ends it.")
-        case Rule.CONSUMERS:
+        case "consumers":
             yield Markup("Names ever used, not workers that run. They cost memory and time.")
         case _:
             return
 
 
+def _adds_fail(figures: Figures) -> bool:
+    """Tell whether visits cannot be added either: the bot's own password or name service cannot."""
+    return figures.unreachable not in (Unreachable.PASSWORD, Unreachable.UNRESOLVED)
+
+
 def _likely(incident: Incident, diagnosis: Diagnosis) -> Iterator[Markup]:
     figures = incident.figures
     seen = ""
-    nothing_read = diagnosis.part is Part.WORKERS and family(incident.name) is Rule.BACKLOG
-    if nothing_read and figures.answers_in is not None and incident.leading is not Rule.EXPIRING:
+    nothing_read = diagnosis.link is Link.WORKERS and incident.name == "backlog"
+    if nothing_read and figures.answers_in is not None and incident.leading != "expiring":
         seen = f" Redis answers in {quick(figures.answers_in)}, the group is there."
     yield mark("*Likely:* {}{}", diagnosis.likely, seen)
 
@@ -217,16 +213,16 @@ def _next(incident: Incident, environment: Environment, diagnosis: Diagnosis) ->
         for each in diagnosis.looks
         if (url := environment.link(each, incident.instrument)) is not None
     ]
-    if incident.leading is Rule.EXPIRING:
+    if incident.leading == "expiring":
         places = places[:1]
     match incident.name:
-        case Rule.MISSING:
+        case "missing":
             places = [code(f"bootstrap {incident.instrument}")]
-        case Rule.PENDING:
+        case "pending":
             places = [code(f"pending {incident.instrument}")]
-        case Rule.CONSUMERS:
+        case "consumers":
             places = [code(f"prune {incident.instrument}")]
-        case _ if Rule.UNKNOWN_LAG in incident.findings:
+        case _ if "unknown_lag" in incident.findings:
             places = [code(f"repair {incident.instrument}")]
         case _:
             pass
@@ -234,7 +230,7 @@ def _next(incident: Incident, environment: Environment, diagnosis: Diagnosis) ->
 
 
 def _holds_others(incident: Incident, environment: Environment) -> Iterator[Markup]:
-    if incident.name is Rule.UNREACHABLE:
+    if incident.name == "unreachable":
         yield mark("Other {} alarms are held while this one is open.", environment.label)
 
 
@@ -273,7 +269,7 @@ def _on_call(
         return
     due = _due(incident, escalate_after, now, night=night, limits=limits)
     if due is None:
-        if family(incident.name) is Rule.BACKLOG:
+        if incident.name == "backlog":
             yield f"on-call is told if it is critical for {duration(escalate_after)}"
     elif due <= now and critical:
         yield "on-call is being told"
@@ -292,7 +288,7 @@ def _due(
     """Tell when on-call is told if nobody owns it; None where that is not known."""
     if incident.severity is Severity.WARNING:
         return _would_be_told(incident, escalate_after, night=night, limits=limits)
-    if night and any(rule in AT_ONCE for rule in incident.findings):
+    if night and incident.at_once:
         return now
     return (incident.critical_since or now) + escalate_after
 
@@ -301,18 +297,15 @@ def _would_be_told(
     incident: Incident, escalate_after: timedelta, *, night: bool, limits: Thresholds | None
 ) -> datetime | None:
     """Tell when on-call hears of a warning that goes on as it is; None where that is not known."""
-    if limits is None or family(incident.name) is not Rule.BACKLOG:
+    if limits is None:
         return None
-    figures = incident.figures
     times = []
-    stalled = incident.findings.get(Rule.STALLED)
-    if stalled is not None:
-        times.append(stalled.since + limits.stalled_critical + escalate_after)
-    if Rule.BACKLOG in incident.findings and figures.wait is not None:
-        times.append(figures.at - figures.wait + limits.backlog_critical + escalate_after)
-    if Rule.EXPIRING in limits.enabled and figures.first_skipped is not None:
-        later = timedelta(0) if night else escalate_after
-        times.append(figures.first_skipped - limits.expiring_within + later)
+    for rule in RULES.values():
+        if rule.incident == incident.name and rule.name in limits.enabled:
+            finding = incident.findings.get(rule.name)
+            at = rule.critical_at(incident.figures, finding, limits.of(rule))
+            if at is not None:
+                times.append(at if night and rule.at_once else at + escalate_after)
     return min(times, default=None)
 
 

@@ -18,8 +18,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bot.domain import night
-from bot.domain.alarms import Hours, Incident, Severity, Silence
+from bot.domain.alarms import Hours, Incident, Silence
 from bot.domain.night import Site
+from bot.domain.rules import Severity
 from bot.domain.samples import Minute, Sample
 from bot.render.past import COUNTED, is_known
 from bot.render.words import clock, duration

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from bot.domain.alarms import Figures, Finding, Incident, Rule, family
-from bot.domain.diagnosis import kind_of, nothing_read
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
+from bot.domain.rules import Finding
+from bot.domain.samples import Figures
 from bot.render.blocks import truncate
 from bot.render.words import clock, count, duration, quick, size
 
@@ -24,11 +25,6 @@ _HOW = {
 }
 _LONGEST_VISIT = 40
 _MINUTE, _TWO_HOURS = timedelta(minutes=1), timedelta(hours=2)
-
-
-def answers(figures: Figures) -> bool:
-    """Tell whether Redis answered at this look, although its alarm still fires."""
-    return figures.answers_in is not None and not figures.kind and not figures.tries
 
 
 def amount(entries: int, visits: int, *, capped: bool = False) -> str:
@@ -49,12 +45,12 @@ def each_visit(figures: Figures) -> str:
 def read(figures: Figures, stalled: Finding | None, now: datetime) -> str:
     """Say how fast workers read, and since when they do not."""
     last = figures.read_last or (stalled.since if stalled else None)
-    if stalled is not None and not nothing_read(figures):
+    if stalled is not None and not figures.nothing_read:
         # The rate is a mean over minutes, so it falls later than reading stops.
         return f"nothing since {clock(last or now, seconds=True, now=now)} UTC"
     if figures.read is None:
         return "unknown: not watched for long enough"
-    if nothing_read(figures):
+    if figures.nothing_read:
         since = f"; nothing since {clock(last, seconds=True, now=now)} UTC" if last else ""
         return f"0.0 entries/s{since}"
     arriving = "" if figures.arriving is None else f" of {figures.arriving:,.1f}"
@@ -72,31 +68,31 @@ def memory(figures: Figures) -> str:
 def facts(incident: Incident, environment: Environment, now: datetime) -> Iterator[tuple[str, str]]:
     """Give label and text of each figure of one that fires."""
     figures = incident.figures
-    if family(incident.name) is Rule.BACKLOG:
+    if incident.name == "backlog":
         yield from _backlog(incident, environment, now)
-    elif incident.name is Rule.UNREACHABLE:
+    elif incident.name == "unreachable":
         yield from _away(figures, now)
-    elif incident.name is Rule.MEMORY:
+    elif incident.name == "memory":
         yield "Memory", memory(figures)
         if figures.answers_in is not None:
             yield "Answers in", quick(figures.answers_in)
-    elif incident.name is Rule.MISSING:
+    elif incident.name == "missing":
         known = figures.waiting
         yield "Stream", f"there, {count(known, 'entry')} in it" if known else "empty or missing"
         yield "Since", _since(incident, now)
-    elif incident.name is Rule.PENDING:
+    elif incident.name == "pending":
         yield "Unconfirmed", count(figures.unconfirmed, "entry")
         yield "Since", _since(incident, now)
-    elif incident.name is Rule.CONSUMERS:
+    elif incident.name == "consumers":
         yield "Names", f"{figures.consumers:,}"
     else:
         yield "Since", _since(incident, now)
-    if incident.skipped and family(incident.name) is Rule.BACKLOG:
+    if incident.skipped and incident.name == "backlog":
         yield "Skipped so far", _skipped_so_far(incident, now)
 
 
 def _away(figures: Figures, now: datetime) -> Iterator[tuple[str, str]]:
-    if answers(figures) and figures.answers_in is not None:
+    if figures.answers and figures.answers_in is not None:
         yield "Answers in", quick(figures.answers_in)
     else:
         yield "Tried", _tried(figures)
@@ -109,7 +105,7 @@ def _backlog(
     incident: Incident, environment: Environment, now: datetime
 ) -> Iterator[tuple[str, str]]:
     figures = incident.figures
-    expiring = incident.leading is Rule.EXPIRING
+    expiring = incident.leading == "expiring"
     size = "" if expiring else each_visit(figures)
     yield "Waiting", amount(figures.waiting, figures.visits, capped=figures.capped) + size
     wait = "unknown: its entry ID is no time" if figures.wait is None else duration(figures.wait)
@@ -118,7 +114,7 @@ def _backlog(
     yield "Longest wait", wait
     if expiring:
         yield "If nothing changes", _if_nothing_changes(figures, now)
-    yield "Read", read(figures, incident.findings.get(Rule.STALLED), now)
+    yield "Read", read(figures, incident.findings.get("stalled"), now)
     if not expiring and environment.expiration is not None:
         yield "First skipped", _first_skipped(figures, now)
 
@@ -153,7 +149,7 @@ def skipped(incident: Incident) -> str:
 
 
 def _tried(figures: Figures) -> str:
-    kind = kind_of(figures)
+    kind = figures.unreachable
     how = _HOW[kind] if kind is not None else figures.kind or "no answer"
     times = f", {count(figures.tries, 'time')}" if figures.tries else ""
     return f"{figures.address or 'its address'}, {how}{times}"

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from bot.domain.alarms import Figures, Incident, Rule, Severity
-from bot.domain.diagnosis import growing, kind_of
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
+from bot.domain.rules import Severity
+from bot.domain.samples import Figures
 from bot.render.blocks import FIRST_LINE, Markup, mark, truncate
-from bot.render.figures import answers, countdown, memory, minutes
+from bot.render.figures import countdown, memory, minutes
 from bot.render.words import clock, count, rough
 
 _LONGEST_INSTRUMENT = 16
@@ -52,37 +53,37 @@ def claim(incident: Incident, now: datetime) -> str:  # noqa: C901 -- one case a
     """
     figures = incident.figures
     match incident.leading:
-        case Rule.EXPIRING:
+        case "expiring":
             return _expiring(incident, now)
-        case Rule.STALLED:
+        case "stalled":
             return f"not reading, {waiting(figures)}"
-        case Rule.BACKLOG:
-            return waiting(figures) + (" and growing" if growing(figures) else "")
-        case Rule.UNKNOWN_LAG:
+        case "backlog":
+            return waiting(figures) + (" and growing" if figures.growing else "")
+        case "unknown_lag":
             return f"{waiting(figures)}, Redis reports no lag (nil)"
-        case Rule.LAG:
+        case "lag":
             return f"{waiting(figures)}, more than the limit"
-        case Rule.MISSING:
+        case "missing":
             what = "no group" if figures.waiting else "no stream or no group"
             return f"missing, {what} since {clock(incident.began, now=now)} UTC"
-        case Rule.UNREACHABLE if answers(figures):
+        case "unreachable" if figures.answers:
             return f"Redis answers again, away since {_since(incident, now)}; watched for 10 s"
-        case Rule.UNREACHABLE:
+        case "unreachable":
             return f"{away(figures)} since {_since(incident, now)}"
-        case Rule.PENDING:
+        case "pending":
             return f"{count(figures.unconfirmed, 'entry')} read but never confirmed"
-        case Rule.MEMORY:
+        case "memory":
             return f"Redis uses {memory(figures)}"
-        case Rule.CONSUMERS:
+        case "consumers":
             return f"{count(figures.consumers, 'consumer name')}, more than the limit"
-        case Rule.SILENT:
+        case _:
             return f"no visit announced for {minutes(now - incident.began)}"
 
 
 def plain_claim(incident: Incident, now: datetime) -> str:
     """Say the same for a lock screen, where nobody counts down."""
     figures = incident.figures
-    if incident.leading is Rule.EXPIRING and figures.first_skipped is not None:
+    if incident.leading == "expiring" and figures.first_skipped is not None:
         if figures.first_skipped > now:
             at = clock(figures.first_skipped, now=now)
             return f"{short(figures)} waiting, first one is skipped at {at} UTC"
@@ -92,7 +93,7 @@ def plain_claim(incident: Incident, now: datetime) -> str:
 
 def away(figures: Figures) -> str:
     """Say in which way Redis does not answer, as far as it matters."""
-    match kind_of(figures):
+    match figures.unreachable:
         case Unreachable.LOADING | Unreachable.PASSWORD as kind:
             return f"Redis {kind.value}"
         case Unreachable.DISK_FULL:

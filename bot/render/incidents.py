@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from bot.domain.alarms import Holding, Incident, Severity, Silence, Skipped
+from bot.domain.alarms import Holding, Incident, Silence, Skipped, Transition
 from bot.domain.environments import Environment
-from bot.domain.incidents import Transition
+from bot.domain.rules import Severity
 from bot.render.alarms import HELD
 from bot.render.blocks import (
     Block,
@@ -291,7 +291,7 @@ def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
         "🟢 {} *{}* {}, {}",
         incident.id,
         where(incident),
-        incident.name.value.replace("_", " "),
+        incident.name.replace("_", " "),
         "critical" if incident.worst is Severity.CRITICAL else "a warning",
     )
     began, lasted = clock(incident.began, now=now), minutes(ended - incident.began)

@@ -79,7 +79,7 @@ def _alarms(incidents: Sequence[Incident], now: datetime) -> Iterator[Markup]:
     for each in incidents[-_ALARMS:]:
         began = clock(each.began, now=now)
         lasted = "not over" if each.resolved is None else f"{clock(each.resolved, now=now)} UTC"
-        worst, name = each.worst.value, each.name.value
+        worst, name = each.worst.value, each.name
         yield mark("Alarm {} ({}, {}): {} to {}.", each.id, name, worst, began, lasted)
     more = len(incidents) - _ALARMS
     if more > 0:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from bot.domain.alarms import Incident
-from bot.domain.diagnosis import diagnose
 from bot.domain.environments import Environment
 from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, Told, When
 from bot.render.blocks import (
@@ -46,7 +45,7 @@ def page_details(
     incident: Incident, environment: Environment, now: datetime
 ) -> tuple[tuple[str, str], ...]:
     """Give label and plain text of what else helps whoever is woken."""
-    diagnosis = diagnose(incident)
+    diagnosis = incident.diagnosis
     places = [
         (f"Look at {each}", url)
         for each in diagnosis.looks

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from bot.domain.alarms import Incident, Rule, family
+from bot.domain.alarms import Incident
 from bot.render.blocks import Block, Markup, context, mark, section
 from bot.render.figures import SAFE, amount, memory, minutes, skipped
 from bot.render.findings import name, where
@@ -25,7 +25,7 @@ def resolved(incident: Incident, now: datetime) -> tuple[Markup, list[Block]]:
         incident.id,
     )
     blocks = [section(first, _remains(incident, ended, brief=_is_brief(incident, lasted)))]
-    if incident.name is Rule.UNREACHABLE:
+    if incident.name == "unreachable":
         blocks.append(
             section(
                 mark(
@@ -48,19 +48,19 @@ def outcome(incident: Incident) -> str:
     """Say how it is now that it is over."""
     figures = incident.figures
     match incident.name:
-        case Rule.UNREACHABLE:
+        case "unreachable":
             return "Redis answers again."
-        case Rule.MISSING:
+        case "missing":
             return "Stream and group are there."
-        case Rule.MEMORY:
+        case "memory":
             return f"Redis uses {memory(figures)}."
-        case Rule.PENDING if figures.unconfirmed:
+        case "pending" if figures.unconfirmed:
             return f"{count(figures.unconfirmed, 'entry')} unconfirmed."
-        case Rule.PENDING:
+        case "pending":
             return "Nothing is unconfirmed."
-        case Rule.CONSUMERS:
+        case "consumers":
             return f"{count(figures.consumers, 'consumer name')} now."
-        case Rule.SILENT:
+        case "silent":
             return "Visits come again, or it is day."
         case _ if incident.skipped:
             were = "visit was" if len(incident.skipped) == 1 else "visits were"
@@ -72,7 +72,7 @@ def outcome(incident: Incident) -> str:
 def _remains(incident: Incident, ended: datetime, *, brief: bool) -> Iterator[tuple[str, Markup]]:
     began = clock(incident.began, seconds=True, now=ended)
     yield "From, to", mark("{} to {} UTC", began, clock(ended, seconds=True))
-    if family(incident.name) is Rule.BACKLOG:
+    if incident.name == "backlog":
         highest = amount(
             incident.highest_waiting, incident.highest_visits, capped=incident.highest_capped
         )

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from bot.domain.alarms import PIERCING, Incident, Rule, Silence, family
+from bot.domain.alarms import Incident, Silence
 from bot.domain.environments import Environment
+from bot.domain.rules import rule_of
 from bot.render.blocks import (
     Block,
     Button,
@@ -32,7 +33,7 @@ def subject(silence: Silence) -> str:
     if silence.incident is not None:
         return f"alarm {silence.incident}"
     if silence.rule is not None:
-        return f"{silence.rule.value} alarms"
+        return f"{silence.rule} alarms"
     return f"alarms of {truncate(silence.instrument, _LONGEST_SUBJECT)}"
 
 
@@ -148,13 +149,15 @@ def _heads(incidents: Sequence[Incident], now: datetime) -> list[Markup]:
 
 def _only_piercing(silences: Sequence[Silence]) -> bool:
     """Tell whether all that is silenced pierces; of a backlog, only its end does."""
-    return all(each.rule is not None and family(each.rule) in PIERCING for each in silences)
+    return all(
+        each.rule is not None and rule_of(rule_of(each.rule).incident).pierces for each in silences
+    )
 
 
 def _always(silences: Sequence[Silence]) -> str:
     """Name what is shown in spite of them."""
     rules = [each.rule for each in silences]
-    if all(rule is not None and family(rule) is Rule.BACKLOG for rule in rules):
+    if all(rule is not None and rule_of(rule).incident == "backlog" for rule in rules):
         return "When visits are about to be skipped (expiring), it is shown all the same."
     if all(rule is not None for rule in rules) and not _only_piercing(silences):
         return "Other alarms are shown as before."

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bot.domain.alarms import PIERCING, Incident, Severity, Silence, Thresholds
+from bot.domain.alarms import Incident, Silence, Transition
 from bot.domain.approvals import Entry
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import Refused, UserError
-from bot.domain.incidents import Transition
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import PageEvent, Receipt, Target
+from bot.domain.rules import Severity, Thresholds
 from bot.services.addresses import Addresses
 from bot.services.incidents import transition_values
 from bot.services.oncall import Oncall
@@ -135,15 +135,11 @@ class Alarms:
 
     async def preview(self, silence: Silence) -> list[Incident]:
         """Give the firing alarms that a silence would hold."""
-        return [
-            each
-            for each in await self.firing()
-            if silence.matches(each) and not set(each.findings) & set(PIERCING)
-        ]
+        return [each for each in await self.firing() if silence.matches(each) and not each.pierces]
 
     async def silence(self, draft: Silence) -> Silence:
         """Begin a silence; the watch holds what it matches at its next look."""
-        what = draft.instrument or (draft.rule.value if draft.rule else str(draft.incident))
+        what = draft.instrument or (draft.rule or str(draft.incident))
         made = await self._silences.create(
             draft,
             lambda silence: self._entry(f"silence {what}", silence.by, draft.starts, draft.reason),

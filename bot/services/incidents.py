@@ -11,9 +11,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.domain.alarms import Figures, Finding, Holding, Hours, Incident, Rule, Silence, Skipped
-from bot.domain.environments import Environment
-from bot.domain.incidents import (
+from bot.domain.alarms import (
+    Holding,
+    Hours,
+    Incident,
+    Silence,
+    Skipped,
     Step,
     Transition,
     advanced,
@@ -25,15 +28,18 @@ from bot.domain.incidents import (
     seen,
     with_skipped,
 )
+from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page, PageEvent
+from bot.domain.rules import Finding
+from bot.domain.samples import Figures
 from bot.services.oncall import Oncall
 from bot.storage.alarms import AlreadyOpen, Incidents
 
 _log = structlog.get_logger()
 
-Subject = tuple[Rule, str]
+Subject = tuple[str, str]
 """The rule that names an incident, and its instrument: at most one is firing for each."""
 
 
@@ -113,7 +119,7 @@ class Keeper:
         self,
         subject: Subject,
         incident: Incident | None,
-        findings: Mapping[Rule, Finding],
+        findings: Mapping[str, Finding],
         figures: Figures,
         holds: Holds,
         *,
@@ -139,7 +145,7 @@ class Keeper:
         await self._write(incident, advanced(incident, findings, held), figures.at)
 
     async def _open(
-        self, subject: Subject, findings: Mapping[Rule, Finding], figures: Figures, holds: Holds
+        self, subject: Subject, findings: Mapping[str, Finding], figures: Figures, holds: Holds
     ) -> None:
         name, instrument = subject
         incident = opened(self._environment.name, name, instrument, findings, figures)
@@ -152,7 +158,7 @@ class Keeper:
         _log.warning(
             "an alarm fires",
             alarm=made.id,
-            rules=[each.value for each in findings],
+            rules=[*findings],
             instrument=instrument,
             held=held.value if held else None,
         )
@@ -232,7 +238,7 @@ def transition_values(incident: Incident, transition: Transition) -> dict[str, s
     return {
         "turn": transition.value,
         "severity": incident.severity.value,
-        "leading": incident.leading.value,
+        "leading": incident.leading,
         "at": incident.figures.at.isoformat(),
         "owner": incident.owner.name if incident.owner else "",
         "held": incident.held.value if incident.held else "",

@@ -9,12 +9,13 @@ from itertools import pairwise
 
 import structlog
 
-from bot.domain.alarms import Incident, Severity
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.maintenance import Stage, Window
 from bot.domain.night import Night, day_obs, is_night, next_dusk, next_night
 from bot.domain.notices import Notice, Said
 from bot.domain.reports import DuskReport, NightReport
+from bot.domain.rules import Severity
 from bot.domain.samples import Minute
 from bot.domain.streams import NoAnswer
 from bot.services.streams import Streams

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from bot.domain.alarms import Incident, Rule, Severity
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, Person
 from bot.domain.oncall import (
     Page,
@@ -13,6 +13,7 @@ from bot.domain.oncall import (
     key_of,
     targets_for,
 )
+from bot.domain.rules import Severity
 
 Words = tuple[str, Sequence[tuple[str, str]]]
 """One plain line that says what is wrong and how bad, and label and text of what else helps."""
@@ -122,7 +123,7 @@ class Oncall:
         summary: str,
         at: datetime,
         instrument: str = "",
-        rule: Rule | None = None,
+        rule: str | None = None,
         details: Sequence[tuple[str, str]] = (),
         link: str = "",
         incident: int = 0,

@@ -11,25 +11,23 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.domain.alarms import (
-    PIERCING,
-    WHOLE,
-    Figures,
-    Incident,
-    Rule,
-    Silence,
-    Skipped,
-    Thresholds,
-)
+from bot.domain.alarms import Incident, Silence, Skipped, by_incident
 from bot.domain.approvals import Entry
 from bot.domain.environments import BOT, Environment
 from bot.domain.errors import RedisError, RedisUnreachable, StateError
-from bot.domain.incidents import by_incident
 from bot.domain.night import is_night, night_at
-from bot.domain.rules import server_findings, stream_findings
-from bot.domain.samples import RATES_OVER, Minute, Sample, rates, sample
+from bot.domain.rules import BACKLOG, RULES, Thresholds, server_findings, stream_findings
+from bot.domain.samples import (
+    RATES_OVER,
+    Figures,
+    Minute,
+    Sample,
+    ServerTrack,
+    Track,
+    rates,
+    sample,
+)
 from bot.domain.streams import Look, Memory, NoAnswer, Stream
-from bot.domain.tracks import ServerTrack, Track
 from bot.services.incidents import Holds, Keeper, Subject, Windows
 from bot.services.streams import Streams, Watched
 from bot.storage.samples import Samples
@@ -217,7 +215,7 @@ class Watch:
             server_findings(self._server, limits, now=now, night=night, firing=rules)
         )
         figures = self._server_figures(watched, now)
-        for name in WHOLE:
+        for name in (rule.name for rule in RULES.values() if rule.whole):
             subject = (name, "")
             await self._keeper.look(
                 subject, firing.get(subject), found.get(name, {}), figures, holds
@@ -259,7 +257,7 @@ class Watch:
         if not names:
             return
         figures = self._stream_figures(look, took)
-        skipped = await self._skipped(look, figures) if Rule.BACKLOG in names else ()
+        skipped = await self._skipped(look, figures) if BACKLOG.name in names else ()
         for name in names:
             subject = (name, instrument)
             await self._keeper.look(
@@ -360,10 +358,10 @@ def _error(watched: Watched) -> RedisUnreachable | None:
 
 def _waits_for(silence: Silence, incident: Incident) -> bool:
     """Tell whether a silence without an end lasts until this incident is resolved."""
-    return silence.matches(incident) and incident.name not in PIERCING
+    return silence.matches(incident) and not incident.rule.pierces
 
 
-def _rules(incidents: Iterable[Incident], instrument: str) -> frozenset[Rule]:
+def _rules(incidents: Iterable[Incident], instrument: str) -> frozenset[str]:
     """Give the rules that hold at present for one stream, or for the Redis under all of them."""
     return frozenset(
         rule for each in incidents if each.instrument == instrument for rule in each.findings

@@ -18,15 +18,23 @@ from typing import Protocol
 import structlog
 
 from bot.domain import night
-from bot.domain.alarms import Finding, Holding, Incident, Rule, Severity, family
+from bot.domain.alarms import Holding, Incident, Transition
 from bot.domain.environments import Person, Right
 from bot.domain.errors import RedisError, StateError
-from bot.domain.incidents import Transition
 from bot.domain.maintenance import Window, Word
 from bot.domain.night import next_dusk
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
+from bot.domain.rules import Finding, Runs, Severity
 from bot.loops import Tasks
-from bot.render import alarms, approvals, incidents, maintenance, nights, outcomes, pages
+from bot.render import (
+    alarms,
+    approvals,
+    incidents,
+    maintenance,
+    nights,
+    outcomes,
+    pages,
+)
 from bot.render.blocks import Block, Button, Markup, Message, message
 from bot.render.workloads import NOTHING_KNOWN, Around
 from bot.services.environments import Services
@@ -146,11 +154,11 @@ async def _around(incident: Incident, room: Services) -> Around:
     """Find out what is known around an alarm; what cannot be told in time is left out."""
     if incident.resolved is not None:
         return NOTHING_KNOWN
-    backlog = family(incident.name) is Rule.BACKLOG
+    runs = incident.rule.runs
     window, pod, jobs = await asyncio.gather(
         room.maintenance.inside(),
-        _nothing() if backlog else room.workloads.pod(),
-        room.workloads.jobs(incident.instrument) if backlog else _nothing(),
+        room.workloads.pod() if runs is Runs.POD else _nothing(),
+        room.workloads.jobs(incident.instrument) if runs is Runs.JOBS else _nothing(),
     )
     return Around(
         pod=pod,
@@ -438,7 +446,7 @@ class Telling:
 
 def _then(incident: Incident, values: Mapping[str, str]) -> Incident:
     """Give an incident as it was then, as far as that was written down; its figures go on."""
-    leading = Rule(values["leading"])
+    leading = values["leading"]
     found = incident.findings.get(leading)
     since = found.since if found else incident.began
     told = values["told"].split()

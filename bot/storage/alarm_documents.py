@@ -9,8 +9,10 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.domain.alarms import Figures, Finding, Rule, Severity, Skipped
+from bot.domain.alarms import Skipped
 from bot.domain.oncall import Page, PageEvent
+from bot.domain.rules import Finding, Severity
+from bot.domain.samples import Figures
 from bot.storage.documents import write_document
 from bot.storage.schema import MICROSECOND
 
@@ -20,12 +22,12 @@ _DURATIONS = {"wait", "between_visits", "answers_in"}
 """Of the figures; the others are JSON as they are."""
 
 
-def write_findings(findings: Mapping[Rule, Finding]) -> str:
+def write_findings(findings: Mapping[str, Finding]) -> str:
     """Write the rules that hold."""
     return write_document(
         [
             {
-                "rule": finding.rule.value,
+                "rule": finding.rule,
                 "severity": finding.severity.value,
                 "since": _time(finding.since),
             }
@@ -34,12 +36,10 @@ def write_findings(findings: Mapping[Rule, Finding]) -> str:
     )
 
 
-def read_findings(text: str) -> dict[Rule, Finding]:
+def read_findings(text: str) -> dict[str, Finding]:
     """Read the rules that hold."""
     findings = (
-        Finding(
-            Rule(each["rule"]), Severity(each["severity"]), datetime.fromisoformat(each["since"])
-        )
+        Finding(each["rule"], Severity(each["severity"]), datetime.fromisoformat(each["since"]))
         for each in json.loads(text)
     )
     return {finding.rule: finding for finding in findings}
@@ -89,7 +89,7 @@ def write_page(page: Page) -> str:
             "environment": page.environment,
             "label": page.label,
             "instrument": page.instrument,
-            "rule": page.rule and page.rule.value,
+            "rule": page.rule,
             "severity": page.severity.value,
             "summary": page.summary,
             "details": page.details,
@@ -103,7 +103,6 @@ def write_page(page: Page) -> str:
 def read_page(text: str) -> Page:
     """Read what a target is told."""
     document = json.loads(text)
-    rule = document["rule"]
     return Page(
         target=document["target"],
         step=PageEvent(document["step"]),
@@ -111,7 +110,7 @@ def read_page(text: str) -> Page:
         environment=document["environment"],
         label=document["label"],
         instrument=document["instrument"],
-        rule=None if rule is None else Rule(rule),
+        rule=document["rule"],
         severity=Severity(document["severity"]),
         summary=document["summary"],
         details=tuple((label, words) for label, words in document["details"]),

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.alarms import Holding, Incident, Rule, Severity
+from bot.domain.alarms import Holding, Incident
 from bot.domain.approvals import Entry
 from bot.domain.environments import Person
 from bot.domain.notices import Notice, Subject
 from bot.domain.oncall import Page
+from bot.domain.rules import Severity
 from bot.storage.alarm_documents import (
     read_figures,
     read_findings,
@@ -99,7 +100,7 @@ class Incidents:
         same = and_(
             _FIRING,
             alarms.c.environment == draft.environment,
-            alarms.c.name == draft.name.value,
+            alarms.c.name == draft.name,
             alarms.c.instrument == draft.instrument,
         )
         async with self._database.transaction() as connection:
@@ -112,7 +113,7 @@ class Incidents:
                 insert(alarms).values(
                     id=number,
                     environment=incident.environment,
-                    name=incident.name.value,
+                    name=incident.name,
                     instrument=incident.instrument,
                     opened=incident.opened,
                     **_progress(incident),
@@ -267,7 +268,7 @@ def _incident(row: Row[Any]) -> Incident:
     return Incident(
         id=row.id,
         environment=row.environment,
-        name=Rule(row.name),
+        name=row.name,
         instrument=row.instrument,
         began=row.began,
         opened=row.opened,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 
-from bot.domain.alarms import Rule, Silence
+from bot.domain.alarms import Silence
 from bot.domain.approvals import Entry
 from bot.domain.environments import Person
 from bot.storage.audit import add_entry
@@ -50,7 +50,7 @@ class Silences:
                     starts=silence.starts,
                     ends=silence.ends,
                     instrument=silence.instrument,
-                    rule=silence.rule and silence.rule.value,
+                    rule=silence.rule,
                     incident=silence.incident,
                     lifted=silence.lifted,
                 )
@@ -129,7 +129,7 @@ def _silence(row: Row[Any]) -> Silence:
         starts=row.starts,
         ends=row.ends,
         instrument=row.instrument,
-        rule=None if row.rule is None else Rule(row.rule),
+        rule=row.rule,
         incident=row.incident,
         lifted=row.lifted,
     )

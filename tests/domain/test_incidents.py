@@ -15,10 +15,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from bot.domain.alarms import Figures, Finding, Holding, Hours, Incident, Rule, Severity, Silence
-from bot.domain.environments import Person
-from bot.domain.errors import StateError
-from bot.domain.incidents import (
+from bot.domain.alarms import (
+    Holding,
+    Hours,
+    Incident,
+    Silence,
     Transition,
     advanced,
     escalates,
@@ -27,30 +28,34 @@ from bot.domain.incidents import (
     owner_is_due,
     resolved,
 )
+from bot.domain.environments import Person
+from bot.domain.errors import StateError
 from bot.domain.night import is_night
+from bot.domain.rules import Finding, Severity
+from bot.domain.samples import Figures
 from bot.services.incidents import Holds, Keeper, Subject
 from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, TARGETS, Leaders
 from tests.support.machines import run_machine, walk_machine
 
 DAY = datetime(2026, 11, 24, 15, tzinfo=UTC)
 WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
-BACKLOG = (Rule.BACKLOG, "a")
-KINDS: dict[Subject, tuple[Rule, ...]] = {
-    BACKLOG: (Rule.BACKLOG, Rule.STALLED, Rule.UNKNOWN_LAG, Rule.EXPIRING),
-    (Rule.MISSING, "a"): (Rule.MISSING,),
-    (Rule.UNREACHABLE, ""): (Rule.UNREACHABLE,),
-    (Rule.PENDING, "a"): (Rule.PENDING,),
+BACKLOG = ("backlog", "a")
+KINDS: dict[Subject, tuple[str, ...]] = {
+    BACKLOG: ("backlog", "stalled", "unknown_lag", "expiring"),
+    ("missing", "a"): ("missing",),
+    ("unreachable", ""): ("unreachable",),
+    ("pending", "a"): ("pending",),
 }
-PIERCING = {Rule.MISSING, Rule.UNREACHABLE, Rule.EXPIRING}
-EITHER = (Rule.BACKLOG, Rule.STALLED)
+PIERCING = {"missing", "unreachable", "expiring"}
+EITHER = ("backlog", "stalled")
 
 # --- tables ----------------------------------------------------------------------------------
 
 
-def firing(*rules: Rule, severity: Severity = WARNING, now: datetime = NIGHT) -> Incident:
+def firing(*rules: str, severity: Severity = WARNING, now: datetime = NIGHT) -> Incident:
     findings = {each: Finding(each, severity, now - MINUTE) for each in rules}
     name = next(subject[0] for subject, kinds in KINDS.items() if rules[0] in kinds)
-    instrument = "" if name is Rule.UNREACHABLE else "a"
+    instrument = "" if name == "unreachable" else "a"
     return replace(opened("prod", name, instrument, findings, Figures(now)), id=7)
 
 
@@ -64,28 +69,28 @@ WINDOW = Hours(NIGHT - MINUTE, NIGHT + MINUTE)
 @pytest.mark.parametrize(
     ("rules", "silences", "windows", "held"),
     [
-        ((Rule.BACKLOG,), [], [], None),
-        ((Rule.BACKLOG,), [silence(instrument="a")], [], Holding.SILENCE),
-        ((Rule.BACKLOG,), [silence(instrument="b")], [], None),
-        ((Rule.BACKLOG,), [silence(rule=Rule.STALLED)], [], Holding.SILENCE),
-        ((Rule.BACKLOG,), [silence(rule=Rule.PENDING)], [], None),
-        ((Rule.BACKLOG,), [silence(incident=7)], [], Holding.SILENCE),
-        ((Rule.BACKLOG,), [silence(incident=8)], [], None),
-        ((Rule.BACKLOG,), [silence(instrument="a", lifted=NIGHT)], [], None),
-        ((Rule.BACKLOG, Rule.EXPIRING), [silence(instrument="a")], [], None),
-        ((Rule.MISSING,), [silence(rule=Rule.MISSING)], [], None),
-        ((Rule.UNREACHABLE,), [silence(incident=7)], [], None),
-        ((Rule.BACKLOG,), [], [WINDOW], Holding.WINDOW),
-        ((Rule.MISSING,), [], [WINDOW], Holding.WINDOW),
-        ((Rule.UNREACHABLE,), [], [WINDOW], Holding.WINDOW),
-        ((Rule.BACKLOG, Rule.EXPIRING), [], [WINDOW], None),
-        ((Rule.BACKLOG,), [silence(rule=Rule.BACKLOG)], [WINDOW], Holding.WINDOW),
-        ((Rule.BACKLOG,), [], [Hours(NIGHT - MINUTE, NIGHT)], None),
-        ((Rule.BACKLOG,), [], [Hours(NIGHT, NIGHT + MINUTE)], Holding.WINDOW),
+        (("backlog",), [], [], None),
+        (("backlog",), [silence(instrument="a")], [], Holding.SILENCE),
+        (("backlog",), [silence(instrument="b")], [], None),
+        (("backlog",), [silence(rule="stalled")], [], Holding.SILENCE),
+        (("backlog",), [silence(rule="pending")], [], None),
+        (("backlog",), [silence(incident=7)], [], Holding.SILENCE),
+        (("backlog",), [silence(incident=8)], [], None),
+        (("backlog",), [silence(instrument="a", lifted=NIGHT)], [], None),
+        (("backlog", "expiring"), [silence(instrument="a")], [], None),
+        (("missing",), [silence(rule="missing")], [], None),
+        (("unreachable",), [silence(incident=7)], [], None),
+        (("backlog",), [], [WINDOW], Holding.WINDOW),
+        (("missing",), [], [WINDOW], Holding.WINDOW),
+        (("unreachable",), [], [WINDOW], Holding.WINDOW),
+        (("backlog", "expiring"), [], [WINDOW], None),
+        (("backlog",), [silence(rule="backlog")], [WINDOW], Holding.WINDOW),
+        (("backlog",), [], [Hours(NIGHT - MINUTE, NIGHT)], None),
+        (("backlog",), [], [Hours(NIGHT, NIGHT + MINUTE)], Holding.WINDOW),
     ],
 )
 def test_what_holds_it(
-    rules: tuple[Rule, ...], silences: list[Silence], windows: list[Hours], held: Holding | None
+    rules: tuple[str, ...], silences: list[Silence], windows: list[Hours], held: Holding | None
 ) -> None:
     assert holding(firing(*rules), silences, windows, NIGHT) is held
 
@@ -93,17 +98,17 @@ def test_what_holds_it(
 @pytest.mark.parametrize(
     ("rule", "held"),
     [
-        (Rule.MISSING, Holding.RESTART),
-        (Rule.UNREACHABLE, Holding.RESTART),
-        (Rule.BACKLOG, None),
-        (Rule.EXPIRING, None),
-        (Rule.PENDING, None),
+        ("missing", Holding.RESTART),
+        ("unreachable", Holding.RESTART),
+        ("backlog", None),
+        ("expiring", None),
+        ("pending", None),
     ],
 )
-def test_a_restart_holds_what_it_brings_about(rule: Rule, held: Holding | None) -> None:
+def test_a_restart_holds_what_it_brings_about(rule: str, held: Holding | None) -> None:
     assert holding(firing(rule), [], [], NIGHT, restarts=[WINDOW]) is held
     assert holding(firing(rule), [], [WINDOW], NIGHT, restarts=[WINDOW]) is (
-        None if rule is Rule.EXPIRING else Holding.WINDOW
+        None if rule == "expiring" else Holding.WINDOW
     )
     over = Hours(NIGHT - 11 * MINUTE, NIGHT - MINUTE)
     assert holding(firing(rule), [], [], NIGHT, restarts=[over]) is None
@@ -112,19 +117,19 @@ def test_a_restart_holds_what_it_brings_about(rule: Rule, held: Holding | None) 
 @pytest.mark.parametrize(
     ("before", "found", "transitions"),
     [
-        ({Rule.BACKLOG: WARNING}, {Rule.BACKLOG: WARNING}, ()),
-        ({Rule.BACKLOG: WARNING}, {Rule.BACKLOG: CRITICAL}, (Transition.SEVERITY,)),
-        ({Rule.BACKLOG: CRITICAL}, {Rule.BACKLOG: WARNING}, (Transition.SEVERITY,)),
-        ({Rule.BACKLOG: WARNING}, dict.fromkeys(EITHER, WARNING), (Transition.LEADING,)),
-        (dict.fromkeys(EITHER, WARNING), {Rule.STALLED: WARNING}, ()),
-        ({Rule.BACKLOG: WARNING}, {Rule.EXPIRING: CRITICAL}, (Transition.SEVERITY,)),
+        ({"backlog": WARNING}, {"backlog": WARNING}, ()),
+        ({"backlog": WARNING}, {"backlog": CRITICAL}, (Transition.SEVERITY,)),
+        ({"backlog": CRITICAL}, {"backlog": WARNING}, (Transition.SEVERITY,)),
+        ({"backlog": WARNING}, dict.fromkeys(EITHER, WARNING), (Transition.LEADING,)),
+        (dict.fromkeys(EITHER, WARNING), {"stalled": WARNING}, ()),
+        ({"backlog": WARNING}, {"expiring": CRITICAL}, (Transition.SEVERITY,)),
     ],
 )
 def test_what_its_thread_is_told(
-    before: dict[Rule, Severity], found: dict[Rule, Severity], transitions: tuple[Transition, ...]
+    before: dict[str, Severity], found: dict[str, Severity], transitions: tuple[Transition, ...]
 ) -> None:
     was = {each: Finding(each, bad, NIGHT) for each, bad in before.items()}
-    incident = replace(firing(Rule.BACKLOG), findings=was)
+    incident = replace(firing("backlog"), findings=was)
     findings = {each: Finding(each, bad, NIGHT) for each, bad in found.items()}
     step = advanced(incident, findings, None)
     changed = set(before) != set(found) or bool(transitions)
@@ -134,17 +139,17 @@ def test_what_its_thread_is_told(
 
 
 def test_figures_alone_are_drawn_every_15_seconds() -> None:
-    incident = firing(Rule.BACKLOG)
+    incident = firing("backlog")
     for seconds, drawn in ((5, False), (14, False), (15, True)):
         later = replace(incident, figures=Figures(NIGHT + timedelta(seconds=seconds)))
         assert advanced(later, later.findings, None).redraw is drawn
 
 
 def test_a_hold_begins_and_ends_at_once() -> None:
-    incident = firing(Rule.BACKLOG)
+    incident = firing("backlog")
     held = advanced(incident, incident.findings, Holding.SILENCE)
     assert (held.transitions, held.redraw) == ((Transition.HELD,), True)
-    worse = {Rule.BACKLOG: Finding(Rule.BACKLOG, CRITICAL, NIGHT)}
+    worse = {"backlog": Finding("backlog", CRITICAL, NIGHT)}
     quiet = advanced(held.incident, worse, Holding.SILENCE)
     assert (quiet.transitions, quiet.redraw) == ((), False)
     shown = advanced(quiet.incident, worse, None)
@@ -154,7 +159,7 @@ def test_a_hold_begins_and_ends_at_once() -> None:
 
 
 def test_the_two_clocks() -> None:
-    critical = firing(Rule.MISSING, severity=CRITICAL)
+    critical = firing("missing", severity=CRITICAL)
     ten, thirty = 10 * MINUTE, 30 * MINUTE
     assert not escalates(critical, ten, NIGHT + ten - MINUTE)
     assert escalates(critical, ten, NIGHT + ten)
@@ -164,7 +169,7 @@ def test_the_two_clocks() -> None:
     assert owner_is_due(owned, thirty, NIGHT + thirty + MINUTE)
     asked = owned.asked_again(NIGHT + thirty + MINUTE)
     assert not owner_is_due(asked, thirty, NIGHT + 60 * MINUTE)
-    assert not escalates(firing(Rule.BACKLOG), ten, NIGHT + 60 * MINUTE)
+    assert not escalates(firing("backlog"), ten, NIGHT + 60 * MINUTE)
 
 
 # --- any order -------------------------------------------------------------------------------
@@ -180,7 +185,7 @@ class AnyOrder(Leaders):
 
     def __init__(self, template: Path, file: Path, met: Counter[str]) -> None:
         super().__init__(template, file, met)
-        self.found: dict[Subject, dict[Rule, Severity]] = {each: {} for each in KINDS}
+        self.found: dict[Subject, dict[str, Severity]] = {each: {} for each in KINDS}
         self.windows: list[Hours] = []
         self.critical: dict[int, datetime] = {}
 
@@ -207,7 +212,7 @@ class AnyOrder(Leaders):
     @precondition(lambda self: not set(EITHER).isdisjoint(self.found[BACKLOG]))
     @rule(leader=leaders, worse=st.booleans())
     def eases_or_worsens(self, leader: int, worse: bool) -> None:
-        self.found[BACKLOG].pop(Rule.EXPIRING, None)
+        self.found[BACKLOG].pop("expiring", None)
         for which in set(self.found[BACKLOG]) & set(EITHER):
             self.found[BACKLOG][which] = CRITICAL if worse else WARNING
         self.looks(leader, both=False)
@@ -329,7 +334,7 @@ class AnyOrder(Leaders):
         silences = self.run(self.silences.active("prod", self.now))
         expected = None
         if any(each.starts <= self.now < each.ends for each in self.windows):
-            expected = None if Rule.EXPIRING in kinds else Holding.WINDOW
+            expected = None if "expiring" in kinds else Holding.WINDOW
         elif not set(kinds) & PIERCING and any(each.matches(incident) for each in silences):
             expected = Holding.SILENCE
         assert incident.held is expected
@@ -373,7 +378,7 @@ def test_one_order_that_meets_everything(tmp_path: Path) -> None:
     met: Counter[str] = Counter()
 
     def walk(one: AnyOrder) -> None:
-        one.begin(day=False, subject=(Rule.MISSING, "a"), pick=0, leader=0)
+        one.begin(day=False, subject=("missing", "a"), pick=0, leader=0)
         one.appears_or_changes(BACKLOG, 0, CRITICAL)
         one.looks_in_vain(0, "before")
         one.looks_in_vain(1, "after")

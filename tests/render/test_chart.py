@@ -10,10 +10,11 @@ from typing import cast
 
 import pytest
 
-from bot.domain.alarms import Figures, Hours, Incident, Rule, Severity, Silence
+from bot.domain.alarms import Hours, Incident, Silence
 from bot.domain.environments import Person
 from bot.domain.night import Site
-from bot.domain.samples import Minute, Sample
+from bot.domain.rules import Severity
+from bot.domain.samples import Figures, Minute, Sample
 from bot.domain.streams import COUNT_CAP
 from bot.render.chart import Marks, draw, nights
 from bot.render.drawing import drawn
@@ -37,7 +38,7 @@ def incident(number: int, ago: timedelta, lasted: timedelta | None, worst: Sever
     return Incident(
         number,
         "prod",
-        Rule.BACKLOG,
+        "backlog",
         "lsstcam",
         began,
         began,

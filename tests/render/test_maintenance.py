@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, Person
 from bot.domain.maintenance import Window as OneWindow
 from bot.domain.maintenance import Word, night_refusal
 from bot.domain.night import Night, nights_around
+from bot.domain.rules import Finding, Severity
+from bot.domain.samples import Figures
 from bot.domain.streams import EntryId, Group, Look, NoStream, ServerInfo, Stream, Waiting
 from bot.render import maintenance
 from bot.render.blocks import BUTTONS_IN_MESSAGE, FIRST_LINE, escape, message
@@ -158,7 +160,7 @@ def test_nothing_more_will_change(window: OneWindow, first: str, foot: str) -> N
     assert labels(card) == []
 
 
-def incident(number: int, rule: Rule, instrument: str) -> Incident:
+def incident(number: int, rule: str, instrument: str) -> Incident:
     return Incident(
         id=number,
         environment="prod",
@@ -194,7 +196,7 @@ SERVER = ServerInfo(
 
 def test_the_closing_notice() -> None:
     state = maintenance.readiness(PROD, [look()], SERVER)
-    held = [incident(31, Rule.MISSING, "lsstcam"), incident(32, Rule.UNREACHABLE, "")]
+    held = [incident(31, "missing", "lsstcam"), incident(32, "unreachable", "")]
     found = maintenance.ended(
         ENDED, PROD, at(16, 41), requests=(), held=held, firing=(), state=state, dusk=DUSK
     )
@@ -208,7 +210,7 @@ def test_the_closing_notice() -> None:
 
 
 def test_what_still_fires_comes_first() -> None:
-    one = incident(31, Rule.MISSING, "lsstcam")
+    one = incident(31, "missing", "lsstcam")
     found = maintenance.ended(
         replace(ENDED, closing=HOSTILE),
         PROD,
@@ -230,7 +232,7 @@ def test_what_still_fires_comes_first() -> None:
         "<https://slack.example/31|lsstcam: missing, no group since 16:10 UTC>"
     ]
     assert labels(found) == [("I'm on it", "own", "31"), ("Alarms", "alarms", "")]
-    many = [incident(number, Rule.MISSING, "lsstcam") for number in range(31, 50)]
+    many = [incident(number, "missing", "lsstcam") for number in range(31, 50)]
     drawn(
         maintenance.ended(
             ENDED, PROD, at(17), requests=(), held=many, firing=many, state=("", ""), late=MARGIN

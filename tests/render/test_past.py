@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.alarms import Figures, Holding, Incident, Rule
+from bot.domain.alarms import Holding, Incident
 from bot.domain.environments import Person
-from bot.domain.samples import Minute, Rates
+from bot.domain.samples import Figures, Minute, Rates
 from bot.domain.streams import Entry, EntryId, Group, Look, Stream, Waiting
 from bot.render.past import Past, last_hour, longest_wait, open_alarms, speeds, too_slow
 
@@ -116,7 +116,7 @@ def test_reading_that_is_too_slow(rates: Rates, expected: str | None) -> None:
 
 
 def test_open_alarms_and_whose_they_are() -> None:
-    alone = Incident(31, "prod", Rule.BACKLOG, "lsstcam", NOW, NOW, {}, Figures(NOW))
+    alone = Incident(31, "prod", "backlog", "lsstcam", NOW, NOW, {}, Figures(NOW))
     owned = replace(alone, id=32).owned_by(Person("U0ANA", "Ana"), NOW)
     held = replace(alone, id=33, held=Holding.SILENCE)
     assert open_alarms([alone, owned, held], NOW) == [

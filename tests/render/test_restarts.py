@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
+from bot.domain.rules import Finding, Severity
+from bot.domain.samples import Figures
 from bot.domain.streams import Loading
 from bot.domain.workloads import Jobs, Pod, Progress
 from bot.render import alarms, workloads
@@ -129,15 +131,15 @@ def test_what_has_stopped(jobs: Jobs | None, likely: str) -> None:
 
 
 def test_an_alarm_links_to_the_window_it_falls_into() -> None:
-    finding = Finding(Rule.UNREACHABLE, Severity.CRITICAL, ASKED)
+    finding = Finding("unreachable", Severity.CRITICAL, ASKED)
     away = Incident(
         7,
         "prod",
-        Rule.UNREACHABLE,
+        "unreachable",
         "",
         ASKED,
         ASKED,
-        {Rule.UNREACHABLE: finding},
+        {"unreachable": finding},
         Figures(ASKED, kind=Unreachable.REFUSED.value, tries=3),
     )
     around = Around(window=12, announcement="https://example.slack.com/archives/C1/p1")

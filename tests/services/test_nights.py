@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity, Silence, Skipped
+from bot.domain.alarms import Incident, Silence, Skipped
 from bot.domain.approvals import Entry
 from bot.domain.environments import BOT, Environment
 from bot.domain.errors import RedisUnreachable, StateError, StateTrouble, Unreachable
 from bot.domain.night import day_obs, next_dawn, next_dusk
 from bot.domain.notices import Said
-from bot.domain.samples import Minute, Sample
+from bot.domain.rules import Finding, Severity
+from bot.domain.samples import Figures, Minute, Sample
 from bot.domain.streams import EntryId, Group, Look, NoAnswer, Stream, StreamState, Waiting
 from bot.services.nights import Nights
 from bot.storage.alarms import Incidents
@@ -243,17 +244,17 @@ async def test_the_figures_of_a_night(scene: Scene) -> None:
     await night_of(scene, minutes)
     incidents = Incidents(scene.database)
     for name, bad, minute, lasted in (
-        (Rule.BACKLOG, Severity.CRITICAL, 60, 30),
-        (Rule.PENDING, Severity.WARNING, 90, 10),
-        (Rule.UNREACHABLE, Severity.CRITICAL, -300, 5),
+        ("backlog", Severity.CRITICAL, 60, 30),
+        ("pending", Severity.WARNING, 90, 10),
+        ("unreachable", Severity.CRITICAL, -300, 5),
     ):
         began = BEGINS + minute * MINUTE
-        instrument = "" if name is Rule.UNREACHABLE else "lsstcam"
+        instrument = "" if name == "unreachable" else "lsstcam"
         findings = {name: Finding(name, bad, began)}
         draft = Incident(
             0, "prod", name, instrument, began, began, findings, Figures(began), worst=bad
         )
-        if name is Rule.BACKLOG:
+        if name == "backlog":
             draft = replace(draft, skipped=(Skipped("v1", 172, began), Skipped("v2", 100, began)))
         made = await incidents.open(draft, shown=True, writer="one")
         over = replace(made, resolved=began + lasted * MINUTE, version=made.version + 1)

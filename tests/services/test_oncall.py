@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clients.pagers import PagerDuty, Squadcast, Webhook
-from bot.domain.alarms import Figures, Finding, Incident, Rule, Severity
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, Person
 from bot.domain.oncall import (
     On,
@@ -22,6 +22,8 @@ from bot.domain.oncall import (
     pause_after,
     targets_for,
 )
+from bot.domain.rules import RULES, Finding, Severity
+from bot.domain.samples import Figures
 from bot.services.oncall import Oncall
 from bot.slack.paging import Mention
 
@@ -38,13 +40,13 @@ TARGETS = (
 INCIDENT = Incident(
     id=31,
     environment="prod",
-    name=Rule.BACKLOG,
+    name="backlog",
     instrument="lsstcam",
     began=NOW - timedelta(minutes=30),
     opened=NOW - timedelta(minutes=27),
     findings={
-        Rule.EXPIRING: Finding(Rule.EXPIRING, Severity.CRITICAL, NOW),
-        Rule.BACKLOG: Finding(Rule.BACKLOG, Severity.WARNING, NOW),
+        "expiring": Finding("expiring", Severity.CRITICAL, NOW),
+        "backlog": Finding("backlog", Severity.WARNING, NOW),
     },
     figures=Figures(NOW),
 )
@@ -63,34 +65,34 @@ def oncall() -> Oncall:
 @pytest.mark.parametrize(
     ("rules", "night", "escalated", "names"),
     [
-        ([Rule.BACKLOG], True, False, ["duty"]),
-        ([Rule.BACKLOG], False, False, ["duty", "office"]),
-        ([Rule.BACKLOG], True, True, ["group", "duty", "nightly"]),
-        ([Rule.BACKLOG], False, True, ["group", "duty", "office"]),
-        ([Rule.MISSING], True, False, ["group", "duty", "nightly"]),
-        ([Rule.UNREACHABLE], True, False, ["group", "duty", "nightly"]),
-        ([Rule.BACKLOG, Rule.EXPIRING], True, False, ["group", "duty", "nightly"]),
-        ([Rule.MISSING, Rule.EXPIRING], False, False, ["duty", "office"]),
-        ([Rule.STALLED, Rule.PENDING, Rule.MEMORY], True, False, ["duty"]),
+        (["backlog"], True, False, ["duty"]),
+        (["backlog"], False, False, ["duty", "office"]),
+        (["backlog"], True, True, ["group", "duty", "nightly"]),
+        (["backlog"], False, True, ["group", "duty", "office"]),
+        (["missing"], True, False, ["group", "duty", "nightly"]),
+        (["unreachable"], True, False, ["group", "duty", "nightly"]),
+        (["backlog", "expiring"], True, False, ["group", "duty", "nightly"]),
+        (["missing", "expiring"], False, False, ["duty", "office"]),
+        (["stalled", "pending", "memory"], True, False, ["duty"]),
         ([], True, False, ["duty"]),
     ],
 )
 def test_who_is_told(
-    rules: Collection[Rule], *, night: bool, escalated: bool, names: list[str]
+    rules: Collection[str], *, night: bool, escalated: bool, names: list[str]
 ) -> None:
     found = targets_for(TARGETS, "prod", rules, night=night, escalated=escalated)
     assert [each.name for each in found] == names
 
 
 @given(
-    st.lists(st.sampled_from(Rule)),
+    st.lists(st.sampled_from(list(RULES))),
     st.booleans(),
     st.booleans(),
     st.sets(st.sampled_from([each.name for each in TARGETS])),
     st.sampled_from(["prod", "dev", "other"]),
 )
 def test_nobody_is_told_out_of_hours_or_twice(
-    rules: list[Rule], night: bool, escalated: bool, told: set[str], environment: str
+    rules: list[str], night: bool, escalated: bool, told: set[str], environment: str
 ) -> None:
     found = targets_for(TARGETS, environment, rules, night=night, escalated=escalated, told=told)
     for each in found:
@@ -127,7 +129,7 @@ def test_pages_about_an_incident(oncall: Oncall) -> None:
     assert first.summary == "PROD: alarm 31"
     assert first.details == (("Waiting", "1 entry"),)
     assert (first.environment, first.label, first.instrument) == ("prod", "PROD", "lsstcam")
-    assert (first.rule, first.severity) == (Rule.EXPIRING, Severity.CRITICAL)
+    assert (first.rule, first.severity) == ("expiring", Severity.CRITICAL)
     assert (first.at, first.incident, first.step) == (NOW, 31, PageEvent.TRIGGER)
 
 

@@ -17,7 +17,6 @@ from bot.clients.pagers import (
     Squadcast,
     Webhook,
 )
-from bot.domain.alarms import Rule, Severity
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.oncall import (
     GIVEN_UP_AFTER,
@@ -29,6 +28,7 @@ from bot.domain.oncall import (
     Target,
     Told,
 )
+from bot.domain.rules import Severity
 from bot.preflight import check
 from bot.slack.api import Proxy, SlackApi
 from bot.slack.directory import Channels
@@ -55,7 +55,7 @@ PAGE = Page(
     environment="prod",
     label="PROD",
     instrument="lsstcam",
-    rule=Rule.EXPIRING,
+    rule="expiring",
     severity=Severity.CRITICAL,
     summary="PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC",
     details=(("Waiting", "8,428 entries = 49 visits"),),

@@ -6,20 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from bot.domain.alarms import (
-    Figures,
-    Finding,
-    Holding,
-    Incident,
-    Rule,
-    Severity,
-    Silence,
-    Skipped,
-)
+from bot.domain.alarms import Holding, Incident, Silence, Skipped
 from bot.domain.approvals import Entry
 from bot.domain.environments import Person
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page, PageEvent
+from bot.domain.rules import RULES, Finding, Severity
+from bot.domain.samples import Figures
 from bot.storage.alarms import Incidents
 from bot.storage.silences import Silences
 from tests.storage.drafts import ANA, BEN, NOW
@@ -33,7 +26,7 @@ COUNTS = st.integers(0, 2**31 - 1)
 TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 -- hypothesis adds the zone
 DURATIONS = st.timedeltas(timedelta(0), timedelta(days=99_999_999))
 RATES = st.floats(allow_nan=False)
-FINDINGS = st.builds(Finding, st.sampled_from(Rule), st.sampled_from(Severity), TIMES)
+FINDINGS = st.builds(Finding, st.sampled_from(list(RULES)), st.sampled_from(Severity), TIMES)
 FIGURES = st.builds(
     Figures,
     at=TIMES,
@@ -59,7 +52,7 @@ FIGURES = st.builds(
 )
 
 
-def _by_rule(findings: list[Finding]) -> Mapping[Rule, Finding]:
+def _by_rule(findings: list[Finding]) -> Mapping[str, Finding]:
     return {finding.rule: finding for finding in findings}
 
 
@@ -67,7 +60,7 @@ INCIDENTS = st.builds(
     Incident,
     id=st.just(0),
     environment=TEXT,
-    name=st.sampled_from(Rule),
+    name=st.sampled_from(list(RULES)),
     instrument=TEXT,
     began=TIMES,
     opened=TIMES,
@@ -98,7 +91,7 @@ PAGES = st.builds(
     environment=TEXT,
     label=WORDS,
     instrument=WORDS,
-    rule=st.none() | st.sampled_from(Rule),
+    rule=st.none() | st.sampled_from(list(RULES)),
     severity=st.sampled_from(Severity),
     summary=WORDS,
     details=st.lists(st.tuples(WORDS, WORDS), max_size=3).map(tuple),
@@ -109,7 +102,7 @@ PAGES = st.builds(
 
 
 def incident(
-    name: Rule = Rule.BACKLOG, instrument: str = "lsstcam", *, environment: str = "prod"
+    name: str = "backlog", instrument: str = "lsstcam", *, environment: str = "prod"
 ) -> Incident:
     return Incident(
         id=0,
@@ -131,7 +124,7 @@ def page(number: int = 0, target: str = "prompt") -> Page:
         environment="prod",
         label="PROD",
         instrument="lsstcam",
-        rule=Rule.BACKLOG,
+        rule="backlog",
         severity=Severity.CRITICAL,
         summary="172 entries wait — “3 min”",
         details=(("Visits", "1"), ("Longest wait", "3 min")),

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.alarms import Figures, Severity
 from bot.domain.oncall import Page, PageEvent
+from bot.domain.rules import Severity
+from bot.domain.samples import Figures
 from bot.storage.alarm_documents import (
     read_figures,
     read_page,

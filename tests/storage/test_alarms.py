@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import insert, select
 
-from bot.domain.alarms import Figures, Holding, Incident, Rule
+from bot.domain.alarms import Holding, Incident
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.notices import Subject
+from bot.domain.samples import Figures
 from bot.storage.alarms import AlreadyOpen, Incidents
 from bot.storage.approvals import Requests
 from bot.storage.audit import Audit
@@ -120,7 +121,7 @@ async def test_of_twenty_openings_at_once_one_is_made(
     assert refused == made * 19
     assert await said(database) == (0, 1, 0)
     assert len(await Posts(database).behind(NOW)) == 1
-    assert (await opened(incidents, incident(Rule.PENDING))).id == 2, "no number was used up"
+    assert (await opened(incidents, incident("pending"))).id == 2, "no number was used up"
 
 
 async def test_the_database_itself_keeps_two_from_firing(
@@ -142,7 +143,7 @@ async def test_other_things_may_fire_beside_it(incidents: Incidents) -> None:
         await opened(incidents, each)
         for each in (
             incident(),
-            incident(Rule.PENDING),
+            incident("pending"),
             incident(instrument="hsc"),
             incident(environment="dev"),
         )
@@ -200,7 +201,7 @@ async def test_a_step_that_fails_leaves_nothing_behind(
         )  # fmt: skip
     with pytest.raises(Exception, match="without a zone"):
         await incidents.open(
-            incident(Rule.PENDING), shown=True, notices=lambda _: [notice(2)],
+            incident("pending"), shown=True, notices=lambda _: [notice(2)],
             pages=lambda _: [page(2)], entry=lambda _: naive, writer="one",
         )  # fmt: skip
     assert await incidents.history("prod", 9) == [made]
@@ -257,9 +258,7 @@ async def test_what_is_said_is_dated_by_its_step(incidents: Incidents, database:
 
 
 async def test_the_history_is_of_one_environment_newest_first(incidents: Incidents) -> None:
-    made = [
-        await opened(incidents, incident(name)) for name in (Rule.BACKLOG, Rule.PENDING, Rule.LAG)
-    ]
+    made = [await opened(incidents, incident(name)) for name in ("backlog", "pending", "lag")]
     await opened(incidents, incident(environment="dev"))
     over = await resolve(incidents, made[1])
     assert await incidents.history("prod", 9) == [made[2], over, made[0]]

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from bot.domain.alarms import Rule, Silence
+from bot.domain.alarms import Silence
 from bot.storage.alarms import Incidents
 from bot.storage.audit import Audit
 from bot.storage.database import Database
@@ -15,7 +15,7 @@ from tests.storage.drafts import NOW
 
 DRAFTS = [
     silence(),
-    replace(silence(), instrument="", rule=Rule.PENDING, ends=None),
+    replace(silence(), instrument="", rule="pending", ends=None),
     replace(silence(), instrument="", incident=17, lifted=NOW + MINUTE),
 ]
 

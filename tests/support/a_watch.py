@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from bot.clients.pagers import PagerDuty, Webhook
-from bot.domain.alarms import DEFAULT_RULES, Incident, Thresholds
+from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, When, key_of
+from bot.domain.rules import default_thresholds
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.incidents import Clocks, Keeper
@@ -104,7 +105,7 @@ def an_office(environment: Environment, database: Database) -> Alarms:
         silences=Silences(database),
         outbox=Outbox(database),
         oncall=an_oncall(environment),
-        thresholds=Thresholds(DEFAULT_RULES),
+        thresholds=default_thresholds(),
         escalate=CLOCKS.escalate,
         addresses=Addresses(Posts(database), "https://example.slack.com/"),
         writer="people",
