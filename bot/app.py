@@ -31,13 +31,12 @@ from bot.clients.redis_changes import RedisChanges
 from bot.command import Deployment, Place, Registry
 from bot.dispatch import Dispatcher
 from bot.domain.alarms import Incident
-from bot.domain.approvals import Request, Vote
 from bot.domain.environments import Access, Environment, People, Policy
-from bot.domain.errors import CannotLookUp, FatalError, SameRedis, StateError
-from bot.domain.night import Site, is_night
+from bot.domain.errors import FatalError, SameRedis, StateError
+from bot.domain.night import Site
 from bot.domain.notices import Notice, Said, Subject
-from bot.domain.oncall import Page, PageEvent, Receipt, Told
-from bot.domain.rules import STALLED, Severity
+from bot.domain.oncall import Page, Receipt, Told
+from bot.domain.rules import STALLED
 from bot.execution import Execution
 from bot.loops import Beat, Loops, Tasks
 from bot.metrics import Metrics
@@ -321,6 +320,7 @@ class App:
             registry,
             self.services,
             deployment,
+            self._execution,
             self._metrics,
             allow=self._identities.check,
             first=Deliveries(database).first,
@@ -435,20 +435,15 @@ class App:
         )
         workloads = Workloads(environment, self._cluster(name), clock=clock)
 
-        def ended(request: Request) -> None:
-            self._metrics.request(request.command, request.state.value)
-            if request.plan.outage:
-                maintenance.ended.set()
-
         approvals = Approvals(
             environment,
             self._requests,
             rights,
+            oncall,
+            self._metrics,
             executor=self._holder,
-            carry_out=self._execution.start,
+            look=maintenance.ended,
             changed=self._changed,
-            ended=ended,
-            told_alone=partial(_told_alone, oncall, environment, self._directory),
         )
         self.services[name] = Services(
             environment=environment,
@@ -721,32 +716,6 @@ def site(place: config.settings.Kubernetes) -> KubernetesSite:
         context=place.context,
         argocd=(argocd.namespace, argocd.application) if argocd else None,
         jobs=place.jobs,
-    )
-
-
-async def _told_alone(
-    who: Oncall, environment: Environment, directory: Directory, request: Request, vote: Vote
-) -> list[Page]:
-    """Page the on-call about a vote that breaks the glass, unless that is the voter alone."""
-    night = is_night(environment.site, vote.at)
-    told = []
-    for target in who.targets:
-        if not target.hears(environment.name, night=night):
-            continue
-        if target.usergroup is not None:
-            with suppress(CannotLookUp):
-                if await directory.members(target.usergroup) == {vote.person.id}:
-                    continue
-        told.append(target)
-    return who.pages(
-        told,
-        step=PageEvent.TRIGGER,
-        key=f"prompt-redis-bot:{environment.name}:alone:{request.id}",
-        severity=Severity.CRITICAL,
-        summary=f"{environment.label}: {vote.person.name} went on alone with request {request.id}: "
-        f"{request.plan.headline}",
-        at=vote.at,
-        details=[("Asked by", request.requester.name), ("Why alone", vote.reason)],
     )
 
 

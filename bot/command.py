@@ -69,6 +69,8 @@ class Reply:
         True where an `Act` has its effect elsewhere in the channel, and answers the person alone.
     picture
         A PNG. Slack has no private files, so a reply with one is shown in the channel.
+    approved
+        What is to be carried out from now on, apart from this answer.
     """
 
     blocks: Sequence[Block]
@@ -76,6 +78,7 @@ class Reply:
     buttons: Sequence[Button] = ()
     private: bool = False
     picture: bytes | None = None
+    approved: Approved | None = None
 
 
 def said(text: Markup) -> Reply:

@@ -15,8 +15,8 @@ from time import perf_counter
 import structlog
 
 from bot.command import SHARE, Act, Call, Change, Command, Deployment, Person, Read, Registry, Reply
-from bot.domain.errors import CannotLookUp, NotAllowed, Refused, StateError
-from bot.domain.refusals import NotCounted, Occupied
+from bot.domain.errors import CannotLookUp, Refused, StateError
+from bot.execution import Execution
 from bot.metrics import Metrics
 from bot.render import approvals, errors
 from bot.render.blocks import Markup
@@ -35,7 +35,7 @@ LATE_COPY = timedelta(seconds=10)
 _LONGEST_ACTION = 500
 """Characters of a refused line that the audit keeps."""
 
-_KEPT = (Refused, NotAllowed, CannotLookUp, NotCounted, Occupied)
+_KEPT = (Refused, CannotLookUp)
 """Refusals that the audit keeps; a slip of the finger is none."""
 
 
@@ -106,6 +106,8 @@ class Dispatcher:
         Every environment's services, by name.
     deployment
         What is the same for every call.
+    execution
+        Carries out what a vote has approved.
     metrics
         Counts commands.
     allow
@@ -123,6 +125,7 @@ class Dispatcher:
         registry: Registry,
         services: Mapping[str, Services],
         deployment: Deployment,
+        execution: Execution,
         metrics: Metrics,
         *,
         allow: Callable[[str], None],
@@ -133,6 +136,7 @@ class Dispatcher:
         self._registry = registry
         self._services = services
         self._deployment = deployment
+        self._execution = execution
         self._metrics = metrics
         self._allow = allow
         self._first = first
@@ -218,6 +222,8 @@ class Dispatcher:
             case Act():
                 await self._admit(command, call, line)
                 async for reply in command.run(call):
+                    if reply.approved is not None:
+                        self._execution.start(reply.approved)
                     yield Answer(reply, command.name, public=not reply.private)
             case Change():
                 await self._admit(command, call, line)

@@ -1,13 +1,13 @@
 """`approve`: an approver's yes to a request; the last one that is needed carries it out."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
-from bot.command import Act, Call, Purpose, Reply, Right
-from bot.domain.approvals import State
-from bot.domain.night import is_night
-from bot.render.blocks import mark, section
+from bot.command import Act, Call, Purpose, Reply, Right, said
+from bot.render.blocks import mark
 from bot.render.forms import Form, Text
 from bot.render.words import count
+from bot.services.approvals import Approved
 
 
 def form(call: Call) -> Form | None:
@@ -15,8 +15,7 @@ def form(call: Call) -> Form | None:
     if not call.clicked or call.arguments.rest or not call.arguments.words:
         return None
     alone = "alone" in call.arguments.options
-    environment = call.environment
-    night = environment.protect_observing and is_night(environment.site, call.now)
+    night = call.environment.wants_reason(call.now)
     if not alone and not night:
         return None
     explained = []
@@ -38,23 +37,20 @@ def form(call: Call) -> Form | None:
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Count the vote."""
-    request = await call.services.approvals.approve(
+    voted = await call.services.approvals.approve(
         call.number,
         call.person,
         call.now,
         alone="alone" in call.arguments.options,
         reason=call.arguments.rest,
     )
-    if request.state is State.OPEN:
-        missing = request.needed - len(request.votes)
-        text = mark(
-            "Your approval of request {} counts. It needs {} more.",
-            request.id,
-            count(max(missing, 1), "approval"),
-        )
-    else:
-        text = mark("Request {} is approved and running. Its card shows the rest.", request.id)
-    yield Reply([section(text)], text, private=True)
+    if isinstance(voted, Approved):
+        number = voted.request.id
+        text = mark("Request {} is approved and running. Its card shows the rest.", number)
+        yield replace(said(text), approved=voted)
+        return
+    missing = count(max(voted.needed - len(voted.votes), 1), "approval")
+    yield said(mark("Your approval of request {} counts. It needs {} more.", voted.id, missing))
 
 
 COMMANDS = (

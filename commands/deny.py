@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from bot.command import Act, Call, Purpose, Reply, Right
-from bot.render.blocks import mark, section
+from bot.command import Act, Call, Purpose, Reply, Right, said
+from bot.render.blocks import mark
 from bot.render.forms import Form, Text
 
 
@@ -28,10 +28,8 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     request = await call.services.approvals.deny(
         call.number, call.person, call.now, reason=call.arguments.rest
     )
-    text = mark(
-        "Request {} is denied. {} is told in its thread.", request.id, request.requester.name
-    )
-    yield Reply([section(text)], text, private=True)
+    name = request.requester.name
+    yield said(mark("Request {} is denied. {} is told in its thread.", request.id, name))
 
 
 COMMANDS = (

@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncIterator
 
-from bot.command import Act, Call, Purpose, Reply, Right
-from bot.render.blocks import mark, section
+from bot.command import Act, Call, Purpose, Reply, Right, said
+from bot.render.blocks import mark
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Close the request."""
     request = await call.services.approvals.withdraw(call.number, call.person, call.now)
-    text = mark("Request {} is withdrawn. Nothing was changed.", request.id)
-    yield Reply([section(text)], text, private=True)
+    yield said(mark("Request {} is withdrawn. Nothing was changed.", request.id))
 
 
 COMMANDS = (

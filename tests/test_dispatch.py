@@ -16,6 +16,8 @@ from bot.domain.errors import (
     Unreachable,
     UserError,
 )
+from bot.execution import Execution
+from bot.loops import Tasks
 from bot.metrics import Metrics
 from bot.render.blocks import Markup
 from tests.support.environments import bare_services
@@ -35,21 +37,24 @@ def dispatcher(
 
     metrics = Metrics()
     environment = Environment("prod", ("lsstcam",))
+    registry = Registry(
+        [
+            Read(
+                name="try",
+                usage=usage,
+                summary="tries",
+                purpose=Purpose.LOOK,
+                right=Right.ANYBODY,
+                run=run,
+            )
+        ]
+    )
+    services = {"prod": bare_services(environment)}
     made = Dispatcher(
-        Registry(
-            [
-                Read(
-                    name="try",
-                    usage=usage,
-                    summary="tries",
-                    purpose=Purpose.LOOK,
-                    right=Right.ANYBODY,
-                    run=run,
-                )
-            ]
-        ),
-        {"prod": bare_services(environment)},
+        registry,
+        services,
         Deployment("/prompt-redis-dev", "0", NOW, ()),
+        Execution(registry, services, tasks=Tasks(), clock=lambda: NOW),
         metrics,
         allow=allow,
         first=never_before,

@@ -6,10 +6,10 @@ is written by Slack's IDs: names change, and can be taken by others.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 
-from bot.domain.night import Site
+from bot.domain.night import Site, is_night
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,10 @@ class Environment:
     def observes(self) -> bool:
         """True for prod alone: its nights are the telescope's."""
         return self.name == "prod"
+
+    def wants_reason(self, at: datetime) -> bool:
+        """Tell whether a change needs a reason of its approver: at night, where that is watched."""
+        return self.protect_observing and is_night(self.site, at)
 
     def stream(self, instrument: str) -> str:
         """Key of the instrument's stream."""

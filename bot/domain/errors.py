@@ -4,7 +4,6 @@ BotError
 ├── FatalError            the process cannot go on; the text is its last sentence
 ├── UserError             what was typed cannot be done; the text is the reply
 │   └── Refused           not by this person, or not now; it is in the audit
-├── NotAllowed            the person is on no list that has the right
 ├── CannotLookUp          nobody knows at this moment who has the right, so nobody has
 ├── SameRedis             two environments are configured with one Redis
 ├── StateError            the bot's own database does not do what was asked of it; `kind` says why
@@ -46,37 +45,27 @@ class UserError(BotError):
         The usage line of the subcommand that was meant, without the slash command.
     suggestion
         Name of the subcommand that was probably meant; the reply offers to run it.
+    request
+        ID of the request that stands in the way; the reply offers to show it.
     """
 
-    def __init__(self, text: str, *, usage: str | None = None, suggestion: str | None = None):
+    def __init__(
+        self,
+        text: str,
+        *,
+        usage: str | None = None,
+        suggestion: str | None = None,
+        request: int | None = None,
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.usage = usage
         self.suggestion = suggestion
+        self.request = request
 
 
 class Refused(UserError):
     """A change that is refused to this person, or at this moment; the audit keeps it."""
-
-
-class NotAllowed(BotError):
-    """A person lacks a right.
-
-    Parameters
-    ----------
-    right
-        As people read it: ``operator`` or ``approver``.
-    label
-        The environment, as people read it.
-    who
-        Who has the right, as people read it; empty where nobody has.
-    """
-
-    def __init__(self, right: str, label: str, who: str) -> None:
-        super().__init__(f"not an {right} of {label}")
-        self.right = right
-        self.label = label
-        self.who = who
 
 
 class CannotLookUp(BotError):

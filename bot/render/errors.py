@@ -13,7 +13,6 @@ from bot.domain.errors import (
     ClusterRefused,
     ClusterTrouble,
     ClusterUnreachable,
-    NotAllowed,
     RedisError,
     RedisForbidden,
     RedisInDoubt,
@@ -25,8 +24,6 @@ from bot.domain.errors import (
     Unreachable,
     UserError,
 )
-from bot.domain.refusals import NotCounted, Occupied
-from bot.render import refusals
 from bot.render.blocks import Block, Button, Markup, code, mark, section
 
 Drawn = tuple[Markup, Sequence[Block], Sequence[Button], str]
@@ -69,9 +66,7 @@ _KUBECTL = {
 }
 
 
-def draw(  # noqa: C901 -- one case an error
-    error: Exception, environment: Environment, slash: str, reference: str
-) -> Drawn | None:
+def draw(error: Exception, environment: Environment, slash: str, reference: str) -> Drawn | None:
     """Draw an error that a person can act on; None for a fault of ours.
 
     Parameters
@@ -92,14 +87,8 @@ def draw(  # noqa: C901 -- one case an error
             text, blocks, buttons = mistake(error, slash)
         case SameRedis():
             text, blocks = same_redis(error)
-        case NotAllowed():
-            text, blocks = refusals.not_allowed(error)
         case CannotLookUp():
-            text, blocks = refusals.cannot_look_up(error, reference)
-        case NotCounted():
-            text, blocks = refusals.not_counted(error, environment)
-        case Occupied():
-            text, blocks, buttons = refusals.occupied(error)
+            text, blocks = cannot_look_up(error, reference)
         case RedisUnreachable():
             text, blocks = unreachable(error, environment)
             outcome = "unreachable"
@@ -137,7 +126,20 @@ def mistake(error: UserError, slash: str) -> tuple[Markup, list[Block], list[But
     buttons = []
     if error.suggestion is not None:
         buttons.append(Button(f"Run {error.suggestion}", error.suggestion))
+    if error.request is not None:
+        buttons.append(Button(f"Request {error.request}", "requests", str(error.request)))
     return first, [section(lines)], buttons
+
+
+def cannot_look_up(error: CannotLookUp, reference: str) -> tuple[Markup, list[Block]]:
+    """Draw that nobody knows who has the right."""
+    text = mark(
+        "I could not check who may do this (Slack did not answer: {}), so I did not count it. "
+        "Nothing has changed.",
+        error.reason,
+    )
+    more = "{}\nTry again in a moment; if it stays so, `runbook approvals`. Ref {}."
+    return text, [section(mark(more, text, reference))]
 
 
 def unreachable(error: RedisUnreachable, environment: Environment) -> tuple[Markup, list[Block]]:

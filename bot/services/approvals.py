@@ -4,15 +4,16 @@ Every step is one compare-and-set in the database, with what must be said about 
 transaction. Of two people, or two replicas, one is first, and the other is told so.
 """
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import structlog
-
 from bot.domain.alarms import Hours
 from bot.domain.approvals import (
+    LONGEST_REASON,
     SILENT_AFTER,
     Entry,
     Happened,
@@ -23,16 +24,17 @@ from bot.domain.approvals import (
     Vote,
 )
 from bot.domain.environments import Environment, Person, Right
-from bot.domain.errors import NotAllowed
+from bot.domain.errors import CannotLookUp, Refused, UserError
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import Page
-from bot.domain.refusals import NotCounted, Occupied, Why, check_reason
+from bot.domain.oncall import Page, PageEvent
+from bot.domain.rules import Severity
+from bot.domain.times import clock, duration
 from bot.domain.workloads import GIVEN_UP_AFTER
+from bot.metrics import Metrics
+from bot.services.oncall import Oncall
 from bot.services.rights import Rights
 from bot.storage.approvals import OneIsOpen, Requests
-
-_log = structlog.get_logger()
 
 _TRIES = 20
 """Compare-and-sets in a row that others win; every one of them brought the request further."""
@@ -63,16 +65,16 @@ class Approvals:
         Where they are kept.
     rights
         Knows who may ask and approve.
+    oncall
+        Is told of a vote that breaks the glass.
+    metrics
+        Counts what has come to its end.
     executor
         Name of this process.
-    carry_out
-        Starts what was approved.
+    look
+        Has everything looked at when set: after a restart, alarms were held.
     changed
         Is called after every step, so that cards and notices follow at once.
-    ended
-        Counts a request that has come to its end.
-    told_alone
-        Gives the pages for a vote that breaks the glass.
     """
 
     def __init__(
@@ -80,21 +82,21 @@ class Approvals:
         environment: Environment,
         requests: Requests,
         rights: Rights,
+        oncall: Oncall,
+        metrics: Metrics,
         *,
         executor: str,
-        carry_out: Callable[[Approved], None],
+        look: asyncio.Event,
         changed: Callable[[], None],
-        ended: Callable[[Request], None],
-        told_alone: Callable[[Request, Vote], Awaitable[Sequence[Page]]],
     ) -> None:
         self._environment = environment
         self._requests = requests
         self._rights = rights
+        self._oncall = oncall
+        self._metrics = metrics
         self._executor = executor
-        self._carry_out = carry_out
+        self._look = look
         self._changed = changed
-        self._ended = ended
-        self._told_alone = told_alone
 
     async def request(
         self,
@@ -110,12 +112,12 @@ class Approvals:
 
         Raises
         ------
-        Occupied
+        Refused
             If another request for one of its streams, or for the Redis under it, is open.
         UserError
             If the reason is too long for a card.
         """
-        check_reason(reason)
+        _check_reason(reason)
         policy = self._environment.policy
         draft = Request(
             id=0,
@@ -133,10 +135,10 @@ class Approvals:
         )
         try:
             created = await self._requests.create(
-                draft, executor=self._executor, entry=lambda made: _entry(made, now)
+                draft, executor=self._executor, entry=lambda made: _line(made, now)
             )
         except OneIsOpen as error:
-            raise Occupied(error.request) from error
+            raise _occupied(error.request) from error
         self._changed()
         return created
 
@@ -145,14 +147,19 @@ class Approvals:
 
         Raises
         ------
-        NotCounted
+        Refused
             If there is none, or it is another environment's.
         """
         found = await self._requests.find(number)
         if found is None:
-            raise NotCounted(Why.UNKNOWN, number)
+            raise Refused(f"There is no request {number}. `requests` lists those that are open.")
         if found.environment != self._environment.name:
-            raise NotCounted(Why.ELSEWHERE, number, found)
+            there = "PROD" if found.environment == "prod" else found.environment
+            raise Refused(
+                f"Request {number} is about {there}, and this is the channel of "
+                f"{self._environment.label}: nothing was changed. Decide it in the channel of "
+                f"{there}."
+            )
         return found
 
     async def live(self) -> list[Request]:
@@ -174,17 +181,23 @@ class Approvals:
 
     async def approve(
         self, number: int, person: Person, now: datetime, *, alone: bool = False, reason: str = ""
-    ) -> Request:
-        """Vote for a request; enough votes carry it out.
+    ) -> Request | Approved:
+        """Vote for a request.
+
+        Returns
+        -------
+        Request or Approved
+            As it is after the vote; where this one decided, the right to carry it out, which the
+            caller hands to the execution at once.
 
         Raises
         ------
-        NotCounted
-            If the vote breaks a rule; nothing was changed.
-        NotAllowed, CannotLookUp
-            If the person is no approver, or nobody knows at this moment.
+        Refused
+            If the vote breaks a rule, or the person is no approver; nothing was changed.
+        CannotLookUp
+            If nobody knows at this moment who is one.
         """
-        check_reason(reason)
+        _check_reason(reason)
         vote = Vote(person, now, alone, reason)
         for _ in range(_TRIES):
             request = await self._open(number, now)
@@ -200,14 +213,15 @@ class Approvals:
                 await self._check_requester(request)
             elif any(each.person.id == person.id for each in request.votes):
                 # A second vote that decides counts: the right of the first may have lapsed.
-                raise NotCounted(Why.TWICE, number, request, at=now)
+                raise Refused(
+                    f"You have approved request {number} already. It needs another approver as "
+                    "well; nothing was counted twice."
+                )
             notices = [Notice(Said.ALONE, request.environment, request.id)] if alone else []
-            pages = await self._told_alone(request, vote) if alone else ()
-            if await self._replace(request, after, notices, _entry(after, now), pages=pages):
-                if after.state is State.APPROVED:
-                    self._carry_out(Approved(after, _SEAL))
-                return after
-        raise NotCounted(Why.BUSY, number)
+            pages = await self._pages_about(request, vote) if alone else ()
+            if await self._replace(request, after, notices, _line(after, now), pages=pages):
+                return Approved(after, _SEAL) if after.state is State.APPROVED else after
+        raise _busy(number)
 
     async def deny(
         self, number: int, person: Person, now: datetime, *, reason: str = ""
@@ -216,10 +230,10 @@ class Approvals:
 
         Raises
         ------
-        NotCounted, NotAllowed, CannotLookUp
+        Refused, CannotLookUp
             As in `approve`.
         """
-        check_reason(reason)
+        _check_reason(reason)
         await self._rights.require(Right.APPROVER, person)
         return await self._end(number, now, lambda request: request.denied(person, reason, now))
 
@@ -228,13 +242,16 @@ class Approvals:
 
         Raises
         ------
-        NotCounted
+        Refused
             If somebody else asked for it, or it is no longer open.
         """
 
         def withdrawn(request: Request) -> Request:
             if request.requester.id != person.id:
-                raise NotCounted(Why.NOT_YOURS, number, request)
+                raise Refused(
+                    f"Only {request.requester.name}, who asked, can withdraw request {number}. "
+                    f"Nothing was changed. An approver can deny it: `deny {number} REASON`."
+                )
             return request.withdrawn(now)
 
         return await self._end(number, now, withdrawn)
@@ -244,7 +261,7 @@ class Approvals:
         for request in await self._requests.due(now):
             if request.environment == self._environment.name:
                 expired = request.expired(now)
-                await self._replace(request, expired, [_told(request)], _entry(expired, now))
+                await self._replace(request, expired, [_told(request)], _line(expired, now))
 
     async def begin(self, approved: Approved, now: datetime) -> Request | None:
         """Begin the execution; None where it has been taken from this process."""
@@ -264,7 +281,7 @@ class Approvals:
     async def finish(self, request: Request, outcome: Outcome, now: datetime) -> bool:
         """Record what came of a request; False where another process has recorded it."""
         after = request.finished(outcome, now)
-        return await self._replace(request, after, [_told(request)], _entry(after, now))
+        return await self._replace(request, after, [_told(request)], _line(after, now))
 
     async def abandoned(self, now: datetime) -> list[Request]:
         """Give the requests whose process has died, and those of which nobody knows the end."""
@@ -290,54 +307,89 @@ class Approvals:
             notice = replace(_told(request), said=Said.RESOLVED)
         else:
             notice = _told(request)
-        return await self._replace(request, after, [notice], _entry(after, now))
+        return await self._replace(request, after, [notice], _line(after, now))
 
     async def _end(self, number: int, now: datetime, end: Callable[[Request], Request]) -> Request:
         for _ in range(_TRIES):
             request = await self._open(number, now)
             after = end(request)
-            if await self._replace(request, after, [_told(request)], _entry(after, now)):
+            if await self._replace(request, after, [_told(request)], _line(after, now)):
                 return after
-        raise NotCounted(Why.BUSY, number)
+        raise _busy(number)
 
     async def _open(self, number: int, now: datetime) -> Request:
         request = await self.find(number)
         if request.state is State.OPEN and request.expires <= now:
             # Its buttons are about to go; a click in between must not count.
             expired = request.expired(now)
-            await self._replace(request, expired, [_told(request)], _entry(expired, now))
+            await self._replace(request, expired, [_told(request)], _line(expired, now))
             request = await self.find(number)
         if request.state is not State.OPEN:
-            raise NotCounted(Why.OVER, number, request, at=now)
+            raise Refused(_over(request, now))
         return request
 
     async def _check_vote(self, request: Request, vote: Vote) -> None:
-        environment = self._environment
-
-        async def refuse(why: Why) -> None:
-            who = await self._rights.named(Right.APPROVER) if why is Why.OWN else ""
-            raise NotCounted(why, request.id, request, who=who, at=vote.at)
-
+        environment, number = self._environment, request.id
+        label = environment.label
         if environment.read_only:
-            await refuse(Why.READ_ONLY)
+            raise Refused(
+                f"{label} is read-only by the bot's configuration: nothing may be changed there, "
+                f"and request {number} was not carried out."
+            )
         if vote.alone and not environment.policy.break_glass:
-            await refuse(Why.GLASS)
+            raise Refused(
+                f"Nobody decides alone in {label}: the bot's configuration says so "
+                "(`approval.break_glass`). Nothing was changed."
+            )
         if vote.alone and not vote.reason:
-            await refuse(Why.REASON)
+            raise Refused(
+                "Deciding alone needs a reason, which everybody reads. Nothing was changed. "
+                f"Type `approve {number} --alone REASON`."
+            )
         if not request.counts(vote):
-            await refuse(Why.OWN)
-        if (
-            environment.protect_observing
-            and not vote.reason
-            and is_night(environment.site, vote.at)
-        ):
-            await refuse(Why.NIGHT)
+            raise Refused(
+                f"You asked for this yourself, so another approver must decide. Request {number} "
+                f"is still open until {clock(request.expires)} UTC. "
+                f"Approvers: {await self.approvers()}."
+            )
+        if not vote.reason and environment.wants_reason(vote.at):
+            raise Refused(
+                f"It is night at the telescope, so {label} is changed only with a reason. Nothing "
+                f"was changed yet. Type `approve {number} REASON`."
+            )
 
     async def _check_requester(self, request: Request) -> None:
-        try:
-            await self._rights.require(Right.OPERATOR, request.requester)
-        except NotAllowed as error:
-            raise NotCounted(Why.REQUESTER, request.id, request) from error
+        requester = request.requester
+        if not await self._rights.having(Right.OPERATOR, {requester.id}):
+            raise Refused(
+                f"{requester.name} is no longer an operator of {self._environment.label}, so "
+                f"request {request.id} cannot be carried out. Nothing was changed. An operator can "
+                "ask for the same."
+            )
+
+    async def _pages_about(self, request: Request, vote: Vote) -> list[Page]:
+        """Page the on-call about a vote that breaks the glass, unless that is the voter alone."""
+        environment = self._environment
+        night = is_night(environment.site, vote.at)
+        told = []
+        for target in self._oncall.targets:
+            if not target.hears(environment.name, night=night):
+                continue
+            if target.usergroup is not None:
+                with suppress(CannotLookUp):
+                    if await self._rights.members(target.usergroup) == {vote.person.id}:
+                        continue
+            told.append(target)
+        return self._oncall.pages(
+            told,
+            step=PageEvent.TRIGGER,
+            key=f"prompt-redis-bot:{environment.name}:alone:{request.id}",
+            severity=Severity.CRITICAL,
+            summary=f"{environment.label}: {vote.person.name} went on alone with request "
+            f"{request.id}: {request.plan.headline}",
+            at=vote.at,
+            details=[("Asked by", request.requester.name), ("Why alone", vote.reason)],
+        )
 
     async def _replace(
         self,
@@ -359,7 +411,9 @@ class Approvals:
         if done:
             self._changed()
             if after.state.final and not before.state.final:
-                self._ended(after)
+                self._metrics.request(after.command, after.state.value)
+                if after.plan.outage:
+                    self._look.set()
         return done
 
 
@@ -367,7 +421,7 @@ def _told(request: Request) -> Notice:
     return Notice(Said.OUTCOME, request.environment, request.id)
 
 
-def _entry(request: Request, now: datetime) -> Entry:
+def _line(request: Request, now: datetime) -> Entry:
     """Write what the audit keeps of a step."""
     outcome = request.outcome
     alone = next((vote.reason for vote in request.votes if vote.alone), "")
@@ -386,3 +440,61 @@ def _entry(request: Request, now: datetime) -> Entry:
         before=outcome.before if outcome else {},
         after={**outcome.after, "happened": outcome.happened.value} if outcome else {},
     )
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > LONGEST_REASON:
+        raise UserError(
+            f"A reason may have {LONGEST_REASON:,} characters, this one has {len(reason):,}. "
+            "Link to the longer text instead."
+        )
+
+
+def _occupied(request: Request) -> Refused:
+    """Name the request that stands in the way of another one."""
+    asked = f"{request.command} {request.arguments}".strip().replace("`", "'")
+    until = f" until {clock(request.expires)} UTC" if request.state is State.OPEN else ""
+    return Refused(
+        f"One at a time: request {request.id} (`{asked}`, by {request.requester.name}) is "
+        f"{request.state.value}{until} for the same Redis or stream. Nothing was asked.",
+        request=request.id,
+    )
+
+
+def _busy(number: int) -> Refused:
+    return Refused(f"Others were quicker, again and again. Look at request {number} once more.")
+
+
+def _over(request: Request, now: datetime) -> str:
+    """Say what has become of a request that is no longer open."""
+    number = request.id
+    ended = clock(request.ended, now=now) if request.ended else ""
+    match request.state:
+        case State.APPROVED | State.RUNNING:
+            last = request.votes[-1]
+            return (
+                f"{last.person.name} approved this {duration(now - last.at)} before you. Request "
+                f"{number} is already running; nothing was done twice."
+            )
+        case State.DONE | State.FAILED:
+            name = request.votes[-1].person.name if request.votes else "Somebody"
+            how = "it is done" if request.state is State.DONE else "it changed nothing"
+            return (
+                f"{name} approved this before you, and since {ended} UTC {how}. Request {number} "
+                "is closed; nothing was done twice."
+            )
+        case State.DENIED:
+            name = request.ended_by.name if request.ended_by else "Somebody"
+            return f"{name} denied request {number} at {ended} UTC. Nothing was changed."
+        case State.WITHDRAWN:
+            name = request.requester.name
+            return f"{name} withdrew request {number} at {ended} UTC. Nothing was changed."
+        case State.EXPIRED:
+            return (
+                f"Request {number} expired unanswered at {ended} UTC. Nothing was changed. "
+                f"Type `{request.command} {request.arguments}` to ask again."
+            )
+        case State.INTERRUPTED:
+            return f"Request {number} was interrupted at {ended} UTC. Its card says what is known."
+        case State.OPEN:
+            return f"Request {number} is open again. Look once more."

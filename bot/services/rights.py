@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 
 from bot.domain.environments import Environment, People, Person, Right
-from bot.domain.errors import NotAllowed
+from bot.domain.errors import Refused
 
 
 class Rights:
@@ -27,7 +27,7 @@ class Rights:
         names: Callable[[People], Awaitable[str]],
     ) -> None:
         self._environment = environment
-        self._members = members
+        self.members = members
         self._names = names
 
     async def having(self, right: Right, people: Collection[str]) -> frozenset[str]:
@@ -45,7 +45,7 @@ class Rights:
         for group in listed.usergroups:
             if len(found) == len(frozenset(people)):
                 break
-            found |= frozenset(people) & await self._members(group)
+            found |= frozenset(people) & await self.members(group)
         return found
 
     async def require(self, right: Right, person: Person) -> None:
@@ -53,13 +53,23 @@ class Rights:
 
         Raises
         ------
-        NotAllowed
-            If the person is on no list that has it.
+        Refused
+            If the person is on no list that has it; it names those who are.
         CannotLookUp
             If Slack does not tell.
         """
-        if not await self.having(right, {person.id}):
-            raise NotAllowed(right.value, self._environment.label, await self.named(right))
+        if await self.having(right, {person.id}):
+            return
+        label, who = self._environment.label, await self.named(right)
+        if who:
+            raise Refused(
+                f"You are not an {right.value} of {label}, so this changed nothing. "
+                f"{right.value.capitalize()}s: {who}."
+            )
+        raise Refused(
+            f"Nobody is an {right.value} of {label} at this moment: its list is empty. Nothing was "
+            f"changed. Whoever deploys the bot must correct `environments.{label.lower()}.access`."
+        )
 
     async def named(self, right: Right) -> str:
         """Say who has a right, as people read it."""

@@ -13,14 +13,12 @@ from typing import Any, TypeVar
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from bot.domain.approvals import State
-from bot.domain.errors import NotAllowed
-from bot.domain.refusals import NotCounted, Occupied
+from bot.domain.errors import Refused
 from bot.storage.database import Database
 from tests.proof.replicas import EVERYBODY, Execution, Known, Redis, Replica, meet
 
 Result = TypeVar("Result")
 
-REFUSALS = (NotCounted, NotAllowed, Occupied)
 NEXT = {
     State.OPEN: {State.APPROVED, State.DENIED, State.WITHDRAWN, State.EXPIRED},
     State.APPROVED: {State.RUNNING, State.INTERRUPTED},
@@ -60,7 +58,7 @@ class Office(RuleBasedStateMachine):
 
         results = self.runner.run(gathered())
         for each in results:
-            if isinstance(each, BaseException) and not isinstance(each, REFUSALS):
+            if isinstance(each, BaseException) and not isinstance(each, Refused):
                 raise each
         return results
 

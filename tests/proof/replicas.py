@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
-from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Request, State, Vote
+from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Request, State
 from bot.domain.environments import Access, Environment, People, Person, Policy
-from bot.domain.oncall import Page
+from bot.metrics import Metrics
 from bot.services.approvals import Approvals, Approved
+from bot.services.oncall import Oncall
 from bot.services.rights import Rights
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
@@ -73,22 +74,27 @@ class Replica:
 
     def start(self) -> None:
         self.executions: list[Execution] = []
-        self.ended: list[int] = []
-
-        def carry_out(approved: Approved) -> None:
-            self.executions.append(Execution(approved, self.approvals))
-            self._carry_out(approved)
-
         self.approvals = Approvals(
             self._environment,
             Requests(self._database),
             Rights(self._environment, members=self._members, names=self._names_of),
+            Oncall(self._environment, (), words=lambda _: ("", ()), receipts={}),
+            Metrics(),
             executor=f"process {next(self._names)}",
-            carry_out=carry_out,
+            look=asyncio.Event(),
             changed=lambda: None,
-            ended=lambda request: self.ended.append(request.id),
-            told_alone=_nobody,
         )
+
+    async def approve(
+        self, number: int, person: Person, now: datetime, *, alone: bool, reason: str
+    ) -> Request:
+        """Vote, and hand to an execution what that has approved, as the dispatcher does."""
+        voted = await self.approvals.approve(number, person, now, alone=alone, reason=reason)
+        if isinstance(voted, Request):
+            return voted
+        self.executions.append(Execution(voted, self.approvals))
+        self._carry_out(voted)
+        return voted.request
 
     async def _members(self, group: str) -> frozenset[str]:
         # As a question to Slack, it lets others go first.
@@ -167,7 +173,3 @@ def check_votes(
         assert len((voters & approvers) - own) >= policy.approvals
     assert request.requester.id in rights["S0OPER"]
     assert now < request.expires
-
-
-async def _nobody(_: Request, __: Vote) -> tuple[Page, ...]:
-    return ()

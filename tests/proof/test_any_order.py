@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 
 from bot.domain.approvals import Happened, Outcome, Request, State
 from bot.domain.environments import Environment, Person, Policy
-from bot.domain.refusals import Occupied
+from bot.domain.errors import Refused
 from bot.services.approvals import Approved
 from tests.proof.office import Office
 from tests.proof.replicas import (
@@ -76,7 +76,9 @@ class AnyOrder(Office):
             )
         )
         made = [each for each in answers if isinstance(each, Request)]
-        assert all(isinstance(each, Occupied) for each in answers if each not in made)
+        assert all(
+            isinstance(each, Refused) and each.request for each in answers if each not in made
+        )
         assert bool(made) == bool(free), "one of those that may have it gets it"
         for request in made:
             self.known[request.id] = Known(request)
@@ -91,7 +93,7 @@ class AnyOrder(Office):
             known, self.policy, self.rights, self.now, who.id, alone=alone, reason=reason
         )
         (answer,) = self.at_once(
-            self.replicas[replica].approvals.approve(
+            self.replicas[replica].approve(
                 known.request.id,
                 who,
                 self.now,
@@ -140,7 +142,9 @@ class AnyOrder(Office):
                 return approvals.withdraw(number, who, self.now)
             case _:
                 alone = kind == "alone"
-                return approvals.approve(number, who, self.now, alone=alone, reason="because")
+                return self.replicas[replica].approve(
+                    number, who, self.now, alone=alone, reason="because"
+                )
 
     def voted(self, known: Known, who: Person, answer: object) -> None:
         if isinstance(answer, Request) and answer.state in {State.OPEN, State.APPROVED}:
