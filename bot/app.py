@@ -34,7 +34,7 @@ from bot.domain.alarms import Incident
 from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.errors import FatalError, SameRedis, StateError
 from bot.domain.night import Site
-from bot.domain.notices import Notice, Said, Subject
+from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page, Receipt, Told
 from bot.domain.rules import STALLED
 from bot.execution import Execution
@@ -65,7 +65,7 @@ from bot.slack.app import SlackApp
 from bot.slack.directory import Channels, Directory
 from bot.slack.http import Events
 from bot.slack.paging import Pager, kinds, notifiers
-from bot.slack.posting import AlarmDrawer, Cards, Notices, RequestDrawer, Telling, WindowDrawer
+from bot.slack.posting import Cards, Notices
 from bot.slack.sockets import Sockets
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
@@ -276,22 +276,13 @@ class App:
         self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
         self._execution = Execution(registry, self.services, tasks=self._executions, clock=clock)
 
-        self._cards = Cards(
-            slack,
-            self._posts,
-            {
-                Subject.REQUEST: RequestDrawer(self._requests, self.services, channels),
-                Subject.ALARM: AlarmDrawer(self._incidents, self.services, channels),
-                Subject.WINDOW: WindowDrawer(self._windows, self.services, channels),
-            },
-            holder=self._holder,
-        )
+        self._cards = Cards(slack, channels, self.services, self._posts, holder=self._holder)
         self._notices = Notices(
             slack,
             channels,
-            outbox=self._outbox,
-            posts=self._posts,
-            telling=Telling(self._requests, self._incidents, self.services),
+            self.services,
+            self._outbox,
+            self._posts,
             holder=self._holder,
             leads=self.leader.leads,
         )
@@ -328,7 +319,7 @@ class App:
             limit=COMMAND_LIMIT,
         )
         slack_app = SlackApp(
-            web=slack,
+            api=slack,
             identity=identity,
             channels=channels,
             dispatcher=dispatcher,
@@ -659,12 +650,8 @@ class App:
         await asyncio.gather(
             self._deliveries.drain(DRAIN_SECONDS), self._executions.drain(DRAIN_SECONDS)
         )
-        with suppress(StateError):
-            await self._cards.finish(self._clock(), FLUSH_SECONDS)
-        for each in (self._notices, self._pager):
-            with suppress(StateError):
-                await each.tick(self._clock())
-            await each.aclose(FLUSH_SECONDS)
+        for each in (self._cards, self._notices, self._pager):
+            await each.finish(self._clock(), FLUSH_SECONDS)
         with suppress(StateError):
             await self._seen.tick(self._clock())
 

@@ -154,7 +154,7 @@ def _scopes(identity: Identity) -> Line:
 async def _channels(slack: SlackApi, settings: config.Settings) -> AsyncIterator[Line]:
     wanted = {name: one.channel for name, one in settings.environments.items()}
     try:
-        joined = {id_: name async for id_, name in slack.channels()}
+        joined = await slack.channels()
     except SlackRefused as error:
         yield Line(
             Outcome.FAILED,

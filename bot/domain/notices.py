@@ -31,8 +31,6 @@ class Said(Enum):
     """In the thread: an incident has changed its state."""
     ASKED = "asked"
     """In the thread: asks the owner of an incident, by a mention, whether they are still on it."""
-    PAGED = "paged"
-    """In the thread: who was told of an incident."""
     TARGET_FAILED = "target failed"
     """In the channel: somebody who is to be told of alarms could not be."""
     SUMMARY = "summary"

@@ -112,6 +112,10 @@ class Button:
         return action_id(self.command) + (f":{self.word}" if self.word else "")
 
 
+Drawn = tuple[Markup, list[Block], list[Button]]
+"""What a message says in one line, all that it says, and its buttons."""
+
+
 def action_id(command: str) -> str:
     """ID of a command's buttons and forms: a two-word name is joined by a hyphen."""
     return ACTION_PREFIX + command.replace(" ", "-")

@@ -1,7 +1,8 @@
-"""Calls to Slack: who we are, posts, private answers, channels.
+"""Calls to Slack: who we are, posts, private answers, pictures, channels, people.
 
-Nothing here is repeated blindly. A post whose answer was lost may have been made, so the channel
-is looked at before it is made again; updates and private answers do no harm twice.
+Nothing here is repeated blindly. What may be done twice without harm is tried until it is answered;
+a post or a picture whose answer was lost may have been made, so the channel is looked at before it
+is made again.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -19,16 +20,68 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.domain.errors import FatalError
-from bot.render.blocks import Message
+from bot.render.blocks import Block, Message
 
 _log = structlog.get_logger()
 
+TRIES = 4
+LONGEST_WAIT = 60.0
+"""Seconds; a longer Retry-After is not waited for, because nobody reads the answer any more."""
+
+SCOPES = frozenset(
+    {
+        "commands",
+        "chat:write",
+        "channels:read",
+        "groups:read",
+        "channels:history",
+        "groups:history",
+        "files:write",
+        "users:read",
+        "usergroups:read",
+    }
+)
+"""Bot scopes that what exists so far cannot do without."""
+
+NO_ANSWER = "no_answer"
+"""Our word, in the place of Slack's, where Slack has not answered after several tries."""
+
+_OK = 200
+_TOO_MANY_REQUESTS = 429
+_TROUBLE = 500
+"""From this status on it is Slack's own trouble, which may be over at once."""
+
+_REFUSED_BLOCKS = ("invalid_blocks", "msg_blocks_too_long", "invalid_blocks_format")
+_EVENT_TYPE = "prompt_redis_bot_post"
+_IN_A_PAGE = 200
+
+_ALT_TEXT = 1000
+"""Slack's limit on the description for those who cannot see a picture."""
+
+_AMONG = 20
+"""Messages of the channel among which a picture is looked for whose answer was lost."""
+
+_LOST = (aiohttp.ClientError, TimeoutError)
+"""How it is told that there was no answer, or no whole one."""
+
+_Answer = TypeVar("_Answer")
+
+
+class SlackRefused(Exception):
+    """Slack said no to a call, finally; `code` is its word for it, or `NO_ANSWER`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
 
 class Proxy:
-    """Decides once, from the environment at start.
+    """The proxy for a URL, decided once by HTTPS_PROXY and NO_PROXY as they are at start.
+
+    Slack's libraries honour the one everywhere and the other nowhere, so they are told each time.
+    Redis and Kubernetes never go through the proxy.
 
     Parameters
     ----------
@@ -53,293 +106,6 @@ class Proxy:
         return proxy if "://" in proxy else f"http://{proxy}"
 
 
-TRIES = 4
-LONGEST_WAIT = 60.0
-"""Seconds; a longer Retry-After is not waited for, because nobody reads the answer any more."""
-
-
-class SlackRefused(Exception):
-    """Slack said no to a call, finally; `code` is its word for it."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-async def once_more(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
-    """Make a call for somebody who waits: at most twice, and without a long pause."""
-    for last in (False, True):
-        try:
-            return await call()
-        except SlackApiError as error:
-            status = getattr(error.response, "status_code", 0) or 0
-            if last or status < 500:  # noqa: PLR2004 -- Slack's own trouble may be over at once
-                raise SlackRefused(code(error)) from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            if last:
-                raise SlackRefused("no_answer") from error
-    raise AssertionError
-
-
-async def repeat(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
-    """Make a call that does no harm twice, until it is answered."""
-    for attempt in range(TRIES):
-        try:
-            return await call()
-        except SlackApiError as error:
-            if not await waited(error, attempt):
-                raise SlackRefused(code(error)) from error
-        except (aiohttp.ClientError, TimeoutError):
-            await asyncio.sleep(pause(attempt))
-    raise SlackRefused("no_answer")
-
-
-def code(error: SlackApiError) -> str:
-    """Give Slack's word for an error; a page of a proxy in between has none."""
-    response = error.response
-    if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict):
-        return str(response.data.get("error") or f"http_{response.status_code}")
-    return "unreadable"
-
-
-def pause(attempt: int) -> float:
-    """Give the seconds before the next try: about 0.5, 1, 2."""
-    return 0.5 * 2.0**attempt * (0.5 + secrets.randbelow(100) / 100)
-
-
-async def waited(error: SlackApiError, attempt: int) -> bool:
-    """Wait as Slack asks; False where waiting would not help."""
-    response = error.response
-    # Where the body could not be read, the library hands over aiohttp's response instead.
-    status = getattr(response, "status_code", None) or getattr(response, "status", None) or 0
-    return await wait_for(int(status), response.headers, attempt)
-
-
-async def wait_for(status: int, headers: Mapping[str, str], attempt: int) -> bool:
-    """Wait as an answer asks; False where waiting would not help."""
-    if status == 429:  # noqa: PLR2004 -- too many requests
-        # The library reads this as an integer, and fails on 1.5.
-        try:
-            seconds = float(headers.get("Retry-After", "1"))
-        except ValueError:
-            seconds = 1.0
-        if not 0 <= seconds <= LONGEST_WAIT:
-            return False
-        await asyncio.sleep(seconds)
-        return True
-    if status >= 500:  # noqa: PLR2004 -- Slack's own trouble
-        await asyncio.sleep(pause(attempt))
-        return True
-    return False
-
-
-async def at_start(
-    call: Callable[[], Awaitable[AsyncSlackResponse]], variable: str, remedy: str
-) -> AsyncSlackResponse:
-    """Make a call without which the process is of no use."""
-    reason = ""
-    for attempt in range(TRIES):
-        try:
-            return await call()
-        except SlackApiError as error:
-            reason = code(error)
-            if not await waited(error, attempt):
-                raise FatalError(f"Slack refuses {variable} ({reason}). {remedy}") from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            reason = type(error).__name__
-            await asyncio.sleep(pause(attempt))
-    raise FatalError(
-        f"Slack cannot be reached ({reason}). Check the network, HTTPS_PROXY and NO_PROXY, "
-        "and SLACK_API_URL if it is set."
-    )
-
-
-_ALT_TEXT = 1000
-"""Slack's limit on the description for those who cannot see a picture."""
-
-_AMONG = 20
-"""Messages of the channel among which a post is looked for whose answer was lost."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG, its name, and what it shows in words."""
-
-    content: bytes
-    name: str
-    description: str
-
-
-class Uploads:
-    """Puts pictures into channels.
-
-    Parameters
-    ----------
-    client
-        Calls the Web API.
-    session, proxy
-        The session, and the way to wherever Slack wants the picture.
-    """
-
-    def __init__(
-        self, client: AsyncWebClient, session: aiohttp.ClientSession, proxy: Proxy
-    ) -> None:
-        self._client = client
-        self._session = session
-        self._proxy = proxy
-
-    async def show(self, channel: str, picture: Picture, text: str) -> None:
-        """Show a picture in a channel, once, with a text above it.
-
-        Raises
-        ------
-        SlackRefused
-            If Slack refuses it, or has not answered after several tries; ``missing_scope`` where
-            the app lacks ``files:write``.
-        """
-        place = await repeat(
-            partial(
-                self._client.files_getUploadURLExternal,
-                filename=picture.name,
-                length=len(picture.content),
-                alt_txt=picture.description[:_ALT_TEXT],
-            )
-        )
-        await self._put(str(place["upload_url"]), picture)
-        await self._complete(channel, str(place["file_id"]), picture, text)
-
-    async def _put(self, url: str, picture: Picture) -> None:
-        """Put the content where Slack wants it; the same content twice does no harm."""
-        for attempt in range(TRIES):
-            try:
-                async with self._session.post(
-                    url,
-                    data=picture.content,
-                    proxy=self._proxy.for_url(url),
-                    headers={"Content-Type": "image/png"},
-                ) as answer:
-                    if answer.status == 200:  # noqa: PLR2004 -- HTTP's OK
-                        return
-                    if not await wait_for(answer.status, answer.headers, attempt):
-                        raise SlackRefused(f"http_{answer.status}")
-            except (aiohttp.ClientError, TimeoutError) as error:
-                _log.warning("a picture got no answer", error=type(error).__name__)
-                await asyncio.sleep(pause(attempt))
-        raise SlackRefused("no_answer")
-
-    async def _complete(self, channel: str, file: str, picture: Picture, text: str) -> None:
-        for attempt in range(TRIES):
-            try:
-                await self._client.files_completeUploadExternal(
-                    files=[{"id": file, "title": picture.description}],
-                    channel_id=channel,
-                    initial_comment=text,
-                )
-            except SlackApiError as error:
-                if not await waited(error, attempt):
-                    # Slack may refuse to do twice what it did when the answer was lost.
-                    if attempt and await self._is_shown(channel, file):
-                        return
-                    raise SlackRefused(code(error)) from error
-                if code(error) == "ratelimited":
-                    continue
-            except (aiohttp.ClientError, TimeoutError) as error:
-                _log.warning("the answer to a picture was lost", error=type(error).__name__)
-                await asyncio.sleep(pause(attempt))
-            else:
-                return
-            if await self._is_shown(channel, file):
-                return
-        raise SlackRefused("no_answer")
-
-    async def _is_shown(self, channel: str, file: str) -> bool:
-        try:
-            history = await repeat(
-                partial(self._client.conversations_history, channel=channel, limit=_AMONG)
-            )
-        except SlackRefused as error:
-            # Not known, and so not repeated; whatever else Slack says is not about the picture.
-            raise SlackRefused("no_answer") from error
-        return any(
-            each.get("id") == file
-            for message in history["messages"]
-            for each in message.get("files") or ()
-        )
-
-
-_IN_A_PAGE = 200
-
-
-async def find_post(
-    client: AsyncWebClient, channel: str, key: str, since: float, thread: str | None = None
-) -> str | None:
-    """Look for a post in a channel, or below a message of it.
-
-    Parameters
-    ----------
-    client
-        Calls to Slack.
-    channel, thread
-        Where: the channel's ID, and the timestamp of the message below which it may be.
-    key
-        What it carries.
-    since
-        Unix time since when it may have been posted.
-
-    Returns
-    -------
-    str or None
-        Its timestamp; None where it was not posted.
-
-    Raises
-    ------
-    SlackRefused
-        If Slack does not tell.
-    """
-    look = (
-        partial(client.conversations_replies, ts=thread) if thread else client.conversations_history
-    )
-    cursor = ""
-    while True:
-        page = await repeat(
-            partial(
-                look,
-                channel=channel,
-                oldest=str(since),
-                limit=_IN_A_PAGE,
-                cursor=cursor,
-                include_all_metadata=True,
-            )
-        )
-        for message in page["messages"]:
-            payload = (message.get("metadata") or {}).get("event_payload") or {}
-            if payload.get("key") == key:
-                return str(message["ts"])
-        # After an hour without an answer, much may have been written in between.
-        cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
-        if not cursor:
-            return None
-
-
-SCOPES = frozenset(
-    {
-        "commands",
-        "chat:write",
-        "channels:read",
-        "groups:read",
-        "channels:history",
-        "groups:history",
-        "files:write",
-        "users:read",
-        "usergroups:read",
-    }
-)
-"""Bot scopes that what exists so far cannot do without."""
-
-_REFUSED_BLOCKS = ("invalid_blocks", "msg_blocks_too_long", "invalid_blocks_format")
-_EVENT_TYPE = "prompt_redis_bot_post"
-
-
 @dataclass(frozen=True)
 class Identity:
     """Who the bot is in its workspace; scopes are None where Slack does not tell."""
@@ -351,8 +117,17 @@ class Identity:
     missing_scopes: frozenset[str] | None
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A PNG, its name, and what it shows in words."""
+
+    content: bytes
+    name: str
+    description: str
+
+
 class SlackApi:
-    """The Web API and response URLs, over one session.
+    """The Web API and the URLs that Slack hands out, over one session.
 
     Parameters
     ----------
@@ -362,17 +137,20 @@ class SlackApi:
         Base of the Web API.
     proxy
         Decides the way.
+
+    Attributes
+    ----------
+    anonymous
+        A client without a token, for Bolt and for connections, which bring their own.
     """
 
     def __init__(self, token: str, api_url: str, proxy: Proxy) -> None:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self._proxy = proxy
-        self._client = self.client(api_url, token)
-        self.uploads = Uploads(self._client, self._session, proxy)
-        # Bolt takes a client for itself; ours alone carries the token.
-        self.anonymous = self.client(api_url, None)
+        self._client = self._new_client(api_url, token)
+        self.anonymous = self._new_client(api_url, None)
 
-    def client(self, api_url: str, token: str | None) -> AsyncWebClient:
+    def _new_client(self, api_url: str, token: str | None) -> AsyncWebClient:
         """Make a client that shares the session, repeats nothing, and takes the decided way."""
         client = AsyncWebClient(token, api_url, session=self._session, retry_handlers=[])
         # Given as an argument, None would mean "whatever HTTPS_PROXY says".
@@ -383,6 +161,8 @@ class SlackApi:
         """Close the session."""
         await self._session.close()
 
+    # At the start.
+
     async def identify(self) -> Identity:
         """Ask Slack who the token belongs to.
 
@@ -391,7 +171,7 @@ class SlackApi:
         FatalError
             If Slack refuses the token, or cannot be reached.
         """
-        answer = await at_start(
+        answer = await _at_start(
             self._client.auth_test,
             "SLACK_BOT_TOKEN",
             "It must be the bot token (xoxb-…) from the app's page OAuth & Permissions.",
@@ -407,55 +187,48 @@ class SlackApi:
         )
 
     async def open_connection(self, app_token: str) -> str:
-        """Ask for the URL of a Socket Mode connection, patiently.
+        """Ask for the URL of a first Socket Mode connection.
 
         Raises
         ------
         FatalError
             If Slack refuses the token, or cannot be reached.
         """
-        answer = await at_start(
-            lambda: self.anonymous.apps_connections_open(app_token=app_token),
+        answer = await _at_start(
+            partial(self.anonymous.apps_connections_open, app_token=app_token),
             "SLACK_APP_TOKEN",
             "It must be an app-level token (xapp-…) with the scope connections:write, from the "
             "app's page Basic Information.",
         )
         return str(answer["url"])
 
-    async def reopen_connection(self, app_token: str) -> str:
-        """Ask for another such URL, once.
+    # Whatever follows raises `SlackRefused` if Slack refuses it, or does not answer.
 
-        Raises
-        ------
-        SlackApiError, aiohttp.ClientError, TimeoutError
-            As the library has it: its connection loop tries again.
-        """
-        answer = await self.anonymous.apps_connections_open(app_token=app_token)
-        return str(answer["url"])
-
-    async def channels(self) -> AsyncIterator[tuple[str, str]]:
-        """Give ID and name of every channel that the bot is in.
-
-        Raises
-        ------
-        SlackRefused
-            If Slack does not tell.
-        """
-        cursor = ""
-        while True:
-            page = await repeat(
-                partial(
-                    self._client.users_conversations,
-                    types="public_channel,private_channel",
-                    limit=200,
-                    cursor=cursor,
-                )
+    async def channels(self) -> dict[str, str]:
+        """Give the name of every channel that the bot is in, by its ID."""
+        return {
+            channel["id"]: channel["name"]
+            async for page in _pages(
+                partial(self._client.users_conversations, types="public_channel,private_channel")
             )
-            for channel in page["channels"]:
-                yield channel["id"], channel["name"]
-            cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
-                return
+            for channel in page["channels"]
+        }
+
+    async def members(self, usergroup: str) -> frozenset[str]:
+        """Give the IDs of a user group's members."""
+        call = partial(self._client.usergroups_users_list, usergroup=usergroup)
+        return frozenset((await _once_more(call))["users"])
+
+    async def usergroups(self) -> dict[str, str]:
+        """Give the handles of all user groups by ID."""
+        answer = await _once_more(self._client.usergroups_list)
+        return {group["id"]: group.get("handle") or group["id"] for group in answer["usergroups"]}
+
+    async def user(self, user: str) -> tuple[str, str]:
+        """Give name and time zone of a user; the zone is empty where Slack does not tell it."""
+        found = (await _once_more(partial(self._client.users_info, user=user)))["user"]
+        name = found.get("profile", {}).get("display_name") or found.get("name") or user
+        return str(name), str(found.get("tz") or "")
 
     async def post(
         self,
@@ -480,22 +253,16 @@ class SlackApi:
             By it the post is found again; None takes a random one.
         perhaps_since
             Unix time since when it may have been posted already; None if it was not.
-
-        Raises
-        ------
-        SlackRefused
-            If Slack refuses it, or has not answered after several tries.
         """
         key = key or secrets.token_hex(8)
         if perhaps_since is not None:
-            made = await find_post(self._client, channel, key, perhaps_since, thread)
+            made = await self._find_post(channel, key, perhaps_since, thread)
             if made is not None:
                 return made
         since = time.time() - LONGEST_WAIT
-        blocks: list[dict[str, Any]] | None = message.blocks
-        text = message.text
-        for attempt in range(TRIES):
-            try:
+
+        async def once(text: str, blocks: list[Block] | None) -> str:
+            async def call() -> str:
                 answer = await self._client.chat_postMessage(
                     channel=channel,
                     text=text,
@@ -506,97 +273,43 @@ class SlackApi:
                     unfurl_media=False,
                 )
                 return str(answer["ts"])
-            except SlackApiError as error:
-                said = code(error)
-                if said in _REFUSED_BLOCKS and blocks is not None:
-                    _log.error("Slack refused the blocks of a post", code=said)
-                    blocks, text = None, message.plain
-                    continue
-                if not await waited(error, attempt):
-                    raise SlackRefused(said) from error
-                if said == "ratelimited":
-                    continue
-            except (aiohttp.ClientError, TimeoutError) as error:
-                _log.warning("the answer to a post was lost", error=type(error).__name__)
-                await asyncio.sleep(pause(attempt))
-            made = await find_post(self._client, channel, key, since, thread)
-            if made is not None:
-                return made
-        raise SlackRefused("no_answer")
+
+            return await _once(call, partial(self._find_post, channel, key, since, thread))
+
+        return await _with_blocks(message, once)
+
+    async def _find_post(
+        self, channel: str, key: str, since: float, thread: str | None
+    ) -> str | None:
+        """Look for the post that carries a key, in a channel or below a message of it."""
+        look = (
+            partial(self._client.conversations_replies, ts=thread)
+            if thread
+            else self._client.conversations_history
+        )
+        # After an hour without an answer, much may have been written in between.
+        async for page in _pages(
+            partial(look, channel=channel, oldest=str(since), include_all_metadata=True)
+        ):
+            for message in page["messages"]:
+                payload = (message.get("metadata") or {}).get("event_payload") or {}
+                if payload.get("key") == key:
+                    return str(message["ts"])
+        return None
 
     async def update(self, channel: str, ts: str, message: Message) -> None:
-        """Change a message.
+        """Change a message; refused as ``message_not_found`` where somebody deleted it."""
+        change = partial(self._client.chat_update, channel=channel, ts=ts)
+        await _with_blocks(
+            message, lambda text, blocks: _repeat(partial(change, text=text, blocks=blocks or []))
+        )
 
-        Raises
-        ------
-        SlackRefused
-            If Slack refuses it; ``message_not_found`` where somebody deleted it.
-        """
-        try:
-            await repeat(
-                lambda: self._client.chat_update(
-                    channel=channel, ts=ts, text=message.text, blocks=message.blocks
-                )
-            )
-        except SlackRefused as error:
-            if error.code not in _REFUSED_BLOCKS:
-                raise
-            _log.error("Slack refused the blocks of a change", code=error.code)
-            await repeat(
-                lambda: self._client.chat_update(
-                    channel=channel, ts=ts, text=message.plain, blocks=[]
-                )
-            )
-
-    async def open_form(self, trigger: str, view: dict[str, Any]) -> None:
-        """Open a form; once, because Slack takes a trigger once and for three seconds.
-
-        Raises
-        ------
-        SlackRefused
-            If Slack refuses it, or does not answer.
-        """
-        try:
-            await self._client.views_open(trigger_id=trigger, view=view)
-        except SlackApiError as error:
-            raise SlackRefused(code(error)) from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise SlackRefused("no_answer") from error
-
-    async def members(self, usergroup: str) -> frozenset[str]:
-        """Give the IDs of a user group's members.
-
-        Raises
-        ------
-        SlackRefused
-            If Slack does not tell.
-        """
-        answer = await once_more(lambda: self._client.usergroups_users_list(usergroup=usergroup))
-        return frozenset(answer["users"])
-
-    async def usergroups(self) -> dict[str, str]:
-        """Give the handles of all user groups by ID.
-
-        Raises
-        ------
-        SlackRefused
-            If Slack does not tell.
-        """
-        answer = await once_more(self._client.usergroups_list)
-        return {group["id"]: group.get("handle") or group["id"] for group in answer["usergroups"]}
-
-    async def user(self, user: str) -> tuple[str, str]:
-        """Give name and time zone of a user; the zone is empty where Slack does not tell it.
-
-        Raises
-        ------
-        SlackRefused
-            If Slack does not tell.
-        """
-        answer = await once_more(lambda: self._client.users_info(user=user))
-        found = answer["user"]
-        name = found.get("profile", {}).get("display_name") or found.get("name") or user
-        return str(name), str(found.get("tz") or "")
+    async def whisper(self, channel: str, person: str, message: Message) -> None:
+        """Show a message to one person in a channel, without a response URL."""
+        show = partial(self._client.chat_postEphemeral, channel=channel, user=person)
+        await _with_blocks(
+            message, lambda text, blocks: _repeat(partial(show, text=text, blocks=blocks))
+        )
 
     async def answer(
         self, response_url: str, message: Message, *, replace: bool, channel: str, person: str
@@ -613,55 +326,223 @@ class SlackApi:
             True to take the place of the message that was clicked.
         channel, person
             Where to say it if the response URL is used up.
-
-        Raises
-        ------
-        SlackRefused
-            If Slack refuses it either way.
         """
-        blocks: list[dict[str, Any]] | None = message.blocks
-        text = message.text
-        for attempt in range(TRIES):
-            hook = AsyncWebhookClient(response_url, session=self._session, retry_handlers=[])
-            hook.proxy = self._proxy.for_url(response_url)
-            try:
-                answer = await hook.send(
-                    text=text, blocks=blocks, response_type="ephemeral", replace_original=replace
-                )
-            except (aiohttp.ClientError, TimeoutError) as error:
-                # A private answer twice does less harm than none.
-                _log.warning("a private answer got no answer", error=type(error).__name__)
-                await asyncio.sleep(pause(attempt))
-                continue
-            if answer.status_code == 200:  # noqa: PLR2004 -- HTTP's OK; the library does not raise
-                return
-            refused = any(word in str(answer.body) for word in _REFUSED_BLOCKS)
-            if refused and blocks is not None:
-                _log.error("Slack refused the blocks of an answer", body=str(answer.body)[:200])
-                blocks, text = None, message.plain
-            elif not await wait_for(answer.status_code, answer.headers, attempt):
-                break
-        await self.whisper(channel, person, message)
+        about = {"response_type": "ephemeral", "replace_original": replace}
 
-    async def whisper(self, channel: str, person: str, message: Message) -> None:
-        """Show a message to one person in a channel, without a response URL.
+        async def send(text: str, blocks: list[Block] | None) -> None:
+            body = {**about, "text": text} | ({} if blocks is None else {"blocks": blocks})
+            # A private answer twice does less harm than none.
+            await self._hand_in(response_url, json=body)
 
-        Raises
-        ------
-        SlackRefused
-            If Slack refuses it.
-        """
         try:
-            await repeat(
-                lambda: self._client.chat_postEphemeral(
-                    channel=channel, user=person, text=message.text, blocks=message.blocks
-                )
+            await _with_blocks(message, send)
+        except SlackRefused:
+            await self.whisper(channel, person, message)
+
+    async def open_form(self, trigger: str, view: dict[str, Any]) -> None:
+        """Open a form; once, because Slack takes a trigger once and for three seconds."""
+        try:
+            await self._client.views_open(trigger_id=trigger, view=view)
+        except SlackApiError as error:
+            raise SlackRefused(_code(error)) from error
+        except _LOST as error:
+            raise SlackRefused(NO_ANSWER) from error
+
+    async def show_picture(self, channel: str, picture: Picture, text: str) -> None:
+        """Show a picture in a channel, exactly once, with a text above it.
+
+        Slack tells where to put it, takes it there, and then shows it. It is refused as
+        ``missing_scope`` where the app lacks ``files:write``.
+        """
+        place = await _repeat(
+            partial(
+                self._client.files_getUploadURLExternal,
+                filename=picture.name,
+                length=len(picture.content),
+                alt_txt=picture.description[:_ALT_TEXT],
+            )
+        )
+        file = str(place["file_id"])
+        content = {"data": picture.content, "headers": {"Content-Type": "image/png"}}
+        await self._hand_in(str(place["upload_url"]), **content)
+
+        async def show() -> str:
+            await self._client.files_completeUploadExternal(
+                files=[{"id": file, "title": picture.description}],
+                channel_id=channel,
+                initial_comment=text,
+            )
+            return file
+
+        await _once(show, partial(self._find_picture, channel, file))
+
+    async def _find_picture(self, channel: str, file: str) -> str | None:
+        try:
+            history = await _repeat(
+                partial(self._client.conversations_history, channel=channel, limit=_AMONG)
             )
         except SlackRefused as error:
-            if error.code not in _REFUSED_BLOCKS:
-                raise
-            await repeat(
-                lambda: self._client.chat_postEphemeral(
-                    channel=channel, user=person, text=message.plain
-                )
-            )
+            # Not known, and so not repeated; whatever else Slack says is not about the picture.
+            raise SlackRefused(NO_ANSWER) from error
+        shown = (each for message in history["messages"] for each in message.get("files") or ())
+        return file if any(each.get("id") == file for each in shown) else None
+
+    async def _hand_in(self, url: str, **content: Any) -> None:
+        """Post to a URL that Slack handed out, until it is answered."""
+        way = self._proxy.for_url(url)
+        for attempt in range(TRIES):
+            try:
+                async with self._session.post(url, proxy=way, **content) as answer:
+                    if answer.status == _OK:
+                        return
+                    said = await answer.text(errors="replace")
+            except _LOST as error:
+                _log.warning("what was handed in got no answer", error=type(error).__name__)
+                await asyncio.sleep(_pause(attempt))
+                continue
+            word = next((word for word in _REFUSED_BLOCKS if word in said), None)
+            if word or not await _waited_for(answer.status, answer.headers, attempt):
+                raise SlackRefused(word or f"http_{answer.status}")
+        raise SlackRefused(NO_ANSWER)
+
+
+async def _with_blocks(
+    message: Message, show: Callable[[str, list[Block] | None], Awaitable[_Answer]]
+) -> _Answer:
+    """Show a message; where Slack refuses its blocks, all that they say as text."""
+    try:
+        return await show(message.text, message.blocks)
+    except SlackRefused as error:
+        if error.code not in _REFUSED_BLOCKS:
+            raise
+        _log.error("Slack refused the blocks of a message", code=error.code)
+        return await show(message.plain, None)
+
+
+# When a call is made again.
+
+
+async def _at_start(
+    call: Callable[[], Awaitable[AsyncSlackResponse]], variable: str, remedy: str
+) -> AsyncSlackResponse:
+    """Make a call without which the process is of no use."""
+    try:
+        return await _repeat(call)
+    except SlackRefused as refused:
+        if refused.code != NO_ANSWER:
+            raise FatalError(f"Slack refuses {variable} ({refused.code}). {remedy}") from refused
+        last = refused.__cause__
+        reason = _code(last) if isinstance(last, SlackApiError) else type(last).__name__
+        raise FatalError(
+            f"Slack cannot be reached ({reason}). Check the network, HTTPS_PROXY and NO_PROXY, "
+            "and SLACK_API_URL if it is set."
+        ) from refused
+
+
+async def _repeat(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
+    """Make a call that does no harm twice, until it is answered."""
+    last: Exception | None = None
+    for attempt in range(TRIES):
+        try:
+            return await call()
+        except SlackApiError as error:
+            last = error
+            if not await _waited(error, attempt):
+                raise SlackRefused(_code(error)) from error
+        except _LOST as error:
+            last = error
+            await asyncio.sleep(_pause(attempt))
+    raise SlackRefused(NO_ANSWER) from last
+
+
+async def _once(
+    call: Callable[[], Awaitable[str]], find: Callable[[], Awaitable[str | None]]
+) -> str:
+    """Make a call that must not be made twice: what it made is looked for before every repeat."""
+    for attempt in range(TRIES):
+        try:
+            return await call()
+        except SlackApiError as error:
+            if not await _waited(error, attempt):
+                # Slack may refuse to do twice what it did when the answer was lost.
+                made = await find() if attempt else None
+                if made is None:
+                    raise SlackRefused(_code(error)) from error
+                return made
+            if _code(error) == "ratelimited":
+                continue
+        except _LOST as error:
+            _log.warning("the answer to a post was lost", error=type(error).__name__)
+            await asyncio.sleep(_pause(attempt))
+        made = await find()
+        if made is not None:
+            return made
+    raise SlackRefused(NO_ANSWER)
+
+
+async def _once_more(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
+    """Make a call for somebody who waits: at most twice, and without a pause."""
+    for last in (False, True):
+        try:
+            return await call()
+        except SlackApiError as error:
+            if last or _status(error) < _TROUBLE:
+                raise SlackRefused(_code(error)) from error
+        except _LOST as error:
+            if last:
+                raise SlackRefused(NO_ANSWER) from error
+    raise AssertionError
+
+
+async def _pages(
+    call: Callable[..., Awaitable[AsyncSlackResponse]],
+) -> AsyncIterator[AsyncSlackResponse]:
+    cursor = ""
+    while True:
+        page = await _repeat(partial(call, limit=_IN_A_PAGE, cursor=cursor))
+        yield page
+        cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
+        if not cursor:
+            return
+
+
+def _code(error: SlackApiError) -> str:
+    """Give Slack's word for an error; a page of a proxy in between has none."""
+    response = error.response
+    if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict):
+        return str(response.data.get("error") or f"http_{response.status_code}")
+    return "unreadable"
+
+
+def _status(error: SlackApiError) -> int:
+    # Where the body could not be read, the library hands over aiohttp's response instead.
+    response = error.response
+    return int(getattr(response, "status_code", None) or getattr(response, "status", None) or 0)
+
+
+def _pause(attempt: int) -> float:
+    """Give the seconds before the next try: about 0.5, 1, 2."""
+    return 0.5 * 2.0**attempt * (0.5 + secrets.randbelow(100) / 100)
+
+
+async def _waited(error: SlackApiError, attempt: int) -> bool:
+    """Wait as Slack asks; False where waiting would not help."""
+    return await _waited_for(_status(error), error.response.headers, attempt)
+
+
+async def _waited_for(status: int, headers: Mapping[str, str], attempt: int) -> bool:
+    """Wait as an answer asks; False where waiting would not help."""
+    if status == _TOO_MANY_REQUESTS:
+        # The library reads this as an integer, and fails on 1.5.
+        try:
+            seconds = float(headers.get("Retry-After", "1"))
+        except ValueError:
+            seconds = 1.0
+        if not 0 <= seconds <= LONGEST_WAIT:
+            return False
+        await asyncio.sleep(seconds)
+        return True
+    if status >= _TROUBLE:
+        await asyncio.sleep(_pause(attempt))
+        return True
+    return False

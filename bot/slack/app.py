@@ -219,14 +219,14 @@ class Conversation:
 
     Parameters
     ----------
-    web
+    api
         Calls to Slack.
     delivery
         What is answered.
     """
 
-    def __init__(self, web: SlackApi, delivery: Delivery) -> None:
-        self._web = web
+    def __init__(self, api: SlackApi, delivery: Delivery) -> None:
+        self._api = api
         self._delivery = delivery
         self._posted: str | None = None
 
@@ -251,9 +251,9 @@ class Conversation:
         """Answer the person alone."""
         delivery = self._delivery
         if delivery.response_url is None:
-            await self._web.whisper(delivery.channel, delivery.person.id, shown)
+            await self._api.whisper(delivery.channel, delivery.person.id, shown)
             return
-        await self._web.answer(
+        await self._api.answer(
             delivery.response_url,
             shown,
             replace=delivery.replaces,
@@ -265,7 +265,7 @@ class Conversation:
         if answer.form is None or self._delivery.trigger is None:
             return
         try:
-            await self._web.open_form(
+            await self._api.open_form(
                 self._delivery.trigger, view(answer.form, self._delivery.channel)
             )
         except SlackRefused as error:
@@ -285,9 +285,9 @@ class Conversation:
         shown = message(reply.text, [*reply.blocks, by], buttons=reply.buttons)
         try:
             if self._posted is None:
-                self._posted = await self._web.post(delivery.channel, shown)
+                self._posted = await self._api.post(delivery.channel, shown)
             else:
-                await self._web.update(delivery.channel, self._posted, shown)
+                await self._api.update(delivery.channel, self._posted, shown)
         except SlackRefused as error:
             # It was done all the same, so at least the person must hear of it.
             _log.warning("what was done could not be shown to the channel", code=error.code)
@@ -300,7 +300,7 @@ class Conversation:
         first, blocks = unescape(re.sub(r"[*`]", "", reply.text)), [*reply.blocks, by]
         picture = Picture(content, f"{answer.command}.png", first)
         try:
-            await self._web.uploads.show(
+            await self._api.show_picture(
                 delivery.channel, picture, message(reply.text, blocks).plain
             )
         except SlackRefused as error:
@@ -314,7 +314,7 @@ class Conversation:
         by = context(mark(asked, self._delivery.person.name))
         shown = message(answer.reply.text, [*answer.reply.blocks, by])
         try:
-            await self._web.post(self._delivery.channel, shown, thread=self._delivery.thread)
+            await self._api.post(self._delivery.channel, shown, thread=self._delivery.thread)
         except SlackRefused as error:
             _log.warning("an answer could not be shared", code=error.code)
             await self.whisper(_not_shared(error.code))
@@ -357,7 +357,7 @@ class SlackApp:
 
     Parameters
     ----------
-    web
+    api
         Calls to Slack.
     identity
         Who the bot is.
@@ -378,7 +378,7 @@ class SlackApp:
     def __init__(
         self,
         *,
-        web: SlackApi,
+        api: SlackApi,
         identity: Identity,
         channels: Channels,
         dispatcher: Dispatcher,
@@ -387,7 +387,7 @@ class SlackApp:
         labels: Mapping[str, str],
         environments: Mapping[str, Environment] | None = None,
     ) -> None:
-        self._web = web
+        self._api = api
         self._identity = identity
         self._channels = channels
         self._dispatcher = dispatcher
@@ -413,7 +413,7 @@ class SlackApp:
         bolt = AsyncApp(
             name="prompt-redis-bot",
             logger=getLogger("slack_bolt"),
-            client=self._web.anonymous,
+            client=self._api.anonymous,
             authorize=authorize,
             # Otherwise Bolt looks every 10 ms whether a listener has acknowledged; ours return
             # as soon as they have, so waiting for them is ten times quicker.
@@ -491,7 +491,7 @@ class SlackApp:
         delivery = read(body)
         environment = await self._channels.environment(delivery.channel, monotonic())
         if environment is None:
-            await Conversation(self._web, delivery).whisper(self._elsewhere())
+            await Conversation(self._api, delivery).whisper(self._elsewhere())
             return
         line = Line(
             text=delivery.line,
@@ -501,7 +501,7 @@ class SlackApp:
             clicked=delivery.clicked,
             foreign=bool(delivery.team) and delivery.team != self._identity.team_id,
         )
-        await self._dispatcher.answer(line, Conversation(self._web, delivery).show)
+        await self._dispatcher.answer(line, Conversation(self._api, delivery).show)
 
     def _elsewhere(self) -> Message:
         """Say where the command can be typed."""

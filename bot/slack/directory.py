@@ -1,4 +1,11 @@
-"""Who and where in Slack: the channels of environments, the members and names of groups."""
+"""Which channel speaks for which environment, who is in a user group, and what people are called.
+
+Channels are known by ID. A name from the configuration is looked up among the channels that the
+bot is in; one that is not found is looked for again when somebody types where nothing is known.
+
+Membership decides who may change a stream, so it is believed for half a minute and no longer, and
+a look-up that failed is never remembered. Names are for reading alone.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,17 +20,18 @@ from bot.slack.api import SlackApi, SlackRefused
 
 _log = structlog.get_logger()
 
-
-_ID = re.compile(r"[CG][A-Z0-9]{6,}")
 RETRY_SECONDS = 30.0
+"""Lost channels are looked for again no sooner."""
+BELIEVED_SECONDS = 30.0
+NAMES_SECONDS = 3600.0
 
 
 class Channels:
-    """Finds the environment of a channel.
+    """Finds the environment of a channel, and the channels of an environment.
 
     Parameters
     ----------
-    web
+    api
         Lists the channels that the bot is in.
     wanted
         Channel name or ID by environment.
@@ -32,23 +40,13 @@ class Channels:
     """
 
     def __init__(
-        self, web: SlackApi, wanted: Mapping[str, str], alarms: Mapping[str, str] | None = None
+        self, api: SlackApi, wanted: Mapping[str, str], alarms: Mapping[str, str] | None = None
     ) -> None:
-        self._web = web
-        self._wanted = dict(wanted)
-        self._wanted_alarms = dict(alarms or {})
-        self._alarms = {
-            environment: channel
-            for environment, channel in self._wanted_alarms.items()
-            if _ID.fullmatch(channel)
-        }
-        self._environments = {
-            channel: environment
-            for environment, channel in wanted.items()
-            if _ID.fullmatch(channel)
-        }
-        self._looked = self._listed = -RETRY_SECONDS
-        self._others: dict[str, str] = {}
+        self._api = api
+        self._wanted = wanted
+        self._alarms = alarms or {}
+        self._ids: dict[str, str] = {}
+        self._listed = -RETRY_SECONDS
 
     async def resolve(self) -> None:
         """Look up the names that are not known yet.
@@ -58,43 +56,33 @@ class Channels:
         FatalError
             If a name turns out to be the channel of another environment.
         """
-        lost_alarms = {
-            environment: name
-            for environment, name in self._wanted_alarms.items()
-            if environment not in self._alarms
-        }
-        if not self.unknown and not lost_alarms:
+        if not self._lost or not await self._list():
             return
-        try:
-            ids = {name: id_ async for id_, name in self._web.channels()}
-        except SlackRefused as error:
-            _log.error("Slack does not tell which channels the bot is in", code=error.code)
-            return
-        for environment, name in lost_alarms.items():
-            if name in ids:
-                self._alarms[environment] = ids[name]
-            else:
-                _log.error("no such channel for alarms, or the bot is not in it", channel=name)
-        for environment, name in self.unknown.items():
-            if name in ids:
-                other = self._environments.setdefault(ids[name], environment)
-                if other != environment:
-                    raise FatalError(
-                        f"{environment} and {other} have one and the same channel, {name}: nobody "
-                        "could tell which is meant. Give each environment its own."
-                    )
-            else:
-                _log.error(
-                    "no such channel, or the bot is not in it; invite it there",
-                    channel=name,
-                    environment=environment,
+        for environment, channel in self._lost:
+            _log.error(
+                "no such channel, or the bot is not in it; invite it there",
+                channel=channel,
+                environment=environment,
+            )
+        owners: dict[str, str] = {}
+        # Those that are configured by their ID have it first.
+        for name, channel in sorted(self._wanted.items(), key=lambda one: not _is_id(one[1])):
+            found = self._id(channel)
+            if found is not None and owners.setdefault(found, name) != name:
+                raise FatalError(
+                    f"{name} and {owners[found]} have one and the same channel, {channel}: nobody "
+                    "could tell which is meant. Give each environment its own."
                 )
+
+    @property
+    def _lost(self) -> list[tuple[str, str]]:
+        everything = [*self._wanted.items(), *self._alarms.items()]
+        return [(name, channel) for name, channel in everything if self._id(channel) is None]
 
     @property
     def unknown(self) -> dict[str, str]:
         """Channel name by environment, of those that were not found."""
-        known = set(self._environments.values())
-        return {name: channel for name, channel in self._wanted.items() if name not in known}
+        return {name: one for name, one in self._wanted.items() if self._id(one) is None}
 
     async def environment(self, channel: str, now: float) -> str | None:
         """Find the environment of a channel; None where there is none.
@@ -106,18 +94,28 @@ class Channels:
         now
             Seconds on any steady clock: lost names are looked for at most every 30 s.
         """
-        if channel not in self._environments and now - self._looked >= RETRY_SECONDS:
-            self._looked = now
+        known = {self._id(each) for each in self._wanted.values()}
+        if channel not in known and self._lost and self._may_list(now):
             await self.resolve()
-        if channel in self._environments:
-            return self._environments[channel]
+        for name in self._wanted:
+            if self.id_of(name) == channel:
+                return name
         # Buttons of alarms are pressed where alarms are shown.
-        shown = [name for name, alarms in self._alarms.items() if alarms == channel]
+        shown = [name for name, alarms in self._alarms.items() if self._id(alarms) == channel]
         return shown[0] if len(shown) == 1 else None
+
+    def id_of(self, environment: str) -> str | None:
+        """Give the ID of the environment's channel; None where it is not known."""
+        return self._id(self._wanted.get(environment, ""))
 
     def alarms_of(self, environment: str) -> str | None:
         """Give the ID of the channel of the environment's alarms; None where it is not known."""
-        return self._alarms.get(environment) or self.id_of(environment)
+        return self._id(self._alarms.get(environment, "")) or self.id_of(environment)
+
+    def mention(self, environment: str) -> Markup:
+        """Name the environment's channel, as a link where its ID is known."""
+        channel = self.id_of(environment)
+        return mark("<#{}>", channel) if channel else mark("#{}", self._wanted[environment])
 
     async def named(self, channel: str, now: float) -> str | None:
         """Give the ID of any other channel that the bot is in; None where it is in none such.
@@ -129,29 +127,32 @@ class Channels:
         now
             Seconds on any steady clock: the list is asked for at most every 30 s.
         """
-        if _ID.fullmatch(channel):
-            return channel
-        if channel not in self._others and now - self._listed >= RETRY_SECONDS:
-            self._listed = now
-            try:
-                self._others = {name: id_ async for id_, name in self._web.channels()}
-            except SlackRefused as error:
-                _log.warning("Slack does not tell which channels the bot is in", code=error.code)
-        return self._others.get(channel)
+        if self._id(channel) is None and self._may_list(now):
+            await self._list()
+        return self._id(channel)
 
-    def id_of(self, environment: str) -> str | None:
-        """Give the ID of the environment's channel; None where it is not known."""
-        known = (channel for channel, name in self._environments.items() if name == environment)
-        return next(known, None)
+    def _id(self, channel: str) -> str | None:
+        return channel if _is_id(channel) else self._ids.get(channel)
 
-    def mention(self, environment: str) -> Markup:
-        """Name the environment's channel, as a link where its ID is known."""
-        channel = self.id_of(environment)
-        return mark("<#{}>", channel) if channel else mark("#{}", self._wanted[environment])
+    def _may_list(self, now: float) -> bool:
+        if now - self._listed < RETRY_SECONDS:
+            return False
+        self._listed = now
+        return True
+
+    async def _list(self) -> bool:
+        """Learn the names of channels; one that is known keeps its ID, whatever it is renamed."""
+        try:
+            found = await self._api.channels()
+        except SlackRefused as error:
+            _log.error("Slack does not tell which channels the bot is in", code=error.code)
+            return False
+        self._ids = {name: id_ for id_, name in found.items()} | self._ids
+        return True
 
 
-BELIEVED_SECONDS = 30.0
-NAMES_SECONDS = 3600.0
+def _is_id(channel: str) -> bool:
+    return re.fullmatch("[CG][A-Z0-9]{6,}", channel) is not None
 
 
 class Directory:
@@ -159,14 +160,14 @@ class Directory:
 
     Parameters
     ----------
-    web
+    api
         Calls to Slack.
     clock
         Seconds on any steady clock.
     """
 
-    def __init__(self, web: SlackApi, clock: Callable[[], float]) -> None:
-        self._web = web
+    def __init__(self, api: SlackApi, clock: Callable[[], float]) -> None:
+        self._api = api
         self._clock = clock
         self._members: dict[str, tuple[float, frozenset[str]]] = {}
         self._groups: tuple[float, dict[str, str]] = (-NAMES_SECONDS, {})
@@ -186,7 +187,7 @@ class Directory:
         if now - asked < BELIEVED_SECONDS:
             return known
         try:
-            found = await self._web.members(usergroup)
+            found = await self._api.members(usergroup)
         except SlackRefused as error:
             self._members.pop(usergroup, None)
             raise CannotLookUp(error.code) from error
@@ -203,7 +204,7 @@ class Directory:
     async def zone(self, person: Person) -> ZoneInfo | None:
         """Give a person's time zone; None where Slack does not tell, or nobody knows it."""
         try:
-            _, name = await self._web.user(person.id)
+            _, name = await self._api.user(person.id)
             return ZoneInfo(name) if name else None
         except SlackRefused as error:
             self._complain(error)
@@ -215,7 +216,7 @@ class Directory:
         now = self._clock()
         if now - self._groups[0] >= NAMES_SECONDS:
             try:
-                self._groups = (now, await self._web.usergroups())
+                self._groups = (now, await self._api.usergroups())
             except SlackRefused as error:
                 self._complain(error)
                 # Asked again in a minute, not at every card.
@@ -225,7 +226,7 @@ class Directory:
     async def _user(self, user: str) -> str:
         if user not in self._users:
             try:
-                self._users[user], _ = await self._web.user(user)
+                self._users[user], _ = await self._api.user(user)
             except SlackRefused as error:
                 self._complain(error)
                 return user

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -34,23 +35,16 @@ from bot.render.blocks import message
 from bot.render.pages import page as drawn
 from bot.slack.api import SlackApi, SlackRefused
 from bot.slack.directory import Channels
+from bot.slack.posting import CLAIMED_FOR, GIVEN, LOOK_BACK
 from bot.storage.outbox import Outbox
 
 _log = structlog.get_logger()
 
-CLAIMED_FOR = timedelta(seconds=60)
-"""How long a process has for one page; then another one may take it for dead."""
-
 AT_ONCE = 4
 """Calls to one target at the same time."""
 
-_GIVEN = 50.0
-"""Seconds after which a try is given up; less than `CLAIMED_FOR`."""
-
 _MOST = 500
 """Pages looked at in one turn: as many as may wait for a target that hangs."""
-
-_LOOK_BACK = timedelta(minutes=1)
 
 _PERMANENT = frozenset(
     {
@@ -96,7 +90,7 @@ class Mention(Notifier):
             reason = f"{self.name} has no channel in Slack that the bot is in"
             raise PageFailed(reason, permanent=False)
         text, blocks, buttons = drawn(page, self._usergroup)
-        since = (perhaps_since - _LOOK_BACK).timestamp() if perhaps_since else None
+        since = (perhaps_since - LOOK_BACK).timestamp() if perhaps_since else None
         try:
             await self._web.post(
                 channel,
@@ -217,8 +211,10 @@ class Pager:
                 self._sending[queued.id] = queued
                 lane.start(self._send(queued, now), name=f"page {queued.id}")
 
-    async def aclose(self, seconds: float) -> None:
-        """Let what is being sent come to its end."""
+    async def finish(self, now: datetime, seconds: float) -> None:
+        """Send what waits, as far as that is possible in this time; then no more."""
+        with suppress(StateError):
+            await self.tick(now)
         await asyncio.gather(*(lane.drain(seconds) for lane in self._lanes.values()))
 
     def _lane(self, target: str) -> Tasks:
@@ -276,7 +272,7 @@ class Pager:
         if notifier is None:
             return PageFailed(f"there is no target {target} any more", permanent=True)
         try:
-            async with asyncio.timeout(_GIVEN):
+            async with asyncio.timeout(GIVEN):
                 await notifier.notify(
                     await self._with_link(queued.page),
                     key=queued.key,
@@ -285,7 +281,7 @@ class Pager:
         except PageFailed as failure:
             return failure
         except TimeoutError:
-            return PageFailed(f"{target} has not answered within {_GIVEN:g} s", permanent=False)
+            return PageFailed(f"{target} has not answered within {GIVEN:g} s", permanent=False)
         except Exception as error:  # noqa: BLE001 -- a fault of ours must not cost a page
             # Without its text, which may hold an address and so a key.
             where = "".join(traceback.format_tb(error.__traceback__))

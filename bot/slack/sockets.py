@@ -40,7 +40,7 @@ class Sockets:
     ----------
     app
         Gets what Slack delivers.
-    web
+    api
         Issues URLs.
     app_token
         App-level token.
@@ -53,14 +53,14 @@ class Sockets:
     def __init__(
         self,
         app: AsyncApp,
-        web: SlackApi,
+        api: SlackApi,
         app_token: str,
         proxy: Proxy,
         *,
         connected: Callable[[int], None],
     ) -> None:
         self._app = app
-        self._web = web
+        self._api = api
         self._token = app_token
         self._proxy = proxy
         self._connected = connected
@@ -76,8 +76,8 @@ class Sockets:
             If Slack refuses the token, or cannot be reached.
         """
         # The library would try a bad token for ever, without a word.
-        url = await self._web.open_connection(self._token)
-        self._clients = [_Client(self._web, self._token, self._proxy) for _ in range(CONNECTIONS)]
+        url = await self._api.open_connection(self._token)
+        self._clients = [_Client(self._api, self._token, self._proxy) for _ in range(CONNECTIONS)]
         self._clients[0].wss_uri = url
         for client in self._clients:
             client.socket_mode_request_listeners.append(self._handle)
@@ -126,11 +126,10 @@ class Sockets:
 
 
 class _Client(SocketModeClient):
-    """The library's client, with patience between reconnects."""
+    """The library's client, with pauses between its reconnects."""
 
-    def __init__(self, web: SlackApi, app_token: str, proxy: Proxy) -> None:
-        super().__init__(app_token=app_token, web_client=web.anonymous, ping_interval=PING_SECONDS)
-        self._web = web
+    def __init__(self, api: SlackApi, app_token: str, proxy: Proxy) -> None:
+        super().__init__(app_token=app_token, web_client=api.anonymous, ping_interval=PING_SECONDS)
         self._opened = 0.0
         self._short_lived = 0
         session: Any = _Dialler(self, self.aiohttp_client_session, proxy)
@@ -146,7 +145,8 @@ class _Client(SocketModeClient):
             _log.warning("reconnecting to Slack after a pause", seconds=round(pause, 1))
             await asyncio.sleep(pause)
         self._opened = loop.time()
-        return await self._web.reopen_connection(self.app_token)
+        answer = await self.web_client.apps_connections_open(app_token=self.app_token)
+        return str(answer["url"])
 
 
 class _Dialler:

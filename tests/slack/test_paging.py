@@ -32,7 +32,8 @@ from bot.domain.rules import Severity
 from bot.preflight import check
 from bot.slack.api import Proxy, SlackApi
 from bot.slack.directory import Channels
-from bot.slack.paging import AT_ONCE, CLAIMED_FOR, Mention, Pager
+from bot.slack.paging import AT_ONCE, Mention, Pager
+from bot.slack.posting import CLAIMED_FOR
 from bot.storage.database import Database
 from bot.storage.outbox import Outbox
 from bot.storage.schema import outbox as table
@@ -251,7 +252,7 @@ async def test_a_hanging_target_does_not_hold_the_loop(desk: Desk) -> None:
     async with asyncio.timeout(1):
         await pager.tick(NOW)
         await pager.tick(NOW)
-        await pager.aclose(0.01)
+        await pager.finish(NOW, 0.01)
     assert len(slow.told) <= 1
     [queued] = await desk.outbox.pages(NOW + CLAIMED_FOR)
     assert queued.attempts == 1, "it may have been sent; the next process sees to it"
