@@ -23,8 +23,7 @@ import structlog
 
 import commands
 from bot import __version__, config
-from bot.clients.kubernetes import Kubernetes
-from bot.clients.kubernetes import Site as KubernetesSite
+from bot.clients.kubernetes import KubernetesCluster, Location
 from bot.clients.pagers import NOTIFIERS, Calls, Heartbeat, HttpNotifier
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
@@ -505,7 +504,7 @@ class App:
         place = self._settings.environments[name].kubernetes
         if name in self._clusters or place is None:
             return self._clusters.get(name)
-        kubernetes = Kubernetes(site(place), kubeconfig=self._secrets.kubeconfig)
+        kubernetes = KubernetesCluster(location(place), kubeconfig=self._secrets.kubeconfig)
         self._stack.push_async_callback(kubernetes.aclose)
         return kubernetes
 
@@ -694,10 +693,10 @@ def environments(settings: config.Settings) -> list[Environment]:
     return built
 
 
-def site(place: config.settings.Kubernetes) -> KubernetesSite:
+def location(place: config.settings.Kubernetes) -> Location:
     """Take over where a Redis runs."""
     argocd = place.argocd
-    return KubernetesSite(
+    return Location(
         namespace=place.namespace,
         statefulset=place.statefulset,
         context=place.context,

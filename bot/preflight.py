@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import click
 
 from bot import config
-from bot.app import site
-from bot.clients.kubernetes import Kubernetes
+from bot.app import location
+from bot.clients.kubernetes import KubernetesCluster
 from bot.clients.pagers import NOTIFIERS, HttpNotifier, connect
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.errors import (
@@ -307,18 +307,15 @@ async def _kubernetes(
             Outcome.INFORMATION, subject, "is not configured: no restart, nothing of the pod"
         )
         return
-    place = site(one.kubernetes)
-    kubernetes = Kubernetes(place, kubeconfig=secrets.kubeconfig)
-    rights = place.rights(tuple(one.instruments))
-    if one.read_only:
-        rights = [(right, where) for right, where in rights if right.verb != "patch"]
+    place = location(one.kubernetes)
+    kubernetes = KubernetesCluster(place, kubeconfig=secrets.kubeconfig)
     try:
         missing = [
-            f"{right.verb} {right.resource}{f'.{right.group}' if right.group else ''} "
-            f"{right.name}".strip()
-            + f" in {namespace}"
-            for right, namespace in rights
-            if not await kubernetes.may(right, namespace)
+            f"{each.verb} {each.resource}{f'.{each.group}' if each.group else ''} "
+            f"{each.name}".strip()
+            + f" in {each.namespace}"
+            for each in place.permissions(tuple(one.instruments))
+            if not (one.read_only and each.verb == "patch") and not await kubernetes.may(each)
         ]
         if missing:
             yield Line(

@@ -10,7 +10,7 @@ from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.night import is_night
 from bot.domain.streams import Look, Stream
-from bot.domain.workloads import GIVEN_UP_AFTER, Hindrance, Progress, Workload, hindrance
+from bot.domain.workloads import RESTART_LIMIT, Hindrance, Progress, Workload, hindrance
 from bot.render import workloads
 from bot.render.plans import amount, named, observing, outdated
 from bot.render.streams import sky
@@ -195,7 +195,7 @@ def progress(seen: Progress) -> str:
         )
     lines.append(
         "Alarms about Redis away or a missing group are held until this ends, at most "
-        f"{duration(GIVEN_UP_AFTER)}."
+        f"{duration(RESTART_LIMIT)}."
     )
     return "\n".join(lines)
 
@@ -326,7 +326,7 @@ def _not_back(facts: Facts) -> Outcome:
     events = tuple(line for line in facts.get("events", "").split("\n") if line)
     return Outcome(
         Happened.YES,
-        f"Redis has not come back after {duration(GIVEN_UP_AFTER)}",
+        f"Redis has not come back after {duration(RESTART_LIMIT)}",
         before=_audit(facts, "before"),
         after={"pod": waiting or "not replaced"},
         notes=tuple(notes),

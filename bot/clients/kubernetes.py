@@ -1,38 +1,52 @@
-"""Kubernetes, as far as Prompt Redis needs it: its StatefulSet, its pod, its workers' jobs."""
+"""Kubernetes, as far as Prompt Redis needs it: its StatefulSet, its pod, its workers' jobs.
+
+Calls are raw JSON through the library's own client: it keeps configuration, TLS and the token's
+rotation; its typed APIs would cost a second and 90 MiB, and are not imported. It is imported with
+the first call, in a thread. Every call has a time limit, none is repeated by itself, and none goes
+through a proxy of the environment. Counts of zero are absent in Kubernetes' answers, not 0.
+"""
 
 import asyncio
+import importlib
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import structlog
 
-from bot.clients.kubernetes_answers import (
-    About,
-    application_of,
-    error_of,
-    event_of,
-    jobs_of,
-    pod_of,
-    workload_of,
+from bot.domain.errors import (
+    ClusterConflict,
+    ClusterError,
+    ClusterForbidden,
+    ClusterMissing,
+    ClusterRefused,
+    ClusterTrouble,
+    ClusterUnreachable,
 )
-from bot.clients.kubernetes_connection import CALL_LIMIT, Connection, Load
-from bot.domain.errors import ClusterError, ClusterForbidden, ClusterMissing
 from bot.domain.workloads import (
+    PERMISSIONS,
     RESTARTED_AT,
-    RIGHTS,
+    ROLLING,
     Application,
     Event,
     Jobs,
+    Permission,
     Pod,
-    Right,
     Workload,
 )
 
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
+
 _log = structlog.get_logger()
+
+CALL_LIMIT = 3.0
+"""Seconds; the library's own limit is 300."""
 
 CHANGE_LIMIT = 10.0
 """Seconds, for the server too."""
@@ -40,26 +54,30 @@ CHANGE_LIMIT = 10.0
 WATCHED_FOR = 45
 """Seconds after which a watch ends and is begun anew, as Kubernetes' own clients do."""
 
-AGAIN_AFTER = 2.0
+WATCH_AGAIN_AFTER = 2.0
 """Seconds from the end of a watch that failed to the next one."""
 
 JOBS_IN_A_PAGE = 250
 """Some 2 MiB of JSON."""
 
 _MOST_PAGES = 20
+_LONGEST = 300
+"""Characters of a sentence of Kubernetes' that are kept."""
 
-_APPS = "/apis/apps/v1/namespaces"
-_CORE = "/api/v1/namespaces"
+_METHODS = {"create": "POST", "patch": "PATCH"}
+_ALPHA = {"argoproj.io", "keda.sh"}
+"""API groups that are read in version v1alpha1; the others are in v1."""
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 
 
 @dataclass(frozen=True)
-class Site:
+class Location:
     """Where a Prompt Redis runs in Kubernetes.
 
     Parameters
     ----------
-    namespace, statefulset
-        Of Redis.
     context
         Of the kubeconfig; None for the cluster in which this process runs.
     argocd
@@ -80,71 +98,112 @@ class Site:
         """Name of its first pod."""
         return f"{self.statefulset}-0"
 
-    def rights(self, instruments: tuple[str, ...]) -> list[tuple[Right, str]]:
-        """Give each right that is needed here, its names filled in, and its namespace."""
-        application = self.argocd[1] if self.argocd else ""
-        places: dict[str, list[tuple[str, str]]] = {
-            "redis": [(self.namespace, "")],
-            "argocd": [(self.argocd[0], "")] if self.argocd else [],
-            "jobs": [],
+    def permissions(self, instruments: tuple[str, ...]) -> list[Permission]:
+        """Give each permission that is needed here, its names filled in."""
+        argocd, jobs = [self.argocd] if self.argocd else [], self.jobs or ""
+        names = dict.fromkeys(jobs.format(instrument=each) for each in instruments)
+        places: dict[str, list[dict[str, str]]] = {
+            "{namespace}": [{"namespace": self.namespace, "statefulset": self.statefulset}],
+            "{jobs}": [{"jobs": each} for each in names if each],
+            "{argocd}": [{"argocd": where, "application": name} for where, name in argocd],
         }
-        if self.jobs is not None:
-            names = dict.fromkeys(self.jobs.format(instrument=each) for each in instruments)
-            places["jobs"] = [(name, name) for name in names]
-        found = []
-        for right in RIGHTS:
-            for namespace, jobs in places[right.where]:
-                name = right.name.format(
-                    statefulset=self.statefulset, application=application, jobs=jobs
-                )
-                wanted = Right(right.verb, right.group, right.resource, name, right.where)
-                found.append((wanted, namespace))
-        return found
+        return [
+            replace(each, name=each.name.format(**place), namespace=each.namespace.format(**place))
+            for each in PERMISSIONS
+            for place in places[each.namespace]
+        ]
 
 
-class Kubernetes:
+@dataclass(frozen=True)
+class _Call:
+    """What a call is about, as a Role names it: ``get``, ``statefulsets.apps``.
+
+    The name is empty for all of a resource, the namespace where it is in none.
+    """
+
+    verb: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+
+    @property
+    def method(self) -> str:
+        return _METHODS.get(self.verb, "GET")
+
+    @property
+    def path(self) -> str:
+        plural, _, group = self.resource.partition(".")
+        version = "v1alpha1" if group in _ALPHA else "v1"
+        parts = ["apis", group, version] if group else ["api", version]
+        if self.namespace:
+            parts += ["namespaces", self.namespace]
+        if self.name and self.verb not in ("list", "watch"):
+            plural += f"/{self.name}"
+        return "/".join(["", *parts, plural])
+
+    def failed(self, status: int, body: bytes) -> ClusterError:
+        """Give the error behind a status that is none of success; the body may be any text."""
+        match status:
+            case 401:
+                return ClusterUnreachable(ClusterTrouble.TOKEN)
+            case 403:
+                where = self.namespace or "the cluster"
+                return ClusterForbidden(self.verb, self.resource, self.name, where)
+            case 404:
+                return ClusterMissing(self.resource, self.name, self.namespace)
+            case 409:
+                return ClusterConflict()
+            case _ if status in (408, 429) or status >= 500:  # noqa: PLR2004 -- the server's own
+                return ClusterUnreachable(ClusterTrouble.UNWELL)
+            case _:
+                return ClusterRefused(status, _sentence(body))
+
+
+class KubernetesCluster:
     """The Prompt Redis of one environment, in Kubernetes.
 
     Every method raises `ClusterError` where Kubernetes does not do its part.
 
     Parameters
     ----------
-    site
-        Where it is.
     kubeconfig
-        Path of the kubeconfig, where the site names a context; None for the usual place.
+        Its path, where the location names a context; None for the usual place.
     load
-        Fills a client configuration otherwise.
+        Fills a client configuration of the library's otherwise.
     limit
         Seconds for a call.
     """
 
     def __init__(
         self,
-        site: Site,
+        location: Location,
         *,
         kubeconfig: str | None = None,
-        load: Load | None = None,
+        load: Callable[[Any], None] | None = None,
         limit: float = CALL_LIMIT,
     ) -> None:
-        self._site = site
+        self._location = location
+        self._kubeconfig = kubeconfig
+        self._load = load
         self._limit = limit
-        self._connection = Connection(site.context, kubeconfig=kubeconfig, load=load, limit=limit)
+        self._opening = asyncio.Lock()
+        self._api: ApiClient | None = None
+        self._retired: ApiClient | None = None
 
     async def aclose(self) -> None:
         """Close its connections."""
-        await self._connection.aclose()
+        await self._forget()
+        await self._forget()
 
     async def workload(self) -> Workload:
         """Look at the StatefulSet and its pods."""
-        site = self._site
-        path = f"{_APPS}/{site.namespace}/statefulsets/{site.statefulset}"
-        about = About("get", "statefulsets.apps", site.statefulset, site.namespace)
-        statefulset, first = await asyncio.gather(self._get(path, about), self._pod(0))
+        its = self._location
+        get = _Call("get", "statefulsets.apps", its.namespace, its.statefulset)
+        statefulset, first = await asyncio.gather(self._answer(get), self._pod(0))
         replicas = statefulset["spec"].get("replicas", 1)
         others = await asyncio.gather(*(self._pod(number) for number in range(1, replicas)))
         pods = tuple(pod for pod in (first, *others) if pod is not None)
-        return workload_of(statefulset, pods)
+        return _workload(statefulset, pods)
 
     async def restart(self, stamp: str, version: str) -> None:
         """Ask for a rollout restart, as kubectl does.
@@ -164,67 +223,69 @@ class Kubernetes:
         version
             The resourceVersion that was read.
         """
-        site = self._site
-        annotations = {RESTARTED_AT: stamp}
-        body = {
-            "metadata": {"resourceVersion": version},
-            "spec": {"template": {"metadata": {"annotations": annotations}}},
-        }
-        await self._connection.call(
-            "PATCH",
-            f"{_APPS}/{site.namespace}/statefulsets/{site.statefulset}",
-            About("patch", "statefulsets.apps", site.statefulset, site.namespace),
+        its = self._location
+        template = {"metadata": {"annotations": {RESTARTED_AT: stamp}}}
+        await self._answer(
+            _Call("patch", "statefulsets.apps", its.namespace, its.statefulset),
             query={"fieldManager": "prompt-redis-bot", "timeout": f"{CHANGE_LIMIT:.0f}s"},
-            body=body,
+            body={"metadata": {"resourceVersion": version}, "spec": {"template": template}},
             content="application/strategic-merge-patch+json",
             limit=CHANGE_LIMIT,
         )
 
     async def events(self, limit: int = 5) -> tuple[Event, ...]:
         """Give what Kubernetes reported last of the StatefulSet and its first pod, newest last."""
-        site = self._site
+        its = self._location
         found: list[Event] = []
-        for name in (site.statefulset, site.pod):
-            answer = await self._get(
-                f"{_CORE}/{site.namespace}/events",
-                About("list", "events", "", site.namespace),
-                {"fieldSelector": f"involvedObject.name={name}", "limit": "100"},
-            )
-            found += [event_of(each) for each in answer["items"]]
+        for name in (its.statefulset, its.pod):
+            query = {"fieldSelector": f"involvedObject.name={name}", "limit": "100"}
+            answer = await self._answer(_Call("list", "events", its.namespace), query=query)
+            found += [_event(each) for each in answer["items"]]
         found.sort(key=lambda event: event.at or datetime.min.replace(tzinfo=UTC))
         return tuple(found[-limit:])
 
     async def jobs(self, instrument: str) -> Jobs | None:
-        """Count the jobs that run for an instrument; None where that is not configured."""
-        if self._site.jobs is None:
+        """Count the jobs that run for an instrument; None where that is not configured.
+
+        What their ScaledJob says is left out where it may not be read.
+        """
+        if self._location.jobs is None:
             return None
-        name = self._site.jobs.format(instrument=instrument)
-        running, scaled = await asyncio.gather(self._running(name), self._scaled(name))
-        return jobs_of(running, scaled)
+        name = self._location.jobs.format(instrument=instrument)
+        running, scaled = await asyncio.gather(self._running(name), self._scaled_job(name))
+        if scaled is None:
+            return Jobs(running)
+        return Jobs(
+            running=running,
+            # KEDA's own default.
+            most=_at(scaled, "spec", "maxReplicaCount", default=100),
+            paused=_at(scaled, "metadata", "annotations", "autoscaling.keda.sh/paused") == "true",
+        )
 
     async def application(self) -> Application | None:
         """Ask Argo CD how the deployment is; None where that is not configured."""
-        if self._site.argocd is None:
+        if self._location.argocd is None:
             return None
-        namespace, name = self._site.argocd
-        path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applications/{name}"
-        about = About("get", "applications.argoproj.io", name, namespace)
-        return application_of(await self._get(path, about))
+        call = _Call("get", "applications.argoproj.io", *self._location.argocd)
+        status = (await self._answer(call)).get("status")
+        return Application(
+            sync=_at(status, "sync", "status", default="unknown"),
+            health=_at(status, "health", "status", default="unknown"),
+            phase=_at(status, "operationState", "phase"),
+        )
 
-    async def may(self, right: Right, namespace: str) -> bool:
-        """Ask whether the bot has a right; asking needs none."""
+    async def may(self, permission: Permission) -> bool:
+        """Ask whether the bot has a permission; asking needs none."""
         attributes = {
-            "namespace": namespace,
-            "verb": right.verb,
-            "group": right.group,
-            "resource": right.resource,
+            "namespace": permission.namespace,
+            "verb": permission.verb,
+            "group": permission.group,
+            "resource": permission.resource,
         }
-        if right.name:
-            attributes["name"] = right.name
-        answer = await self._connection.call(
-            "POST",
-            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-            About("create", "selfsubjectaccessreviews.authorization.k8s.io", "", "the cluster"),
+        if permission.name:
+            attributes["name"] = permission.name
+        answer = await self._answer(
+            _Call("create", "selfsubjectaccessreviews.authorization.k8s.io"),
             body={
                 "apiVersion": "authorization.k8s.io/v1",
                 "kind": "SelfSubjectAccessReview",
@@ -258,14 +319,13 @@ class Kubernetes:
             except (ClusterError, ValueError) as error:
                 # A line that was cut off is no JSON.
                 _log.info("a watch ended", reason=str(error))
-                await asyncio.sleep(AGAIN_AFTER)
+                await asyncio.sleep(WATCH_AGAIN_AFTER)
 
     async def _watch_once(self, changed: asyncio.Event) -> None:
         """List the pod, and tell of each change after that until the watch ends."""
-        site = self._site
-        path = f"{_CORE}/{site.namespace}/pods"
-        only = {"fieldSelector": f"metadata.name={site.pod}"}
-        listed = await self._get(path, About("list", "pods", site.pod, site.namespace), only)
+        watch = _Call("watch", "pods", self._location.namespace, self._location.pod)
+        only = {"fieldSelector": f"metadata.name={self._location.pod}"}
+        listed = await self._answer(replace(watch, verb="list"), query=only)
         changed.set()
         # From the list's version: the pod's own may be too old by far.
         query = only | {
@@ -273,12 +333,10 @@ class Kubernetes:
             "resourceVersion": listed["metadata"]["resourceVersion"],
             "timeoutSeconds": str(WATCHED_FOR),
         }
-        async with self._connection.request(
-            "GET", path, query=query, limit=WATCHED_FOR + self._limit
-        ) as response:
+        limit = WATCHED_FOR + self._limit
+        async with self._request(watch, query=query, limit=limit) as response:
             if response.status != 200:  # noqa: PLR2004 -- HTTP's word for it
-                about = About("watch", "pods", site.pod, site.namespace)
-                raise error_of(response.status, await response.read(), about)
+                raise watch.failed(response.status, await response.read())
             async for line in response.content:
                 if json.loads(line)["type"] == "ERROR":
                     # Too old a version (410), or a time limit of the server's own: listed anew.
@@ -286,11 +344,10 @@ class Kubernetes:
                 changed.set()
 
     async def _pod(self, number: int) -> Pod | None:
-        site = self._site
-        name = f"{site.statefulset}-{number}"
+        its = self._location
+        call = _Call("get", "pods", its.namespace, f"{its.statefulset}-{number}")
         try:
-            path = f"{_CORE}/{site.namespace}/pods/{name}"
-            return pod_of(await self._get(path, About("get", "pods", name, site.namespace)))
+            return _pod(await self._answer(call))
         except ClusterMissing:
             return None
 
@@ -298,23 +355,236 @@ class Kubernetes:
         running, onwards = 0, ""
         for _ in range(_MOST_PAGES):
             query = {"limit": str(JOBS_IN_A_PAGE)} | ({"continue": onwards} if onwards else {})
-            path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
-            answer = await self._get(path, About("list", "jobs.batch", "", namespace), query)
-            running += sum(bool(each.get("status", {}).get("active")) for each in answer["items"])
-            onwards = answer.get("metadata", {}).get("continue", "")
+            answer = await self._answer(_Call("list", "jobs.batch", namespace), query=query)
+            running += sum(bool(_at(each, "status", "active")) for each in answer["items"])
+            onwards = _at(answer, "metadata", "continue")
             if not onwards:
                 break
         return running
 
-    async def _scaled(self, name: str) -> Mapping[str, Any] | None:
-        path = f"/apis/keda.sh/v1alpha1/namespaces/{name}/scaledjobs/{name}"
-        try:
-            found: Mapping[str, Any] = await self._get(
-                path, About("get", "scaledjobs.keda.sh", name, name)
-            )
-        except (ClusterForbidden, ClusterMissing):
-            return None
-        return found
+    async def _scaled_job(self, name: str) -> Any:
+        with suppress(ClusterForbidden, ClusterMissing):
+            return await self._answer(_Call("get", "scaledjobs.keda.sh", name, name))
+        return None
 
-    async def _get(self, path: str, about: About, query: Mapping[str, str] | None = None) -> Any:
-        return await self._connection.call("GET", path, about, query=query)
+    async def _answer(
+        self,
+        call: _Call,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content: str = "application/json",
+        limit: float | None = None,
+    ) -> Any:
+        """Make a call, and give the object that is answered.
+
+        Raises
+        ------
+        ClusterError
+            For every answer that is none of success, and for none.
+        """
+        async with self._request(
+            call, query=query, body=body, content=content, limit=limit or self._limit
+        ) as response:
+            answer = await response.read()
+            if not 200 <= response.status < 300:  # noqa: PLR2004 -- HTTP's successes
+                if response.status == 401:  # noqa: PLR2004 -- token, or authority, has been replaced
+                    await self._forget()
+                raise call.failed(response.status, answer)
+            try:
+                return json.loads(answer)
+            except ValueError as error:
+                raise ClusterUnreachable(ClusterTrouble.UNWELL) from error
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        call: _Call,
+        *,
+        limit: float,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content: str = "application/json",
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request, and translate whatever goes wrong with it, also while it is read."""
+        try:
+            async with asyncio.timeout(limit), AsyncExitStack() as stack:
+                api = await self._opened()
+                method, url, headers, sent, _ = await api.param_serialize(
+                    call.method,
+                    call.path,
+                    query_params=list((query or {}).items()),
+                    header_params={"Accept": "application/json", "Content-Type": content},
+                    body=body,
+                    auth_settings=["BearerToken"],
+                )
+                answer = await api.call_api(method, url, headers, sent, _request_timeout=limit)
+                stack.callback(answer.response.close)
+                yield answer.response
+        except TimeoutError as error:
+            raise ClusterUnreachable(ClusterTrouble.TIMED_OUT) from error
+        except aiohttp.ClientConnectorDNSError as error:
+            raise ClusterUnreachable(ClusterTrouble.UNRESOLVED) from error
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            # The cluster's authority is read once; a new one is found by reading it again.
+            await self._forget()
+            raise ClusterUnreachable(ClusterTrouble.CERTIFICATE) from error
+        except aiohttp.ClientConnectorError as error:
+            raise ClusterUnreachable(ClusterTrouble.REFUSED) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise ClusterUnreachable(ClusterTrouble.DISCONNECTED) from error
+
+    async def _opened(self) -> "ApiClient":
+        async with self._opening:
+            if self._api is None:
+                self._api = await self._open()
+            return self._api
+
+    async def _open(self) -> "ApiClient":
+        client, config = await asyncio.to_thread(_library)
+        configuration = client.Configuration()
+        # Or calls inside the cluster would go through HTTPS_PROXY: the networks in NO_PROXY are not
+        # understood by what the library stands on.
+        configuration.client_session_kwargs = {"trust_env": False}
+        try:
+            if self._load is not None:
+                self._load(configuration)
+            elif self._location.context is None:
+                config.load_incluster_config(client_configuration=configuration)
+            else:
+                await config.load_kube_config(
+                    config_file=self._kubeconfig,
+                    context=self._location.context,
+                    client_configuration=configuration,
+                    persist_config=False,
+                )
+        except (config.ConfigException, OSError, ValueError) as error:
+            _log.warning("no way to ask Kubernetes", reason=str(error))
+            raise ClusterUnreachable(ClusterTrouble.CONFIGURATION) from error
+        api: ApiClient = client.ApiClient(configuration)
+        return api
+
+    async def _forget(self) -> None:
+        """Drop the client: the next call reads token, authority and kubeconfig anew.
+
+        It is closed one round later, when no other call uses it any more.
+        """
+        ended, self._retired, self._api = self._retired, self._api, None
+        if ended is not None:
+            await ended.rest_client.close()
+
+
+def _library() -> tuple[Any, Any]:
+    return (
+        importlib.import_module("kubernetes.aio.client"),
+        importlib.import_module("kubernetes.aio.config"),
+    )
+
+
+def quantity(text: str) -> int | None:
+    """Read a quantity such as ``4Gi`` or ``512M``, in bytes; None for what is none."""
+    number = text.rstrip("kKMGTPi")
+    unit = _UNITS.get(text[len(number) :])
+    try:
+        return None if unit is None else int(float(number) * unit)
+    except ValueError:
+        return None
+
+
+def _at(found: Any, *path: str, default: Any = "") -> Any:
+    """Give what stands at a path; the default where a step is left out, or null."""
+    for step in path:
+        found = found.get(step) if found else None
+    return default if found is None else found
+
+
+def _workload(statefulset: Any, pods: tuple[Pod, ...]) -> Workload:
+    """Read a StatefulSet."""
+    metadata, spec, status = (_at(statefulset, each) for each in ("metadata", "spec", "status"))
+    container = spec["template"]["spec"]["containers"][0]
+    claims = _at(spec, "volumeClaimTemplates")
+    return Workload(
+        name=metadata["name"],
+        version=metadata["resourceVersion"],
+        generation=_at(metadata, "generation", default=0),
+        observed=_at(status, "observedGeneration", default=0),
+        # Left out, it is 1.
+        replicas=_at(spec, "replicas", default=1),
+        ready=_at(status, "readyReplicas", default=0),
+        updated=_at(status, "updatedReplicas", default=0),
+        revision=_at(status, "currentRevision"),
+        wanted_revision=_at(status, "updateRevision"),
+        strategy=_at(spec, "updateStrategy", "type", default=ROLLING),
+        partition=_at(spec, "updateStrategy", "rollingUpdate", "partition", default=0),
+        stamp=_at(spec, "template", "metadata", "annotations", RESTARTED_AT),
+        image=_at(container, "image"),
+        chart=_at(metadata, "labels", "helm.sh/chart"),
+        storage=_storage(claims[0]["spec"]) if claims else "",
+        append_only=_append_only([*_at(container, "command"), *_at(container, "args")]),
+        memory_limit=quantity(_at(container, "resources", "limits", "memory", default="none")),
+        pods=pods,
+    )
+
+
+def _pod(pod: Any) -> Pod:
+    """Read a pod with one container."""
+    metadata, status = pod["metadata"], pod.get("status")
+    conditions = {each["type"]: each for each in _at(status, "conditions")}
+    containers = _at(status, "containerStatuses")
+    container = containers[0] if containers else {}
+    state = _at(container, "state")
+    ended = _at(state, "terminated") or _at(container, "lastState", "terminated")
+    waiting = _at(state, "waiting")
+    if not containers and _at(conditions, "PodScheduled", "status") == "False":
+        waiting = conditions["PodScheduled"]
+    if _at(state, "terminated"):
+        waiting = {"reason": _at(ended, "reason", default="ended")}
+    return Pod(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        ready=_at(conditions, "Ready", "status") == "True",
+        image=_at(container, "image"),
+        created=_time(_at(metadata, "creationTimestamp")),
+        started=_time(_at(state, "running", "startedAt")),
+        leaving="deletionTimestamp" in metadata,
+        restarts=_at(container, "restartCount", default=0),
+        waiting=_at(waiting, "reason"),
+        why=_at(waiting, "message")[:_LONGEST],
+        last_ended=_at(ended, "reason"),
+        last_ended_at=_time(_at(ended, "finishedAt")),
+    )
+
+
+def _event(event: Any) -> Event:
+    """Read an event, of the old kind or the new one."""
+    at = _at(event, "lastTimestamp") or _at(event, "eventTime")
+    return Event(
+        at=_time(at or _at(event, "metadata", "creationTimestamp")),
+        reason=_at(event, "reason"),
+        text=_at(event, "message")[:_LONGEST],
+        warning=_at(event, "type") == "Warning",
+    )
+
+
+def _storage(claim: Any) -> str:
+    size = _at(claim, "resources", "requests", "storage", default="a volume")
+    kind = _at(claim, "storageClassName")
+    return f"{size} on {kind}" if kind else str(size)
+
+
+def _append_only(arguments: list[str]) -> bool | None:
+    words = " ".join(arguments).split()
+    if "--appendonly" not in words[:-1]:
+        return None
+    return words[words.index("--appendonly") + 1].strip("'\"") == "yes"
+
+
+def _sentence(body: bytes) -> str:
+    try:
+        return str(json.loads(body).get("message", ""))[:_LONGEST]
+    except (ValueError, AttributeError):
+        return body.decode("utf-8", "replace").strip()[:_LONGEST]
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

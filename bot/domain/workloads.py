@@ -16,7 +16,7 @@ from bot.domain.approvals import Request
 from bot.domain.changes import Restarting
 from bot.domain.streams import Loading
 
-GIVEN_UP_AFTER = timedelta(minutes=10)
+RESTART_LIMIT = timedelta(minutes=10)
 """A restart that has not ended by then has failed, and holds no alarm any longer."""
 
 LATE_ANSWER = timedelta(minutes=2)
@@ -49,34 +49,29 @@ _STUCK = frozenset(
 
 
 @dataclass(frozen=True)
-class Right:
-    """One right that the bot needs in Kubernetes.
+class Permission:
+    """One permission that the bot needs in Kubernetes, in a Role's words.
 
-    Parameters
-    ----------
-    verb, group, resource, name
-        As a Role has them; the name is empty where it is for all of the resource.
-    where
-        In which namespace: ``redis``, ``jobs`` or ``argocd``.
+    The name is empty where it is for all of the resource.
     """
 
     verb: str
     group: str
     resource: str
     name: str
-    where: str
+    namespace: str
 
 
-RIGHTS = (
-    Right("get", "apps", "statefulsets", "{statefulset}", "redis"),
-    Right("patch", "apps", "statefulsets", "{statefulset}", "redis"),
-    Right("get", "", "pods", "{statefulset}-0", "redis"),
-    Right("list", "", "pods", "{statefulset}-0", "redis"),
-    Right("watch", "", "pods", "{statefulset}-0", "redis"),
-    Right("list", "", "events", "", "redis"),
-    Right("list", "batch", "jobs", "", "jobs"),
-    Right("get", "keda.sh", "scaledjobs", "{jobs}", "jobs"),
-    Right("get", "argoproj.io", "applications", "{application}", "argocd"),
+PERMISSIONS = (
+    Permission("get", "apps", "statefulsets", "{statefulset}", "{namespace}"),
+    Permission("patch", "apps", "statefulsets", "{statefulset}", "{namespace}"),
+    Permission("get", "", "pods", "{statefulset}-0", "{namespace}"),
+    Permission("list", "", "pods", "{statefulset}-0", "{namespace}"),
+    Permission("watch", "", "pods", "{statefulset}-0", "{namespace}"),
+    Permission("list", "", "events", "", "{namespace}"),
+    Permission("list", "batch", "jobs", "", "{jobs}"),
+    Permission("get", "keda.sh", "scaledjobs", "{jobs}", "{jobs}"),
+    Permission("get", "argoproj.io", "applications", "{application}", "{argocd}"),
 )
 """All of them; `check` asks for each, and the manifests grant them and no more."""
 
@@ -360,7 +355,7 @@ class Progress:
     @property
     def overdue(self) -> bool:
         """True if it has lasted for too long."""
-        return self.at - self.asked >= GIVEN_UP_AFTER
+        return self.at - self.asked >= RESTART_LIMIT
 
     @property
     def never_asked(self) -> bool:

@@ -30,7 +30,7 @@ from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page, PageEvent
 from bot.domain.rules import Severity
 from bot.domain.times import clock, duration
-from bot.domain.workloads import GIVEN_UP_AFTER
+from bot.domain.workloads import RESTART_LIMIT
 from bot.metrics import Metrics
 from bot.services.oncall import Oncall
 from bot.services.rights import Rights
@@ -170,7 +170,7 @@ class Approvals:
         """Give the time of approved changes that keep everybody from Redis, at most 10 min each."""
         del now
         return [
-            Hours(each.started, each.started + GIVEN_UP_AFTER)
+            Hours(each.started, each.started + RESTART_LIMIT)
             for each in await self.live()
             if each.plan.outage and each.started is not None
         ]

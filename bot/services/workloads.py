@@ -48,7 +48,7 @@ _log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
-PATIENCE = 1.5
+ANSWER_WITHIN = 1.5
 """Seconds for which an answer about something else waits for Kubernetes."""
 
 FRESH = timedelta(seconds=10)
@@ -184,7 +184,7 @@ class Workloads:
         if self._cluster is None:
             return None
         if self._seen is None or self._clock() - self._seen[0] > FRESH:
-            await self._patiently(self._look())
+            await self._in_time(self._look())
         if self._seen is None or self._clock() - self._seen[0] > FRESH:
             return None
         workload = self._seen[1]
@@ -194,7 +194,7 @@ class Workloads:
         """Count the jobs of an instrument; None where nobody can tell in time."""
         if self._cluster is None:
             return None
-        return await self._patiently(self._jobs(self._cluster, instrument))
+        return await self._in_time(self._jobs(self._cluster, instrument))
 
     async def _look(self) -> None:
         try:
@@ -211,9 +211,9 @@ class Workloads:
             _log.info("jobs could not be counted", reason=str(error), instrument=instrument)
             return None
 
-    async def _patiently(self, work: Coroutine[Any, Any, Result]) -> Result | None:
+    async def _in_time(self, work: Coroutine[Any, Any, Result]) -> Result | None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(ANSWER_WITHIN):
                 return await work
         except TimeoutError:
             return None

@@ -12,8 +12,7 @@ import certifi
 import pytest
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
-from bot.clients.kubernetes import Kubernetes, Site
-from bot.clients.kubernetes_answers import quantity
+from bot.clients.kubernetes import KubernetesCluster, Location, quantity
 from bot.domain.errors import (
     ClusterConflict,
     ClusterError,
@@ -23,7 +22,7 @@ from bot.domain.errors import (
     ClusterTrouble,
     ClusterUnreachable,
 )
-from bot.domain.workloads import Application, Hindrance, Jobs, hindrance
+from bot.domain.workloads import Application, Hindrance, Jobs, Permission, hindrance
 from tests.support.kubernetes_server import (
     RESTARTED_AT,
     TOKEN,
@@ -35,7 +34,7 @@ from tests.support.kubernetes_server import (
 )
 
 STAMP = "2026-11-25T16:04:02Z"
-SITE = Site(
+LOCATION = Location(
     "prompt-redis",
     "prompt-redis",
     context="usdf-prompt-processing",
@@ -51,13 +50,13 @@ async def cluster() -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def bot(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Kubernetes]:
-    kubernetes = Kubernetes(SITE, kubeconfig=str(cluster.kubeconfig(tmp_path)), limit=2)
+async def bot(cluster: Cluster, tmp_path: Path) -> AsyncIterator[KubernetesCluster]:
+    kubernetes = KubernetesCluster(LOCATION, kubeconfig=str(cluster.kubeconfig(tmp_path)), limit=2)
     yield kubernetes
     await kubernetes.aclose()
 
 
-async def test_what_runs(bot: Kubernetes) -> None:
+async def test_what_runs(bot: KubernetesCluster) -> None:
     found = await bot.workload()
     assert (found.name, found.image, found.chart) == ("prompt-redis", "redis:8.10.0", "redis-1.2.0")
     assert (found.replicas, found.ready, found.updated) == (1, 1, 1)
@@ -88,7 +87,12 @@ async def test_what_runs(bot: Kubernetes) -> None:
     ],
 )
 async def test_a_rollout_that_is_under_way(
-    bot: Kubernetes, cluster: Cluster, phase: Phase, ready: int, waiting: str | None, stuck: bool
+    bot: KubernetesCluster,
+    cluster: Cluster,
+    phase: Phase,
+    ready: int,
+    waiting: str | None,
+    stuck: bool,
 ) -> None:
     before = (await bot.workload()).uids
     cluster.phase = phase
@@ -101,7 +105,7 @@ async def test_a_rollout_that_is_under_way(
     assert (hindrance(found) is Hindrance.STUCK) == stuck
 
 
-async def test_a_rollout_that_is_complete(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_rollout_that_is_complete(bot: KubernetesCluster, cluster: Cluster) -> None:
     before = (await bot.workload()).uids
     cluster.phase = "complete"
     found = await bot.workload()
@@ -118,7 +122,7 @@ async def test_a_rollout_that_is_complete(bot: Kubernetes, cluster: Cluster) -> 
     ],
 )
 async def test_what_kubectl_would_call_complete(
-    bot: Kubernetes, cluster: Cluster, phase: Phase, why: Hindrance
+    bot: KubernetesCluster, cluster: Cluster, phase: Phase, why: Hindrance
 ) -> None:
     before = (await bot.workload()).uids
     cluster.phase = phase
@@ -127,7 +131,9 @@ async def test_what_kubectl_would_call_complete(
     assert not found.replaced(before)
 
 
-async def test_a_restart_is_asked_for_as_kubectl_does(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_restart_is_asked_for_as_kubectl_does(
+    bot: KubernetesCluster, cluster: Cluster
+) -> None:
     before = await bot.workload()
     await bot.restart(STAMP, before.version)
     (patch,) = [call for call in cluster.calls if call.method == "PATCH"]
@@ -145,7 +151,7 @@ async def test_a_restart_is_asked_for_as_kubectl_does(bot: Kubernetes, cluster: 
     assert (await bot.workload()).generation == after.generation
 
 
-async def test_jobs_and_their_limit(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_jobs_and_their_limit(bot: KubernetesCluster, cluster: Cluster) -> None:
     cluster.set_jobs("lsstcam", running=700, succeeded=25, failed=15)
     assert await bot.jobs("lsstcam") == Jobs(700, 1700, paused=False)
     pages = [call for call in cluster.calls if call.path.endswith("/jobs")]
@@ -156,36 +162,36 @@ async def test_jobs_and_their_limit(bot: Kubernetes, cluster: Cluster) -> None:
     assert found.paused
 
 
-async def test_jobs_without_their_scaledjob(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_jobs_without_their_scaledjob(bot: KubernetesCluster, cluster: Cluster) -> None:
     cluster.set_jobs("lsstcam", running=3)
     cluster.fault("GET", "scaledjobs", answer=failure(403, "Forbidden", "no"))
     assert await bot.jobs("lsstcam") == Jobs(3)
 
 
-async def test_the_deployment(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_the_deployment(bot: KubernetesCluster, cluster: Cluster) -> None:
     assert await bot.application() == Application("Synced", "Healthy", "Succeeded")
     cluster.in_sync = False
     assert await bot.application() == Application("OutOfSync", "Progressing", "Succeeded")
 
 
-async def test_events_are_in_their_order(bot: Kubernetes) -> None:
+async def test_events_are_in_their_order(bot: KubernetesCluster) -> None:
     found = await bot.events(limit=3)
     assert len(found) == 3
     assert found[-1].reason
     assert [each.at for each in found] == sorted(each.at for each in found if each.at)
 
 
-async def test_rights_are_asked_for_one_by_one(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_rights_are_asked_for_one_by_one(bot: KubernetesCluster, cluster: Cluster) -> None:
     cluster.allowed = lambda asked: asked["verb"] != "patch"
-    rights = SITE.rights(("lsstcam",))
-    allowed = {(right.verb, right.resource): await bot.may(right, where) for right, where in rights}
+    needed = LOCATION.permissions(("lsstcam",))
+    allowed = {(each.verb, each.resource): await bot.may(each) for each in needed}
     assert not allowed.pop(("patch", "statefulsets"))
     assert all(allowed.values())
-    assert {where for _, where in rights} == {"prompt-redis", "prompt-keda-lsstcam", "argocd"}
+    assert {each.namespace for each in needed} == {"prompt-redis", "prompt-keda-lsstcam", "argocd"}
 
 
-def used(call: Call) -> tuple[str, str, str, str, str]:
-    """Which right a call needs: verb, group, resource, name, namespace."""
+def used(call: Call) -> Permission:
+    """Which permission a call needs."""
     path = re.fullmatch(
         r"/apis?(?:/(?P<group>[\w.]+))?/v\w+/namespaces/(?P<where>[\w-]+)/(?P<what>\w+)(?:/(?P<name>[\w-]+))?",
         call.path,
@@ -196,10 +202,10 @@ def used(call: Call) -> tuple[str, str, str, str, str]:
         verb = "watch" if call.watches else "list"
         selected = re.fullmatch(r"metadata\.name=(.+)", call.query.get("fieldSelector", ""))
         name = selected[1] if selected else ""
-    return verb, path["group"] or "", path["what"], name, path["where"]
+    return Permission(verb, path["group"] or "", path["what"], name, path["where"])
 
 
-async def test_the_rights_are_those_that_are_used(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_the_rights_are_those_that_are_used(bot: KubernetesCluster, cluster: Cluster) -> None:
     workload = await bot.workload()
     async with bot.changes() as changed:
         await woken(changed)
@@ -208,10 +214,8 @@ async def test_the_rights_are_those_that_are_used(bot: Kubernetes, cluster: Clus
     await bot.events()
     await bot.jobs("lsstcam")
     await bot.application()
-    assert {used(call) for call in cluster.calls} == {
-        (right.verb, right.group, right.resource, right.name, where)
-        for right, where in SITE.rights(("lsstcam",))
-    }
+    needed = LOCATION.permissions(("lsstcam",))
+    assert {used(call) for call in cluster.calls} == set(needed)
 
 
 # --- what goes wrong -------------------------------------------------------------------------
@@ -237,7 +241,9 @@ async def test_the_rights_are_those_that_are_used(bot: Kubernetes, cluster: Clus
         ("error-etcd-hang-patch", ClusterUnreachable(ClusterTrouble.UNWELL)),
     ],
 )
-async def test_refusals(bot: Kubernetes, cluster: Cluster, file: str, error: ClusterError) -> None:
+async def test_refusals(
+    bot: KubernetesCluster, cluster: Cluster, file: str, error: ClusterError
+) -> None:
     cluster.fault("GET", "statefulsets", answer=recorded(file))
     with pytest.raises(type(error)) as found:
         await bot.workload()
@@ -245,13 +251,15 @@ async def test_refusals(bot: Kubernetes, cluster: Cluster, file: str, error: Clu
     assert str(found.value) == str(error)
 
 
-async def test_what_its_validation_refuses(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_what_its_validation_refuses(bot: KubernetesCluster, cluster: Cluster) -> None:
     cluster.fault("PATCH", "statefulsets", answer=recorded("error-422-invalid"))
     with pytest.raises(ClusterRefused, match="HTTP 422"):
         await bot.restart(STAMP, "1")
 
 
-async def test_a_frozen_server_costs_its_time_limit(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_frozen_server_costs_its_time_limit(
+    bot: KubernetesCluster, cluster: Cluster
+) -> None:
     cluster.fault("GET", "statefulsets", hang=True)
     async with asyncio.timeout(4):
         with pytest.raises(ClusterUnreachable) as found:
@@ -259,7 +267,7 @@ async def test_a_frozen_server_costs_its_time_limit(bot: Kubernetes, cluster: Cl
     assert found.value.kind is ClusterTrouble.TIMED_OUT
 
 
-async def test_a_connection_that_is_cut(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_connection_that_is_cut(bot: KubernetesCluster, cluster: Cluster) -> None:
     # aiohttp itself asks once more where a connection that was kept is cut.
     cluster.fault("GET", "statefulsets", cut=True, times=2)
     with pytest.raises(ClusterUnreachable) as found:
@@ -267,7 +275,9 @@ async def test_a_connection_that_is_cut(bot: Kubernetes, cluster: Cluster) -> No
     assert found.value.kind is ClusterTrouble.DISCONNECTED
 
 
-async def test_a_server_that_is_gone_and_comes_back(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_server_that_is_gone_and_comes_back(
+    bot: KubernetesCluster, cluster: Cluster
+) -> None:
     await bot.workload()
     await cluster.stop()
     with pytest.raises(ClusterUnreachable):
@@ -280,8 +290,8 @@ async def test_a_server_that_is_gone_and_comes_back(bot: Kubernetes, cluster: Cl
 
 
 async def test_no_kubeconfig(tmp_path: Path) -> None:
-    for site in (SITE, Site("prompt-redis", "prompt-redis")):
-        bot = Kubernetes(site, kubeconfig=str(tmp_path / "nowhere"))
+    for site in (LOCATION, Location("prompt-redis", "prompt-redis")):
+        bot = KubernetesCluster(site, kubeconfig=str(tmp_path / "nowhere"))
         with pytest.raises(ClusterUnreachable) as found:
             await bot.workload()
         assert found.value.kind is ClusterTrouble.CONFIGURATION
@@ -290,7 +300,7 @@ async def test_no_kubeconfig(tmp_path: Path) -> None:
 
 async def test_a_context_that_is_not_there(cluster: Cluster, tmp_path: Path) -> None:
     file = cluster.kubeconfig(tmp_path, contexts=("another",))
-    bot = Kubernetes(SITE, kubeconfig=str(file))
+    bot = KubernetesCluster(LOCATION, kubeconfig=str(file))
     with pytest.raises(ClusterUnreachable) as found:
         await bot.workload()
     assert found.value.kind is ClusterTrouble.CONFIGURATION
@@ -298,7 +308,7 @@ async def test_a_context_that_is_not_there(cluster: Cluster, tmp_path: Path) -> 
 
 
 async def test_no_proxy_of_the_environment_is_used(
-    bot: Kubernetes, monkeypatch: pytest.MonkeyPatch
+    bot: KubernetesCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         # Nobody listens there.
@@ -310,7 +320,7 @@ async def test_a_kubeconfig_with_a_new_token_is_read_anew(cluster: Cluster, tmp_
     file = cluster.kubeconfig(tmp_path)
     text = file.read_text("utf-8")
     file.write_text(text.replace(TOKEN, "the one before"), "utf-8")
-    bot = Kubernetes(SITE, kubeconfig=str(file))
+    bot = KubernetesCluster(LOCATION, kubeconfig=str(file))
     with pytest.raises(ClusterUnreachable) as found:
         await bot.workload()
     assert found.value.kind is ClusterTrouble.TOKEN
@@ -332,7 +342,7 @@ async def test_the_token_of_a_pod_rotates(cluster: Cluster, tmp_path: Path) -> N
         loader.host = cluster.url
         loader._set_config(configuration)
 
-    bot = Kubernetes(Site("prompt-redis", "prompt-redis"), load=load)
+    bot = KubernetesCluster(Location("prompt-redis", "prompt-redis"), load=load)
     await bot.workload()
     token.write_text("rotated", "utf-8")
     loader.token_expires_at = loader.token_expires_at.replace(year=2000)
@@ -355,7 +365,7 @@ def watches(cluster: Cluster) -> int:
     return sum(call.watches for call in cluster.calls)
 
 
-async def test_a_watch_tells_of_each_change(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_watch_tells_of_each_change(bot: KubernetesCluster, cluster: Cluster) -> None:
     async with bot.changes() as changed:
         await woken(changed)
         await cluster.until(lambda: watches(cluster) == 1)
@@ -367,7 +377,9 @@ async def test_a_watch_tells_of_each_change(bot: Kubernetes, cluster: Cluster) -
     assert int(watch.query["timeoutSeconds"]) == 45
 
 
-async def test_a_version_that_is_too_old_is_listed_anew(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_version_that_is_too_old_is_listed_anew(
+    bot: KubernetesCluster, cluster: Cluster
+) -> None:
     cluster.fault("GET", "watch=1", answer=recorded("watch-410-gone"))
     async with bot.changes() as changed:
         await woken(changed)
@@ -376,7 +388,9 @@ async def test_a_version_that_is_too_old_is_listed_anew(bot: Kubernetes, cluster
         await woken(changed)
 
 
-async def test_a_watch_that_is_cut_off_begins_anew(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_watch_that_is_cut_off_begins_anew(
+    bot: KubernetesCluster, cluster: Cluster
+) -> None:
     cluster.fault("GET", "watch=1", cut_after=0)
     async with bot.changes() as changed:
         await woken(changed)
@@ -388,7 +402,9 @@ async def test_a_watch_that_is_cut_off_begins_anew(bot: Kubernetes, cluster: Clu
         await woken(changed)
 
 
-async def test_a_recorded_rollout_wakes_with_every_line(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_recorded_rollout_wakes_with_every_line(
+    bot: KubernetesCluster, cluster: Cluster
+) -> None:
     told = recorded("watch-pod-by-name-rollout-unheld")
     cluster.fault("GET", "watch=1", answer=told)
     async with bot.changes() as changed:
@@ -398,7 +414,9 @@ async def test_a_recorded_rollout_wakes_with_every_line(bot: Kubernetes, cluster
     assert told.lines
 
 
-async def test_a_watch_that_is_forbidden_is_given_up(bot: Kubernetes, cluster: Cluster) -> None:
+async def test_a_watch_that_is_forbidden_is_given_up(
+    bot: KubernetesCluster, cluster: Cluster
+) -> None:
     cluster.fault("GET", "pods", answer=recorded("error-403-list-by-label"), times=None)
     async with bot.changes() as changed:
         await cluster.until(lambda: len(cluster.calls) == 1)

@@ -6,7 +6,7 @@ from importlib import resources as files
 import pytest
 import yaml
 
-from bot.domain.workloads import RESTARTED_AT, RIGHTS
+from bot.domain.workloads import PERMISSIONS, RESTARTED_AT
 from tests.manifests.rendering import (
     NAME,
     NAMESPACE,
@@ -41,12 +41,16 @@ def used(resources: list[Resource]) -> set[Grant]:
     its, found = environment["kubernetes"], set()
     for instrument in environment["instruments"]:
         jobs = its["jobs"].format(instrument=instrument)
-        places = {"redis": its["namespace"], "jobs": jobs, "argocd": its["argocd"]["namespace"]}
-        for right in RIGHTS:
-            name = right.name.format(
-                statefulset=its["statefulset"], jobs=jobs, application=its["argocd"]["application"]
-            )
-            found.add((places[right.where], right.verb, right.group, right.resource, name))
+        names = {
+            "namespace": its["namespace"],
+            "statefulset": its["statefulset"],
+            "jobs": jobs,
+            "argocd": its["argocd"]["namespace"],
+            "application": its["argocd"]["application"],
+        }
+        for each in PERMISSIONS:
+            name, namespace = each.name.format(**names), each.namespace.format(**names)
+            found.add((namespace, each.verb, each.group, each.resource, name))
     return found
 
 
