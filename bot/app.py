@@ -29,19 +29,16 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.command import Deployment, Place, Registry
 from bot.dispatch import Dispatcher
-from bot.domain.alarms import Incident
 from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.errors import FatalError, SameRedis, StateError
 from bot.domain.night import Site
-from bot.domain.notices import Notice, Said
-from bot.domain.oncall import Page, Receipt, Told
 from bot.domain.rules import STALLED
 from bot.execution import Execution
 from bot.loops import Beat, Loops, Tasks
 from bot.metrics import Metrics
 from bot.render import errors
 from bot.render.blocks import message
-from bot.render.pages import page_details, page_summary
+from bot.render.pages import page_words
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals
@@ -54,7 +51,7 @@ from bot.services.leadership import Leader
 from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
-from bot.services.oncall import Oncall
+from bot.services.oncall import Oncall, Receipts
 from bot.services.rights import Rights
 from bot.services.streams import LastSeen, Streams
 from bot.services.watch import Held, Stores, Watch
@@ -257,7 +254,7 @@ class App:
         self._directory = Directory(slack, monotonic)
         self._calls = Calls(proxy.for_url, clock=clock)
         stack.push_async_callback(self._calls.aclose)
-        self._receipts: dict[str, Receipt] = {}
+        self._receipts = Receipts(self._outbox, self._holder, self._metrics)
 
         self._addresses = Addresses(self._posts, identity.url)
         served = environments(settings)
@@ -297,10 +294,8 @@ class App:
             ),
             holder=self._holder,
             leads=self.leader.leads,
-            on_failed=self._page_failed,
-            counted=self._metrics.notified,
             receipts=self._receipts,
-            address=self._address,
+            addresses=self._addresses,
         )
         for one in served:
             self._add(one)
@@ -403,7 +398,7 @@ class App:
         password = secret.get_secret_value() if secret else None
         reads = PromptRedis(url, password)
         self._stack.push_async_callback(reads.aclose)
-        rights = Rights(environment, members=self._directory.members, names=self._directory.names)
+        rights = Rights(environment, self._directory)
         streams = Streams(
             environment,
             reads,
@@ -411,7 +406,16 @@ class App:
             self._metrics,
             clock=clock,
         )
-        oncall = self._oncall(environment)
+        oncall = Oncall(
+            environment,
+            self._settings.targets,
+            words=page_words,
+            groups=self._directory,
+            receipts=self._receipts,
+            outbox=self._outbox,
+            writer=self._holder,
+            changed=self._changed,
+        )
         maintenance = Maintenance(
             environment,
             windows=self._windows,
@@ -452,7 +456,6 @@ class App:
                 environment,
                 incidents=self._incidents,
                 silences=self._silences,
-                outbox=self._outbox,
                 oncall=oncall,
                 thresholds=alarms.thresholds(),
                 escalate=alarms.escalate,
@@ -460,6 +463,7 @@ class App:
                 writer=self._holder,
                 changed=self._changed,
             ),
+            oncall=oncall,
             nights=Nights(
                 environment,
                 streams,
@@ -508,34 +512,12 @@ class App:
         self._stack.push_async_callback(kubernetes.aclose)
         return kubernetes
 
-    def _oncall(self, environment: Environment) -> Oncall:
-        def words(incident: Incident) -> tuple[str, Sequence[tuple[str, str]]]:
-            at = incident.figures.at
-            summary = page_summary(incident, environment, at)
-            return summary, page_details(incident, environment, at)
-
-        return Oncall(environment, self._settings.targets, words=words, receipts=self._receipts)
-
     # What speaks by itself.
 
     def _changed(self) -> None:
         """Have everything that is new shown, said and sent at once."""
         for each in (self._cards, self._notices, self._pager):
             each.wake.set()
-
-    async def _page_failed(self, page: Page, receipt: Receipt) -> None:
-        """Say in the channel that somebody who is to be told could not be."""
-        values = {
-            "target": page.target,
-            "reason": receipt.reason,
-            "given up": "yes" if receipt.outcome is Told.GIVEN_UP else "no",
-        }
-        about = Notice(Said.TARGET_FAILED, page.environment, page.incident or None, values)
-        await self._outbox.add(about, writer=self._holder, now=self._clock())
-        self._notices.wake.set()
-
-    async def _address(self, page: Page) -> str:
-        return await self._addresses.of(page.incident)
 
     async def _refuse(self, environment: str, error: SameRedis) -> None:
         """Tell a channel that its environment is refused from now on."""

@@ -12,10 +12,14 @@ _LONGEST = 500
 
 async def run(call: Call) -> Reply:
     """Show every target, and whether it is told at this hour."""
-    targets = await call.services.alarms.targets(call.now)
-    night = is_night(call.environment.site, call.now)
+    oncall, night = call.services.oncall, is_night(call.environment.site, call.now)
+    name = call.environment.name
     text, blocks = pages.oncall(
-        call.environment, targets, night=night, now=call.now, receipts=call.services.alarms.receipts
+        call.environment,
+        [(each, each.hears(name, night=night)) for each in oncall.targets],
+        night=night,
+        now=call.now,
+        receipts=oncall.receipts,
     )
     return Reply(blocks, text, call.reading_buttons)
 
@@ -23,7 +27,7 @@ async def run(call: Call) -> Reply:
 async def page(call: Call) -> AsyncIterator[Reply]:
     """Tell everybody who is told at this hour what was typed."""
     typed = call.arguments.rest
-    targets = await call.services.alarms.page(typed, call.person, call.now)
+    targets = await call.services.oncall.call(typed, call.person, call.now)
     await call.services.ledger.note(
         f"oncall page {typed}"[:_LONGEST], call.person, "done", call.now
     )
@@ -35,7 +39,7 @@ async def page(call: Call) -> AsyncIterator[Reply]:
 
 async def test(call: Call) -> AsyncIterator[Reply]:
     """Tell every target that this is a test."""
-    targets = await call.services.alarms.test(call.person, call.now)
+    targets = await call.services.oncall.test(call.person, call.now)
     await call.services.ledger.note("oncall test", call.person, "done", call.now)
     text, blocks, buttons = pages.tested(call.environment, targets, call.person.name, call.now)
     yield Reply(blocks, text, buttons)

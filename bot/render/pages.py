@@ -33,18 +33,23 @@ _LONGEST_TARGET = 40
 _LONGEST_REASON = 200
 
 
-def page_summary(incident: Incident, environment: Environment, now: datetime) -> str:
-    """Say in one plain line what is wrong and how bad, for a lock screen or a pager."""
-    del environment
+def page_words(
+    incident: Incident, environment: Environment
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Put an alarm into words for a lock screen or a pager: one plain line, and what else helps."""
+    now = incident.figures.at
+    return _summary(incident, now), _details(incident, environment, now)
+
+
+def _summary(incident: Incident, now: datetime) -> str:
     if incident.resolved is not None:
         return truncate(f"{where(incident)}: alarm {incident.id} is resolved", FIRST_LINE)
     return truncate(f"{where(incident)}: {plain_claim(incident, now)}", FIRST_LINE)
 
 
-def page_details(
+def _details(
     incident: Incident, environment: Environment, now: datetime
 ) -> tuple[tuple[str, str], ...]:
-    """Give label and plain text of what else helps whoever is woken."""
     diagnosis = incident.diagnosis
     places = [
         (f"Look at {each}", url)

@@ -7,15 +7,13 @@ from bot.domain.alarms import Incident, Silence, Transition
 from bot.domain.approvals import Entry
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import Refused, UserError
-from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import PageEvent, Receipt, Target
+from bot.domain.oncall import PageEvent, Target
 from bot.domain.rules import Severity, Thresholds
 from bot.services.addresses import Addresses
 from bot.services.incidents import transition_values
 from bot.services.oncall import Oncall
 from bot.storage.alarms import Incidents
-from bot.storage.outbox import Outbox
 from bot.storage.silences import Silences
 
 _TRIES = 5
@@ -28,8 +26,8 @@ class Alarms:
     ----------
     environment
         Whose.
-    incidents, silences, outbox
-        Where they are kept, and told.
+    incidents, silences
+        Where they are kept.
     oncall
         Knows who is told.
     thresholds
@@ -50,7 +48,6 @@ class Alarms:
         *,
         incidents: Incidents,
         silences: Silences,
-        outbox: Outbox,
         oncall: Oncall,
         thresholds: Thresholds,
         escalate: timedelta,
@@ -61,7 +58,6 @@ class Alarms:
         self._environment = environment
         self._incidents = incidents
         self._silences = silences
-        self._outbox = outbox
         self._oncall = oncall
         self.thresholds = thresholds
         self.escalate_after = escalate
@@ -118,7 +114,7 @@ class Alarms:
         UserError
             If it is resolved, there is none, or nobody would be told.
         """
-        targets = self._hearing(now)
+        targets = self._oncall.required(now)
         names = [each.name for each in targets]
 
         def told(incident: Incident) -> Incident:
@@ -167,67 +163,10 @@ class Alarms:
         self._changed()
         return lifted
 
-    async def page(self, text: str, person: Person, now: datetime) -> Sequence[Target]:
-        """Tell everybody who hears this environment at this hour what somebody typed.
-
-        Raises
-        ------
-        UserError
-            If nobody would be told.
-        """
-        targets = self._hearing(now)
-        for page in self._oncall.by_hand(targets, text, person, now):
-            await self._outbox.add_page(page, writer=self._writer, now=now)
-        self._changed()
-        return targets
-
-    async def test(self, person: Person, now: datetime) -> Sequence[Target]:
-        """Prove that the way to every target works; says that it is a test.
-
-        Raises
-        ------
-        UserError
-            If there is no target.
-        """
-        targets = self._oncall.targets
-        if not targets:
-            raise UserError(_NOBODY.format(self._environment.label))
-        for page in self._oncall.tests(targets, person, now):
-            await self._outbox.add_page(page, writer=self._writer, now=now)
-        self._changed()
-        return targets
-
-    async def targets(self, now: datetime) -> Sequence[tuple[Target, bool]]:
-        """Give every target of this environment, and whether it is told at this hour."""
-        night = is_night(self._environment.site, now)
-        name = self._environment.name
-        return [(each, each.hears(name, night=night)) for each in self._oncall.targets]
-
-    def told_now(self, now: datetime) -> str:
-        """Name who would be told at this hour; empty where nobody would."""
-        night = is_night(self._environment.site, now)
-        name = self._environment.name
-        return ", ".join(
-            each.name for each in self._oncall.targets if each.hears(name, night=night)
-        )
-
-    @property
-    def receipts(self) -> Mapping[str, Receipt]:
-        """The last that this process knows of telling each target, by its name."""
-        return self._oncall.receipts
-
     async def links(self, incidents: Sequence[Incident]) -> Mapping[int, str]:
         """Give the address of each alarm's message, where it has one."""
         found = {each.id: await self._addresses.of(each.id) for each in incidents}
         return {number: address for number, address in found.items() if address}
-
-    def _hearing(self, now: datetime) -> list[Target]:
-        night = is_night(self._environment.site, now)
-        name = self._environment.name
-        found = [each for each in self._oncall.targets if each.hears(name, night=night)]
-        if not found:
-            raise UserError(_NOBODY.format(self._environment.label))
-        return found
 
     async def _step(
         self,
@@ -267,9 +206,3 @@ class Alarms:
 
     def _entry(self, action: str, person: Person, now: datetime, reason: str = "") -> Entry:
         return Entry(now, self._environment.name, action, person, "done", reason=reason)
-
-
-_NOBODY = (
-    "Nobody would be told: {} has no on-call target for this hour. Whoever deploys the bot names "
-    "them in `oncall.targets`."
-)

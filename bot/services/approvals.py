@@ -7,7 +7,6 @@ transaction. Of two people, or two replicas, one is first, and the other is told
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,11 +23,9 @@ from bot.domain.approvals import (
     Vote,
 )
 from bot.domain.environments import Environment, Person, Right
-from bot.domain.errors import CannotLookUp, Refused, UserError
-from bot.domain.night import is_night
+from bot.domain.errors import Refused, UserError
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import Page, PageEvent
-from bot.domain.rules import Severity
+from bot.domain.oncall import Page
 from bot.domain.times import clock, duration
 from bot.domain.workloads import RESTART_LIMIT
 from bot.metrics import Metrics
@@ -218,7 +215,7 @@ class Approvals:
                     "well; nothing was counted twice."
                 )
             notices = [Notice(Said.ALONE, request.environment, request.id)] if alone else []
-            pages = await self._pages_about(request, vote) if alone else ()
+            pages = await self._oncall.alone(request, vote) if alone else ()
             if await self._replace(request, after, notices, _line(after, now), pages=pages):
                 return Approved(after, _SEAL) if after.state is State.APPROVED else after
         raise _busy(number)
@@ -366,30 +363,6 @@ class Approvals:
                 f"request {request.id} cannot be carried out. Nothing was changed. An operator can "
                 "ask for the same."
             )
-
-    async def _pages_about(self, request: Request, vote: Vote) -> list[Page]:
-        """Page the on-call about a vote that breaks the glass, unless that is the voter alone."""
-        environment = self._environment
-        night = is_night(environment.site, vote.at)
-        told = []
-        for target in self._oncall.targets:
-            if not target.hears(environment.name, night=night):
-                continue
-            if target.usergroup is not None:
-                with suppress(CannotLookUp):
-                    if await self._rights.members(target.usergroup) == {vote.person.id}:
-                        continue
-            told.append(target)
-        return self._oncall.pages(
-            told,
-            step=PageEvent.TRIGGER,
-            key=f"prompt-redis-bot:{environment.name}:alone:{request.id}",
-            severity=Severity.CRITICAL,
-            summary=f"{environment.label}: {vote.person.name} went on alone with request "
-            f"{request.id}: {request.plan.headline}",
-            at=vote.at,
-            details=[("Asked by", request.requester.name), ("Why alone", vote.reason)],
-        )
 
     async def _replace(
         self,

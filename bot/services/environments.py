@@ -17,6 +17,7 @@ from bot.services.history import History
 from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
+from bot.services.oncall import Oncall
 from bot.services.rights import Rights
 from bot.services.streams import Streams
 from bot.services.workloads import Restarts, Workloads
@@ -35,6 +36,7 @@ class Services:
     ledger: Ledger
     history: History
     alarms: Alarms
+    oncall: Oncall
     nights: Nights
     maintenance: Maintenance
     workloads: Workloads

@@ -1,26 +1,84 @@
 """Who is on call for an environment: who is told of what, in which words, and what came of it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from bot.domain.alarms import Incident
+from bot.domain.approvals import Request, Vote
 from bot.domain.environments import Environment, Person
+from bot.domain.errors import CannotLookUp, UserError
+from bot.domain.night import is_night
+from bot.domain.notices import Notice, Said
 from bot.domain.oncall import (
+    SAID_AFTER,
     Page,
     PageEvent,
     Receipt,
     Target,
+    Told,
     key_of,
     targets_for,
 )
 from bot.domain.rules import Severity
+from bot.metrics import Metrics
+from bot.services.rights import Groups
+from bot.storage.outbox import Outbox
 
 Words = tuple[str, Sequence[tuple[str, str]]]
 """One plain line that says what is wrong and how bad, and label and text of what else helps."""
 
+_NOBODY = (
+    "Nobody would be told: {} has no on-call target for this hour. Whoever deploys the bot names "
+    "them in `oncall.targets`."
+)
+
+
+class Receipts:
+    """What came of telling each target, and what a channel hears of it.
+
+    Parameters
+    ----------
+    outbox, writer
+        Where notices are written, and by which process.
+    metrics
+        Counts tries.
+
+    Attributes
+    ----------
+    last
+        The last that this process knows of telling each target, by its name.
+    """
+
+    def __init__(self, outbox: Outbox, writer: str, metrics: Metrics) -> None:
+        self._outbox = outbox
+        self._writer = writer
+        self._metrics = metrics
+        self.last: dict[str, Receipt] = {}
+
+    async def note(self, page: Page, receipt: Receipt, tries: int) -> None:
+        """Note what came of a try.
+
+        A failure is said in the channel once for a page: after several tries in vain, or at once
+        where no other try can help.
+        """
+        self.last[page.target] = receipt
+        self._metrics.notified(page.target, receipt.outcome.value)
+        given_up = receipt.outcome is Told.GIVEN_UP
+        due = tries == SAID_AFTER or (given_up and tries < SAID_AFTER)
+        if receipt.outcome is Told.SENT or not due:
+            return
+        values = {
+            "target": page.target,
+            "reason": receipt.reason,
+            "given up": "yes" if given_up else "no",
+        }
+        notice = Notice(Said.TARGET_FAILED, page.environment, page.incident or None, values)
+        await self._outbox.add(notice, writer=self._writer, now=receipt.at)
+
 
 class Oncall:
-    """Knows an environment's targets, and writes their pages.
+    """Knows an environment's targets, writes their pages, and calls for them.
 
     Parameters
     ----------
@@ -29,9 +87,15 @@ class Oncall:
     targets
         All that are configured; those of other environments are left out.
     words
-        Puts an incident into words.
+        Puts an incident of an environment into words.
+    groups
+        Knows who is in a user group that is mentioned.
     receipts
-        The last that is known of telling each target, by name; whoever sends keeps it up to date.
+        What came of telling each target.
+    outbox, writer
+        Where pages are written, and by which process.
+    changed
+        Is called when some are written, so that they are sent at once.
 
     Attributes
     ----------
@@ -44,15 +108,44 @@ class Oncall:
         environment: Environment,
         targets: Sequence[Target],
         *,
-        words: Callable[[Incident], Words],
-        receipts: Mapping[str, Receipt],
+        words: Callable[[Incident, Environment], Words],
+        groups: Groups,
+        receipts: Receipts,
+        outbox: Outbox,
+        writer: str,
+        changed: Callable[[], None],
     ) -> None:
         self._environment = environment
         self._words = words
-        self.receipts = receipts
-        self.targets: tuple[Target, ...] = tuple(
-            each for each in targets if each.is_for(environment.name)
-        )
+        self._groups = groups
+        self._receipts = receipts
+        self._outbox = outbox
+        self._writer = writer
+        self._changed = changed
+        self.targets = tuple(each for each in targets if each.is_for(environment.name))
+
+    @property
+    def receipts(self) -> Mapping[str, Receipt]:
+        """The last that this process knows of telling each target, by its name."""
+        return self._receipts.last
+
+    def hearing(self, now: datetime) -> list[Target]:
+        """Give the targets that are told at this hour."""
+        night = is_night(self._environment.site, now)
+        return [each for each in self.targets if each.hears(self._environment.name, night=night)]
+
+    def required(self, now: datetime) -> list[Target]:
+        """Give the targets that are told at this hour.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
+        found = self.hearing(now)
+        if not found:
+            raise UserError(_NOBODY.format(self._environment.label))
+        return found
 
     def wanted(self, incident: Incident, *, night: bool, escalated: bool) -> list[Target]:
         """Choose who should know of an incident that fires, and was not told yet."""
@@ -70,8 +163,8 @@ class Oncall:
     ) -> list[Page]:
         """Write the pages about an incident, for targets by name."""
         targets = [each for each in self.targets if each.name in names]
-        summary, details = self._words(incident)
-        return self.pages(
+        summary, details = self._words(incident, self._environment)
+        return self._pages(
             targets,
             step=step,
             key=key_of(incident),
@@ -84,36 +177,88 @@ class Oncall:
             incident=incident.id,
         )
 
-    def by_hand(
-        self, targets: Sequence[Target], text: str, person: Person, now: datetime
-    ) -> list[Page]:
-        """Write the pages with which somebody calls for the on-call."""
-        return self.pages(
-            targets,
+    async def alone(self, request: Request, vote: Vote) -> list[Page]:
+        """Write the pages about a vote that breaks the glass.
+
+        Whoever decides alone must not be the only one who hears of it: a user group in which
+        nobody else is would be told nothing new.
+        """
+        told = []
+        for target in self.hearing(vote.at):
+            if target.usergroup is not None:
+                with suppress(CannotLookUp):
+                    if await self._groups.members(target.usergroup) == {vote.person.id}:
+                        continue
+            told.append(target)
+        return self._pages(
+            told,
             step=PageEvent.TRIGGER,
-            key=self._key("page", now),
+            key=f"prompt-redis-bot:{self._environment.name}:alone:{request.id}",
             severity=Severity.CRITICAL,
-            summary=f"{self._environment.label}: {person.name} calls for help: {text}",
-            at=now,
+            summary=f"{self._environment.label}: {vote.person.name} went on alone with request "
+            f"{request.id}: {request.plan.headline}",
+            at=vote.at,
+            details=[("Asked by", request.requester.name), ("Why alone", vote.reason)],
         )
 
-    def tests(self, targets: Sequence[Target], person: Person, now: datetime) -> list[Page]:
-        """Write pages that say that they are a test.
+    async def call(self, text: str, person: Person, now: datetime) -> Sequence[Target]:
+        """Tell everybody who is told at this hour what somebody typed.
+
+        Raises
+        ------
+        UserError
+            If nobody would be told.
+        """
+        targets = self.required(now)
+        summary = f"{self._environment.label}: {person.name} calls for help: {text}"
+        await self._send(
+            self._pages(
+                targets,
+                step=PageEvent.TRIGGER,
+                key=self._key("page", now),
+                severity=Severity.CRITICAL,
+                summary=summary,
+                at=now,
+            ),
+            now,
+        )
+        return targets
+
+    async def test(self, person: Person, now: datetime) -> Sequence[Target]:
+        """Prove that the way to every target works; says that it is a test.
 
         Each begins an alarm of its own, and whoever is on call ends it: a test that ended by
         itself might have reached nobody.
-        """
-        return self.pages(
-            targets,
-            step=PageEvent.TRIGGER,
-            key=self._key("test", now),
-            severity=Severity.WARNING,
-            summary=f"{self._environment.label}: a test by {person.name}, nothing is wrong",
-            at=now,
-            details=[("What to do", "Nothing but close it. It proves that you can be reached.")],
-        )
 
-    def pages(
+        Raises
+        ------
+        UserError
+            If there is no target.
+        """
+        if not self.targets:
+            raise UserError(_NOBODY.format(self._environment.label))
+        await self._send(
+            self._pages(
+                self.targets,
+                step=PageEvent.TRIGGER,
+                key=self._key("test", now),
+                severity=Severity.WARNING,
+                summary=f"{self._environment.label}: a test by {person.name}, nothing is wrong",
+                at=now,
+                details=[
+                    ("What to do", "Nothing but close it. It proves that you can be reached.")
+                ],
+            ),
+            now,
+        )
+        return self.targets
+
+    async def _send(self, pages: Sequence[Page], now: datetime) -> None:
+        for page in pages:
+            await self._outbox.add_page(page, writer=self._writer, now=now)
+        self._changed()
+
+    def _pages(
         self,
         targets: Sequence[Target],
         *,
@@ -128,7 +273,7 @@ class Oncall:
         link: str = "",
         incident: int = 0,
     ) -> list[Page]:
-        """Write one page for each target; the parameters are those of `Page`.
+        """Write one page for each target.
 
         The end of an alarm is not for every kind: in Slack everybody sees it without a mention.
         """

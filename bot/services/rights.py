@@ -1,9 +1,28 @@
 """Who has a right at this moment. Whoever cannot be looked up has none."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
+from typing import Protocol
 
 from bot.domain.environments import Environment, People, Person, Right
 from bot.domain.errors import Refused
+
+
+class Groups(Protocol):
+    """Knows people and user groups. Slack does, of which the services know nothing."""
+
+    async def members(self, usergroup: str) -> frozenset[str]:
+        """Give the IDs of a user group's members.
+
+        Raises
+        ------
+        CannotLookUp
+            If nobody tells.
+        """
+        ...
+
+    async def names(self, people: People) -> str:
+        """Give a list of people as people read it, without mentioning anybody."""
+        ...
 
 
 class Rights:
@@ -13,22 +32,13 @@ class Rights:
     ----------
     environment
         Has the lists.
-    members
-        Gives the IDs of a user group's members; raises `CannotLookUp`.
-    names
-        Gives a list of people as people read it, without mentioning anybody.
+    groups
+        Knows who is in a group that they name.
     """
 
-    def __init__(
-        self,
-        environment: Environment,
-        *,
-        members: Callable[[str], Awaitable[frozenset[str]]],
-        names: Callable[[People], Awaitable[str]],
-    ) -> None:
+    def __init__(self, environment: Environment, groups: Groups) -> None:
         self._environment = environment
-        self.members = members
-        self._names = names
+        self._groups = groups
 
     async def having(self, right: Right, people: Collection[str]) -> frozenset[str]:
         """Pick from these IDs those who have a right.
@@ -45,7 +55,7 @@ class Rights:
         for group in listed.usergroups:
             if len(found) == len(frozenset(people)):
                 break
-            found |= frozenset(people) & await self.members(group)
+            found |= frozenset(people) & await self._groups.members(group)
         return found
 
     async def require(self, right: Right, person: Person) -> None:
@@ -74,4 +84,4 @@ class Rights:
     async def named(self, right: Right) -> str:
         """Say who has a right, as people read it."""
         listed = self._environment.access.people(right)
-        return "anybody in this channel" if listed is None else await self._names(listed)
+        return "anybody in this channel" if listed is None else await self._groups.names(listed)

@@ -7,7 +7,7 @@ claims it first. Every target has a lane of its own, so none waits for another t
 import asyncio
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +20,6 @@ from bot.domain.errors import StateError
 from bot.domain.notices import QueuedPage
 from bot.domain.oncall import (
     GIVEN_UP_AFTER,
-    SAID_AFTER,
     Kind,
     Page,
     PageEvent,
@@ -33,6 +32,8 @@ from bot.domain.oncall import (
 from bot.loops import Tasks
 from bot.render.blocks import message
 from bot.render.pages import page as drawn
+from bot.services.addresses import Addresses
+from bot.services.oncall import Receipts
 from bot.slack.api import SlackApi, SlackRefused
 from bot.slack.directory import Channels
 from bot.slack.posting import CLAIMED_FOR, GIVEN, LOOK_BACK
@@ -154,15 +155,10 @@ class Pager:
         Name of this process.
     leads
         Tells whether this process sends for the others, too.
-    on_failed
-        Is called once for a page: after several tries in vain, or at once where no other try
-        can help. The receipt has the reason, and whether it is given up.
-    counted
-        Counts tries by target and outcome.
     receipts
-        Where the last outcome for each target is noted.
-    address
-        Gives the address of the message of a page's alarm; empty where there is none yet.
+        Note what came of each try.
+    addresses
+        Know where the message of a page's alarm is.
 
     Attributes
     ----------
@@ -177,19 +173,15 @@ class Pager:
         *,
         holder: str,
         leads: Callable[[], bool],
-        on_failed: Callable[[Page, Receipt], Awaitable[None]],
-        counted: Callable[[str, str], None],
-        receipts: MutableMapping[str, Receipt],
-        address: Callable[[Page], Awaitable[str]] | None = None,
+        receipts: Receipts,
+        addresses: Addresses,
     ) -> None:
         self._outbox = outbox
         self._notifiers = notifiers
         self._holder = holder
         self._leads = leads
-        self._on_failed = on_failed
-        self._counted = counted
         self._receipts = receipts
-        self._address = address
+        self._addresses = addresses
         self._lanes: dict[str, Tasks] = {}
         self._sending: dict[int, QueuedPage] = {}
         self.wake = asyncio.Event()
@@ -241,7 +233,7 @@ class Pager:
         # What a target asks for counts from its answer, and that may have taken a while.
         now += timedelta(seconds=monotonic() - begun)
         if failure is None:
-            self._note(target, Receipt(now, Told.SENT))
+            await self._receipts.note(queued.page, Receipt(now, Told.SENT), queued.attempts + 1)
             await self._outbox.sent(queued, now)
             return
         tries = queued.attempts + 1
@@ -251,7 +243,6 @@ class Pager:
         )
         last = failure.permanent or now + pause - queued.written >= GIVEN_UP_AFTER
         receipt = Receipt(now, Told.GIVEN_UP if last else Told.FAILED, failure.reason)
-        self._note(target, receipt)
         _log.warning(
             "a page is given up" if last else "a page could not be sent",
             page=queued.id,
@@ -259,8 +250,7 @@ class Pager:
             reason=failure.reason,
             tries=tries,
         )
-        if tries == SAID_AFTER or (last and tries < SAID_AFTER):
-            await self._on_failed(queued.page, receipt)
+        await self._receipts.note(queued.page, receipt, tries)
         if last:
             await self._outbox.give_up(queued, now, failure.reason)
         else:
@@ -291,17 +281,13 @@ class Pager:
         return None
 
     async def _with_link(self, page: Page) -> Page:
-        if page.link or not page.incident or self._address is None:
+        if page.link or not page.incident:
             return page
         try:
-            return replace(page, link=await self._address(page))
+            return replace(page, link=await self._addresses.of(page.incident))
         except StateError:
             _log.exception("a page goes without its link", target=page.target)
             return page
-
-    def _note(self, target: str, receipt: Receipt) -> None:
-        self._receipts[target] = receipt
-        self._counted(target, receipt.outcome.value)
 
 
 def _alarm(queued: QueuedPage) -> tuple[str, str]:

@@ -191,7 +191,7 @@ async def _card(services: Services, post: Post, now: datetime) -> tuple[Drawn, d
                 incident,
                 environment,
                 escalate_after=services.alarms.escalate_after,
-                targets=services.alarms.told_now(now),
+                targets=", ".join(each.name for each in services.oncall.hearing(now)),
                 now=now,
                 thresholds=services.alarms.thresholds,
                 around=await _around(incident, services),

@@ -20,7 +20,6 @@ from bot.domain.environments import Environment
 from bot.domain.rules import default_thresholds
 from bot.metrics import Metrics
 from bot.services.incidents import Clocks, Keeper
-from bot.services.oncall import Oncall
 from bot.services.streams import LastSeen, Streams
 from bot.services.watch import Held, Stores, Watch
 from bot.storage.alarms import Incidents
@@ -30,6 +29,7 @@ from bot.storage.samples import Samples
 from bot.storage.silences import Silences
 from tests.benchmarks.apps import a_world, bot, running
 from tests.benchmarks.figures import ms, p50, p99, ratio, row, title
+from tests.support.an_oncall import an_oncall
 from tests.support.world import PROD
 
 POLLS = 40
@@ -79,7 +79,7 @@ def _watch(environment: Environment, redis: PromptRedis, database: Database) -> 
     async def no_windows(_: datetime) -> tuple[()]:
         return ()
 
-    who = Oncall(environment, [], words=lambda _: ("", ()), receipts={})
+    who = an_oncall(environment, database, [])
     keeper = Keeper(
         environment,
         Incidents(database),

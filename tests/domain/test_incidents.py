@@ -34,7 +34,8 @@ from bot.domain.night import is_night
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
 from bot.services.incidents import Holds, Keeper, Subject
-from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, TARGETS, Leaders
+from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, Leaders
+from tests.support.an_oncall import TARGETS
 from tests.support.machines import run_machine, walk_machine
 
 DAY = datetime(2026, 11, 24, 15, tzinfo=UTC)

@@ -11,10 +11,10 @@ from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Request, S
 from bot.domain.environments import Access, Environment, People, Person, Policy
 from bot.metrics import Metrics
 from bot.services.approvals import Approvals, Approved
-from bot.services.oncall import Oncall
 from bot.services.rights import Rights
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
+from tests.support.an_oncall import an_oncall
 
 EVERYBODY = tuple(Person(f"U0{name.upper()}", name) for name in ("ana", "ben", "carla", "dan"))
 ACCESS = Access(operators=People(usergroups=("S0OPER",)), approvers=People(usergroups=("S0APPR",)))
@@ -77,8 +77,8 @@ class Replica:
         self.approvals = Approvals(
             self._environment,
             Requests(self._database),
-            Rights(self._environment, members=self._members, names=self._names_of),
-            Oncall(self._environment, (), words=lambda _: ("", ()), receipts={}),
+            Rights(self._environment, self),
+            an_oncall(self._environment, self._database, ()),
             Metrics(),
             executor=f"process {next(self._names)}",
             look=asyncio.Event(),
@@ -96,12 +96,12 @@ class Replica:
         self._carry_out(voted)
         return voted.request
 
-    async def _members(self, group: str) -> frozenset[str]:
+    async def members(self, group: str) -> frozenset[str]:
         # As a question to Slack, it lets others go first.
         await asyncio.sleep(0)
         return frozenset(self._rights[group])
 
-    async def _names_of(self, _: People) -> str:
+    async def names(self, _: People) -> str:
         return "some people"
 
 

@@ -511,11 +511,11 @@ def test_the_thread_lists_what_catch_up_can_take() -> None:
     ],
 )
 def test_what_a_lock_screen_shows(shown: Incident, expected: str) -> None:
-    assert pages.page_summary(shown, PROD, NOW) == expected
+    assert pages.page_words(shown, PROD)[0] == expected
 
 
 def test_what_a_pager_shows_beside() -> None:
-    details = dict(pages.page_details(EXPIRING, PROD, at(5, 56, 58)))
+    details = dict(pages.page_words(EXPIRING, PROD)[1])
     assert details["Alarm"] == "31"
     assert details["Waiting"] == "8,428 entries = 49 visits"
     assert details["Likely"] == "KEDA or the workers."
@@ -815,7 +815,7 @@ def test_ten_million_of_anything_fit_into_a_first_line(
     )
     for one in (shown, replace(shown, resolved=NOW, skipped=SKIPPED)):
         assert len(draw(one)[0]) <= FIRST_LINE
-        assert len(pages.page_summary(one, PROD, NOW)) <= FIRST_LINE
+        assert len(pages.page_words(one, PROD)[0]) <= FIRST_LINE
         if transition is not None:
             _within_limits(incidents.transition(one, transition, NOW))
 
@@ -925,8 +925,8 @@ def test_any_incident_can_be_drawn(
     many = [replace(shown, id=number) for number in range(1, 31)]
     _within_limits(incidents.firing(PROD, many, [], now))
     _within_limits((*incidents.history(PROD, many, now), []))
-    assert len(pages.page_summary(shown, PROD, now)) <= FIRST_LINE
-    assert all(label and text for label, text in pages.page_details(shown, PROD, now))
+    assert len(pages.page_words(shown, PROD)[0]) <= FIRST_LINE
+    assert all(label and text for label, text in pages.page_words(shown, PROD)[1])
 
 
 def _within_limits(drawn: tuple[Markup, list[Block], list[Button]]) -> None:

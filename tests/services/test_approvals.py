@@ -12,16 +12,16 @@ import pytest
 from bot.clients.pagers import PagerDuty, Squadcast, Webhook
 from bot.domain.approvals import Happened, Outcome, Plan, Request
 from bot.domain.environments import Access, Environment, People, Person
-from bot.domain.errors import CannotLookUp, Refused
+from bot.domain.errors import Refused
 from bot.domain.oncall import Target, When
 from bot.metrics import Metrics
 from bot.services.approvals import Approvals, Approved
-from bot.services.oncall import Oncall
 from bot.services.rights import Rights
 from bot.slack.paging import Mention
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
 from bot.storage.outbox import Outbox
+from tests.support.an_oncall import Lists, an_oncall
 
 NIGHT = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
 NOON = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
@@ -46,7 +46,7 @@ class Office:
     outbox: Outbox
     metrics: Metrics
     look: asyncio.Event
-    groups: dict[str, frozenset[str]]
+    groups: dict[str, set[str]]
 
     async def ask(self, now: datetime, plan: Plan) -> Request:
         return await self.approvals.request("clear", "lsstcam", plan, ANA, now)
@@ -59,30 +59,21 @@ class Office:
 
 @asynccontextmanager
 async def opened(file: Path) -> AsyncIterator[Office]:
-    groups = {"S0ONCALL": frozenset({"U0BEN", "U0CARLA"})}
-
-    async def members(group: str) -> frozenset[str]:
-        if group not in groups:
-            raise CannotLookUp("no_such_subteam")
-        return groups[group]
-
-    async def names(people: People) -> str:
-        return ", ".join(people.users)
-
+    lists = Lists({"S0ONCALL": {"U0BEN", "U0CARLA"}})
     database = await Database.open(f"sqlite+aiosqlite:///{file}")
     metrics, look = Metrics(), asyncio.Event()
     approvals = Approvals(
         PROD,
         Requests(database),
-        Rights(PROD, members=members, names=names),
-        Oncall(PROD, TARGETS, words=lambda _: ("", ()), receipts={}),
+        Rights(PROD, lists),
+        an_oncall(PROD, database, TARGETS, groups=lists),
         metrics,
         executor="here",
         look=look,
         changed=lambda: None,
     )
     try:
-        yield Office(approvals, Outbox(database), metrics, look, groups)
+        yield Office(approvals, Outbox(database), metrics, look, lists.groups)
     finally:
         await database.aclose()
 
@@ -111,7 +102,7 @@ async def test_who_breaks_the_glass_is_heard_of(
 
 async def test_whoever_breaks_the_glass_needs_no_page_about_it(tmp_path: Path) -> None:
     async with opened(tmp_path / "state.db") as office:
-        office.groups["S0ONCALL"] = frozenset({"U0BEN"})
+        office.groups["S0ONCALL"] = {"U0BEN"}
         request = await office.ask(NOON, CHANGE)
         await office.approvals.approve(request.id, BEN, NOON, alone=True, reason="no one")
         assert "group" not in await office.paged(NOON)

@@ -1,8 +1,9 @@
 """Who is told of what, and in which words."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,13 @@ from hypothesis import strategies as st
 
 from bot.clients.pagers import PagerDuty, Squadcast, Webhook
 from bot.domain.alarms import Incident
+from bot.domain.approvals import Plan, Request, Vote
 from bot.domain.environments import Environment, Person
+from bot.domain.errors import UserError
+from bot.domain.notices import Said
 from bot.domain.oncall import (
     On,
+    Page,
     PageEvent,
     Receipt,
     Target,
@@ -24,11 +29,15 @@ from bot.domain.oncall import (
 )
 from bot.domain.rules import RULES, Finding, Severity
 from bot.domain.samples import Figures
-from bot.services.oncall import Oncall
+from bot.metrics import Metrics
+from bot.services.oncall import Oncall, Receipts
 from bot.slack.paging import Mention
+from bot.storage.database import Database
+from bot.storage.outbox import Outbox
+from tests.support.an_oncall import Lists, an_oncall
 
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
-ANA = Person("U0ANA", "Ana")
+ANA, BEN = Person("U0ANA", "Ana"), Person("U0BEN", "Ben")
 PROD = Environment("prod", ("lsstcam",))
 TARGETS = (
     Target("group", Mention.kind, usergroup="S0ONCALL"),
@@ -52,14 +61,23 @@ INCIDENT = Incident(
 )
 
 
+LISTS = Lists({"S0ONCALL": {ANA.id, "U0BEN"}})
+
+
 @pytest.fixture
-def oncall() -> Oncall:
-    return Oncall(
-        PROD,
-        TARGETS,
-        words=lambda incident: (f"PROD: alarm\n {incident.id}", [("Waiting", "1 entry")]),
-        receipts={"duty": Receipt(NOW, Told.SENT)},
-    )
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'state.db'}")
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+def oncall(database: Database) -> Oncall:
+    return an_oncall(PROD, database, TARGETS, groups=LISTS)
+
+
+async def written(database: Database) -> list[Page]:
+    return [each.page for each in await Outbox(database).pages(NOW + timedelta(seconds=1))]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +130,9 @@ def test_pauses_double_up_to_five_minutes() -> None:
 
 def test_an_environment_knows_its_own_targets(oncall: Oncall) -> None:
     assert [each.name for each in oncall.targets] == ["group", "duty", "nightly", "office"]
-    assert oncall.receipts["duty"].outcome is Told.SENT
+    assert oncall.receipts == {}
+    by_night = [each.name for each in oncall.hearing(NOW)]
+    assert by_night == ["group", "duty", "nightly"]
 
 
 def test_who_knows_already_is_not_wanted(oncall: Oncall) -> None:
@@ -143,19 +163,100 @@ def test_an_alarm_of_a_new_database_has_a_key_of_its_own() -> None:
     assert key_of(again) != key_of(INCIDENT)
 
 
-def test_a_call_by_hand(oncall: Oncall) -> None:
+async def test_a_call_by_hand(oncall: Oncall, database: Database) -> None:
     text = "KEDA does not\nstart <!channel> jobs"
-    [page] = oncall.by_hand(TARGETS[:1], text, ANA, NOW)
-    assert page.summary == "PROD: Ana calls for help: KEDA does not start <!channel> jobs"
-    assert (page.incident, page.rule, page.severity) == (0, None, Severity.CRITICAL)
-    [later] = oncall.by_hand(TARGETS[:1], text, ANA, NOW + timedelta(milliseconds=1))
-    assert later.key != page.key
+    targets = await oncall.call(text, ANA, NOW)
+    pages = await written(database)
+    names = ["group", "duty", "nightly"]
+    assert [each.name for each in targets] == [each.target for each in pages] == names
+    assert pages[0].summary == "PROD: Ana calls for help: KEDA does not start <!channel> jobs"
+    assert (pages[0].incident, pages[0].rule, pages[0].severity) == (0, None, Severity.CRITICAL)
+    await oncall.call(text, ANA, NOW + timedelta(milliseconds=1))
+    assert len({page.key for page in await written(database)}) == 2
 
 
-def test_a_test_says_that_it_is_one(oncall: Oncall) -> None:
-    pages = oncall.tests(oncall.targets, ANA, NOW)
+async def test_a_test_says_that_it_is_one(oncall: Oncall, database: Database) -> None:
+    await oncall.test(ANA, NOW)
+    pages = await written(database)
     assert [page.target for page in pages] == ["group", "duty", "nightly", "office"]
     assert {page.summary for page in pages} == {"PROD: a test by Ana, nothing is wrong"}
     assert {page.severity for page in pages} == {Severity.WARNING}
     [key] = {page.key for page in pages}
-    assert key not in {page.key for page in oncall.by_hand(oncall.targets, "help", ANA, NOW)}
+    await oncall.call("help", ANA, NOW)
+    assert {page.key for page in await written(database)} > {key}
+
+
+async def test_nobody_to_tell_is_said(database: Database) -> None:
+    nobody = an_oncall(PROD, database, TARGETS[-1:])
+    with pytest.raises(UserError, match="PROD has no on-call target for this hour"):
+        await nobody.call("help", ANA, NOW)
+    with pytest.raises(UserError, match="Nobody would be told"):
+        await nobody.test(ANA, NOW)
+    assert await written(database) == []
+
+
+# A vote that breaks the glass.
+
+
+async def told_alone(oncall: Oncall, at: datetime = NOW) -> list[Page]:
+    plan = Plan("instrument:lsstcam", "clear instrument:lsstcam", ())
+    asked = NOW - timedelta(minutes=6)
+    request = Request(
+        id=8,
+        environment="prod",
+        command="clear",
+        arguments="lsstcam",
+        reason="",
+        requester=BEN,
+        plan=plan,
+        key="k",
+        asked=asked,
+        expires=asked + timedelta(minutes=30),
+    )
+    return await oncall.alone(request, Vote(ANA, at, alone=True, reason="nobody answers"))
+
+
+async def test_whoever_goes_on_alone_is_told_of(oncall: Oncall) -> None:
+    pages = await told_alone(oncall)
+    assert [page.target for page in pages] == ["group", "duty", "nightly"]
+    assert pages[0].summary == ("PROD: Ana went on alone with request 8: clear instrument:lsstcam")
+    assert pages[0].details == (("Asked by", "Ben"), ("Why alone", "nobody answers"))
+    assert (pages[0].key, pages[0].severity) == ("prompt-redis-bot:prod:alone:8", Severity.CRITICAL)
+    by_day = await told_alone(oncall, NOW.replace(hour=18))
+    assert [page.target for page in by_day] == ["group", "duty", "office"]
+
+
+# What came of it.
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ("s", []),
+        ("ffs", []),
+        ("ffffffs", ["no"]),
+        ("fff", ["no"]),
+        ("g", ["yes"]),
+        ("fg", ["yes"]),
+        ("ffg", ["yes"]),
+        ("fffg", ["no"]),
+    ],
+)
+async def test_a_failed_page_is_said_once_in_the_channel(
+    database: Database, outcomes: str, said: list[str]
+) -> None:
+    metrics, outbox = Metrics(), Outbox(database)
+    receipts = Receipts(outbox, "one", metrics)
+    oncall = an_oncall(PROD, database, TARGETS)
+    [page] = oncall.about(INCIDENT, ["duty"], PageEvent.TRIGGER, NOW)
+    kinds = {"s": Told.SENT, "f": Told.FAILED, "g": Told.GIVEN_UP}
+    for tries, outcome in enumerate(outcomes, 1):
+        await receipts.note(page, Receipt(NOW, kinds[outcome], "no answer"), tries)
+    notices = [each.notice for each in await outbox.waiting(NOW + timedelta(seconds=1))]
+    assert [notice.values["given up"] for notice in notices] == said
+    for notice in notices:
+        assert (notice.said, notice.environment, notice.subject) == (Said.TARGET_FAILED, "prod", 31)
+        assert (notice.values["target"], notice.values["reason"]) == ("duty", "no answer")
+    assert receipts.last["duty"].outcome is kinds[outcomes[-1]]
+    counted = f'notifications_total{{outcome="{kinds[outcomes[0]].value}",target="duty"}}'
+    assert counted in metrics.text().decode()

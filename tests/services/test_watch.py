@@ -70,7 +70,7 @@ class Post:
             ENVIRONMENT,
             streams,
             thresholds=default_thresholds(),
-            keeper=a_keeper(ENVIRONMENT, Incidents(self.database), writer),
+            keeper=a_keeper(ENVIRONMENT, Incidents(self.database), self.database, writer),
             stores=Stores(Samples(self.database), Silences(self.database)),
             held=Held(windows, restarts),
             memory_limit=lambda: self.container,

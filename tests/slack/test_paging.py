@@ -18,6 +18,7 @@ from bot.clients.pagers import (
     Webhook,
 )
 from bot.domain.errors import StateError, StateTrouble
+from bot.domain.notices import Notice, Said
 from bot.domain.oncall import (
     GIVEN_UP_AFTER,
     Kind,
@@ -29,13 +30,17 @@ from bot.domain.oncall import (
     Told,
 )
 from bot.domain.rules import Severity
+from bot.metrics import Metrics
 from bot.preflight import check
+from bot.services.addresses import Addresses
+from bot.services.oncall import Receipts
 from bot.slack.api import Proxy, SlackApi
 from bot.slack.directory import Channels
 from bot.slack.paging import AT_ONCE, Mention, Pager
 from bot.slack.posting import CLAIMED_FOR
 from bot.storage.database import Database
 from bot.storage.outbox import Outbox
+from bot.storage.posts import Posts
 from bot.storage.schema import outbox as table
 from tests.support.pager_servers import (
     ROUTING_KEY,
@@ -96,35 +101,70 @@ class Scripted(Notifier):
         return [page.step for page, _, _ in self.told]
 
 
+class Talk(Outbox):
+    """Keeps the notices for the test, and so out of the table."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.said: list[Notice] = []
+
+    async def add(self, notice: Notice, **_: object) -> None:
+        self.said.append(notice)
+
+
+class Noted(Receipts):
+    """Remembers every try."""
+
+    def __init__(self, outbox: Outbox, writer: str, metrics: Metrics) -> None:
+        super().__init__(outbox, writer, metrics)
+        self.all: list[tuple[Page, Receipt]] = []
+
+    async def note(self, page: Page, receipt: Receipt, tries: int) -> None:
+        self.all.append((page, receipt))
+        await super().note(page, receipt, tries)
+
+
+class Archive(Addresses):
+    """Has an address for every alarm, but for one that cannot be looked up."""
+
+    async def of(self, subject: int) -> str:
+        if subject == 13:
+            raise StateError(StateTrouble.UNREACHABLE)
+        return f"https://example.slack.com/archives/{subject}"
+
+
 @dataclass
 class Desk:
     """An outbox, and what the pager says of it."""
 
     database: Database
     outbox: Outbox
-    counted: list[tuple[str, str]] = field(default_factory=list)
-    failed: list[tuple[Page, Receipt]] = field(default_factory=list)
-    receipts: dict[str, Receipt] = field(default_factory=dict)
     leading: bool = True
 
+    def __post_init__(self) -> None:
+        self.notices = Talk(self.database)
+        self.noted = Noted(self.notices, "one", Metrics())
+
+    @property
+    def counted(self) -> list[tuple[str, str]]:
+        return [(page.target, receipt.outcome.value) for page, receipt in self.noted.all]
+
+    @property
+    def failed(self) -> list[Notice]:
+        return self.notices.said
+
+    @property
+    def receipts(self) -> dict[str, Receipt]:
+        return self.noted.last
+
     def pager(self, *notifiers: Notifier, holder: str = "one") -> Pager:
-        async def on_failed(page: Page, receipt: Receipt) -> None:
-            self.failed.append((page, receipt))
-
-        async def address(page: Page) -> str:
-            if page.incident == 13:
-                raise StateError(StateTrouble.UNREACHABLE)
-            return f"https://example.slack.com/archives/{page.incident}"
-
         return Pager(
             self.outbox,
             {each.name: each for each in notifiers},
             holder=holder,
             leads=lambda: self.leading,
-            on_failed=on_failed,
-            counted=lambda target, outcome: self.counted.append((target, outcome)),
-            receipts=self.receipts,
-            address=address,
+            receipts=self.noted,
+            addresses=Archive(Posts(self.database), ""),
         )
 
     async def write(self, *pages: Page, writer: str = "one", now: datetime = NOW) -> None:
@@ -290,9 +330,9 @@ async def test_people_are_told_once_after_three_tries(desk: Desk) -> None:
         await turn(pager, now)
         assert len(desk.failed) == (tries >= 3)
         now += timedelta(minutes=5)
-    [(page, receipt)] = desk.failed
-    assert page == PAGE
-    assert (receipt.outcome, receipt.reason) == (Told.FAILED, BUSY.reason)
+    [notice] = desk.failed
+    values = {"target": "duty", "reason": BUSY.reason, "given up": "no"}
+    assert notice == Notice(Said.TARGET_FAILED, "prod", 31, values)
     assert desk.receipts["duty"].outcome is Told.SENT
 
 
@@ -310,7 +350,7 @@ async def test_a_permanent_failure_gives_up_at_once(desk: Desk, before: int) -> 
     assert await desk.rows() == [(True, REFUSED.reason)]
     assert desk.receipts["duty"].reason == REFUSED.reason
     if before < 2:
-        assert desk.failed[0][1].outcome is Told.GIVEN_UP
+        assert desk.failed[0].values["given up"] == "yes"
 
 
 @pytest.mark.parametrize(
@@ -354,7 +394,7 @@ async def test_who_asks_for_more_than_a_day_is_given_up(desk: Desk) -> None:
 async def test_a_target_that_is_no_more(desk: Desk) -> None:
     await desk.write(PAGE)
     await turn(desk.pager(Scripted("another")))
-    assert [receipt.reason for _, receipt in desk.failed] == ["there is no target duty any more"]
+    assert desk.failed[0].values["reason"] == "there is no target duty any more"
     assert desk.counted == [("duty", "given_up")]
 
 

@@ -15,24 +15,21 @@ from typing import Any, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from bot.clients.pagers import PagerDuty, Webhook
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import StateError, StateTrouble
-from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, When, key_of
+from bot.domain.oncall import Page, PageEvent, Target, key_of
 from bot.domain.rules import default_thresholds
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.incidents import Clocks, Keeper
-from bot.services.oncall import Oncall
-from bot.slack.paging import Mention
 from bot.storage.alarm_documents import read_page
 from bot.storage.alarms import Incidents
 from bot.storage.database import Database
 from bot.storage.documents import read_values
-from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.storage.silences import Silences
+from tests.support.an_oncall import TARGETS, an_oncall
 from tests.support.slack_server import Message
 from tests.support.world import PROD, World
 
@@ -44,11 +41,6 @@ NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC)
 ANA, BEN = Person("U0ANA", "ana"), Person("U0BEN", "ben")
 MINUTE = timedelta(minutes=1)
 CLOCKS = Clocks(escalate=10 * MINUTE, still_on_it=30 * MINUTE)
-TARGETS = (
-    Target("group", Mention.kind, usergroup="S0ONCALL"),
-    Target("duty", PagerDuty.kind, on=On.FIRE),
-    Target("nightly", Webhook.kind, when=When.OBSERVING),
-)
 
 
 def nothing() -> None:
@@ -78,22 +70,14 @@ class Flaky(Incidents):
             raise StateError(StateTrouble.LOCKED)
 
 
-def words(incident: Incident) -> tuple[str, Sequence[tuple[str, str]]]:
-    return f"PROD: alarm {incident.id}", ()
-
-
-def an_oncall(environment: Environment, targets: Sequence[Target] = TARGETS) -> Oncall:
-    receipts: dict[str, Receipt] = {}
-    return Oncall(environment, targets, words=words, receipts=receipts)
-
-
 def a_keeper(
     environment: Environment,
     incidents: Incidents,
+    database: Database,
     writer: str,
     targets: Sequence[Target] = TARGETS,
 ) -> Keeper:
-    who = an_oncall(environment, targets)
+    who = an_oncall(environment, database, targets)
     return Keeper(environment, incidents, who, clocks=CLOCKS, writer=writer, changed=nothing)
 
 
@@ -103,8 +87,7 @@ def an_office(environment: Environment, database: Database) -> Alarms:
         environment,
         incidents=Incidents(database),
         silences=Silences(database),
-        outbox=Outbox(database),
-        oncall=an_oncall(environment),
+        oncall=an_oncall(environment, database),
         thresholds=default_thresholds(),
         escalate=CLOCKS.escalate,
         addresses=Addresses(Posts(database), "https://example.slack.com/"),
@@ -137,7 +120,7 @@ class Leaders(RuleBasedStateMachine):
         return self.runner.run(awaited())
 
     def keeper(self, number: int) -> Keeper:
-        return a_keeper(ONE, self.incidents, f"leader {number}")
+        return a_keeper(ONE, self.incidents, self.database, f"leader {number}")
 
     def firing(self) -> list[Incident]:
         return self.run(self.incidents.firing("prod"))

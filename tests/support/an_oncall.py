@@ -1,0 +1,63 @@
+"""Who is on call, for tests that enter below the front door."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.clients.pagers import PagerDuty, Webhook
+from bot.domain.alarms import Incident
+from bot.domain.environments import Environment, People
+from bot.domain.errors import CannotLookUp
+from bot.domain.oncall import On, Target, When
+from bot.metrics import Metrics
+from bot.services.oncall import Oncall, Receipts, Words
+from bot.slack.paging import Mention
+from bot.storage.database import Database
+from bot.storage.outbox import Outbox
+
+TARGETS = (
+    Target("group", Mention.kind, usergroup="S0ONCALL"),
+    Target("duty", PagerDuty.kind, on=On.FIRE),
+    Target("nightly", Webhook.kind, when=When.OBSERVING),
+)
+
+
+@dataclass
+class Lists:
+    """User groups and their members; of another one nobody tells."""
+
+    groups: dict[str, set[str]] = field(default_factory=dict)
+
+    async def members(self, usergroup: str) -> frozenset[str]:
+        if usergroup not in self.groups:
+            raise CannotLookUp("no_such_subteam")
+        return frozenset(self.groups[usergroup])
+
+    async def names(self, _: People) -> str:
+        return "some people"
+
+
+def words(incident: Incident, environment: Environment) -> Words:
+    """Put an incident into a few words."""
+    return f"{environment.label}: alarm\n {incident.id}", [("Waiting", "1 entry")]
+
+
+def an_oncall(
+    environment: Environment,
+    database: Database,
+    targets: Sequence[Target] = TARGETS,
+    *,
+    groups: Lists | None = None,
+    changed: Callable[[], None] = lambda: None,
+) -> Oncall:
+    """Build who is on call for an environment."""
+    outbox = Outbox(database)
+    return Oncall(
+        environment,
+        targets,
+        words=words,
+        groups=groups or Lists(),
+        receipts=Receipts(outbox, "one", Metrics()),
+        outbox=outbox,
+        writer="one",
+        changed=changed,
+    )
