@@ -18,9 +18,10 @@ from bot.command import SHARE, Act, Call, Change, Command, Deployment, Person, R
 from bot.domain.errors import CannotLookUp, Refused, StateError
 from bot.execution import Execution
 from bot.metrics import Metrics
-from bot.render import approvals, errors
-from bot.render.blocks import Markup
+from bot.render import errors
+from bot.render.blocks import Markup, mark, section
 from bot.render.forms import Form
+from bot.render.words import clock
 from bot.services.environments import Services
 
 _log = structlog.get_logger()
@@ -260,8 +261,14 @@ class Dispatcher:
         request = await call.services.approvals.request(
             command.name, typed, plan, call.person, call.now, reason=reason
         )
-        text, blocks = approvals.asked(request)
-        return Reply(blocks, text)
+        until = clock(request.expires, now=request.asked)
+        text = mark(
+            "Request {} is in the channel, open until {} UTC. You are mentioned in its thread when "
+            "it is decided.",
+            request.id,
+            until,
+        )
+        return Reply([section(text)], text)
 
     async def _note_refusal(self, line: Line, why: str) -> None:
         """Keep in the audit what was refused, and why."""

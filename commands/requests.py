@@ -1,20 +1,65 @@
 """`requests`: what is asked for and not decided, or one request in full."""
 
+from datetime import datetime
+
 from bot.command import Call, Purpose, Read, Reply, Right
-from bot.render.approvals import details, listed
+from bot.domain.approvals import Request, State
+from bot.domain.environments import Environment
+from bot.render.approvals import card, headline
+from bot.render.blocks import Block, Button, Markup, join, mark, section
+from bot.render.words import clock, count, duration
+
+_LISTED = 40
+"""Lines of a plan's longer list that one message shows."""
+
+_BUTTONS = 2
 
 
 async def run(call: Call) -> Reply:
     """List the open requests, or show one with all that its plan names."""
-    if not call.arguments.words:
-        text, blocks, buttons = listed(
-            call.environment, await call.services.approvals.live(), call.now
-        )
-        return Reply(blocks, text, (*buttons[:2], *call.reading_buttons))
-    request = await call.services.approvals.find(call.number)
-    approvers = await call.services.approvals.approvers()
-    text, blocks, _ = details(request, call.environment, approvers, call.now)
-    return Reply(blocks, text, call.reading_buttons)
+    if call.arguments.words:
+        request = await call.services.approvals.find(call.number)
+        approvers = await call.services.approvals.approvers()
+        first, blocks = in_full(request, call.environment, approvers, call.now)
+        return Reply(blocks, first, call.reading_buttons)
+    requests = await call.services.approvals.live()
+    if not requests:
+        first = mark("🟢 *{}: no request is open.*", call.environment.label)
+        return Reply([section(first)], first, call.reading_buttons)
+    first = mark("🔧 *{}: {} open.*", call.environment.label, count(len(requests), "request"))
+    lines = section(join("\n", [_line(call, each) for each in requests]))
+    buttons = [
+        Button(f"Request {each.id}", "requests", str(each.id), word=str(each.id))
+        for each in requests[:_BUTTONS]
+    ]
+    return Reply([section(first), lines], first, (*buttons, *call.reading_buttons))
+
+
+def _line(call: Call, request: Request) -> Markup:
+    until = "being carried out"
+    if request.state is State.OPEN:
+        until = f"until {clock(request.expires, now=call.now)} UTC"
+    return mark(
+        "{}\n      {}, asked {} ago, {}",
+        headline(request),
+        request.state.value,
+        duration(call.now - request.asked),
+        until,
+    )
+
+
+def in_full(
+    request: Request, environment: Environment, approvers: str, now: datetime
+) -> tuple[Markup, list[Block]]:
+    """Draw the card as it is now, with the longer list of its plan."""
+    first, blocks, _ = card(request, environment, approvers, now)
+    listing = request.plan.listing
+    if listing:
+        lines = [mark("{}", line) for line in listing[:_LISTED]]
+        if len(listing) > _LISTED:
+            lines.append(mark("and {} more", f"{len(listing) - _LISTED:,}"))
+        blocks.append(section(join("\n", lines)))
+    return first, blocks
 
 
 COMMANDS = (

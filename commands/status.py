@@ -3,14 +3,15 @@
 import asyncio
 
 from bot.command import Call, Purpose, Read, Reply, Right
+from bot.domain.approvals import State
 from bot.domain.errors import RedisError, StateError
 from bot.domain.streams import ServerInfo
 from bot.render import maintenance
-from bot.render.approvals import summary
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
 from bot.render.incidents import summary_line
 from bot.render.incidents import worst as worst_of
 from bot.render.streams import status
+from bot.render.words import clock
 
 
 async def run(call: Call) -> Reply:
@@ -67,10 +68,16 @@ async def _maintenance(call: Call) -> str:
 
 async def _requests(call: Call) -> str:
     try:
-        return summary(await call.services.approvals.live(), call.now)
+        live = await call.services.approvals.live()
     except StateError as error:
         # The bot's own trouble hides no stream.
         return f"unknown: the database {error.kind.value}"
+    if not live:
+        return "none open"
+    one = live[0]
+    more = f", and {len(live) - 1} more" if len(live) > 1 else ""
+    until = f" until {clock(one.expires, now=call.now)} UTC" if one.state is State.OPEN else ""
+    return f"{one.id} {one.state.value}{until}: {one.command} {one.arguments}".strip() + more
 
 
 COMMANDS = (

@@ -1,13 +1,16 @@
-"""Requests, drawn: the card in each of its states, and lists of them."""
+"""Requests, drawn: the card in each of its states, and what its thread says once."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bot.domain.approvals import NUMBER, Happened, Outcome, Request, State
+from bot.domain.approvals import NUMBER, Happened, Outcome, Request, State, Vote
 from bot.domain.environments import Environment
+from bot.domain.notices import Notice, Said
 from bot.render.blocks import (
+    FIELDS_IN_SECTION,
     Block,
     Button,
+    Drawn,
     Markup,
     code,
     context,
@@ -20,23 +23,10 @@ from bot.render.blocks import (
 )
 from bot.render.words import clock, count, duration
 
-_LISTED = 40
-"""Lines of a plan's longer list that one message shows."""
-
 _LONGEST_NAME = 16
 
-Drawn = tuple[Markup, list[Block], list[Button]]
-
-
-def asked(request: Request) -> tuple[Markup, list[Block]]:
-    """Tell the requester where the request is, and until when."""
-    text = mark(
-        "Request {} is in the channel, open until {} UTC. You are mentioned in its thread when it "
-        "is decided.",
-        request.id,
-        clock(request.expires, now=request.asked),
-    )
-    return text, [section(text)]
+_LONGEST_REPEATED = 1500
+"""Characters of a command that a button can repeat."""
 
 
 def card(
@@ -85,100 +75,42 @@ def headline(request: Request) -> Markup:
     return mark("🔴 *{}: {}.* Request {}, by {}", plan.subject, plan.headline, request.id, name)
 
 
-def details(request: Request, environment: Environment, approvers: str, now: datetime) -> Drawn:
-    """Draw a request for one person, with the longer list of its plan."""
-    first, blocks, _ = card(request, environment, approvers, now)
-    listing = request.plan.listing
-    if listing:
-        lines = [mark("{}", line) for line in listing[:_LISTED]]
-        if len(listing) > _LISTED:
-            lines.append(mark("and {} more", f"{len(listing) - _LISTED:,}"))
-        blocks.append(section(join("\n", lines)))
-    return first, blocks, [Button("Refresh", "requests", str(request.id))]
-
-
-def listed(
-    environment: Environment, requests: Sequence[Request], now: datetime
-) -> tuple[Markup, list[Block], list[Button]]:
-    """Draw the requests that are not at their end."""
-    if not requests:
-        first = mark("🟢 *{}: no request is open.*", environment.label)
-        return first, [section(first)], []
-    first = mark("🔧 *{}: {} open.*", environment.label, count(len(requests), "request"))
-    lines = [
-        mark(
-            "{}\n      {}, asked {} ago, {}",
-            headline(each),
-            each.state.value,
-            duration(now - each.asked),
-            f"until {clock(each.expires, now=now)} UTC"
-            if each.state is State.OPEN
-            else "being carried out",
-        )
-        for each in requests
-    ]
-    buttons = [
-        Button(f"Request {each.id}", "requests", str(each.id), word=str(each.id))
-        for each in requests[:3]
-    ]
-    return first, [section(first), section(join("\n", lines))], buttons
-
-
-def summary(requests: Sequence[Request], now: datetime) -> str:
-    """Say in one line which requests are not at their end."""
-    if not requests:
-        return "none open"
-    one = requests[0]
-    more = f", and {len(requests) - 1} more" if len(requests) > 1 else ""
-    until = f" until {clock(one.expires, now=now)} UTC" if one.state is State.OPEN else ""
-    return f"{one.id} {one.state.value}{until}: {one.command} {one.arguments}".strip() + more
-
-
 def _open(request: Request, environment: Environment, approvers: str, window: int | None) -> Drawn:
-    plan, policy = request.plan, environment.policy
-    first = headline(request)
-    blocks = [section(first), *typed(request.reason)]
-    blocks += _facts([(label, text.replace(NUMBER, str(request.id))) for label, text in plan.facts])
+    plan, policy, number = request.plan, environment.policy, str(request.id)
     lines = []
     if plan.warning:
         lines.append(mark("🔴 {}", plan.warning))
     if window is not None:
         lines.append(mark("Inside window {}.", window))
     elif plan.outage:
-        lines.append(
-            mark(
-                "No maintenance window is open: {} announces it.",
-                code("maintenance start 30m REASON"),
-            )
-        )
-    if request.votes:
-        lines.append(mark("{}", _votes_so_far(request)))
+        announces = code("maintenance start 30m REASON")
+        lines.append(mark("No maintenance window is open: {} announces it.", announces))
     needed = count(request.needed, "approval")
-    but = "" if request.self_approval else f", not from {request.requester.name}"
-    lasts = duration(request.expires - request.asked)
+    if request.votes:
+        votes = ", ".join(f"{each.person.name} {clock(each.at)}" for each in request.votes)
+        lines.append(mark("{} of {}: {} UTC.", len(request.votes), needed, votes))
     lines.append(
         mark(
             "Needs {} from {}{}. Expires {} UTC ({}).",
             needed,
             approvers,
-            but,
+            "" if request.self_approval else f", not from {request.requester.name}",
             clock(request.expires, now=request.asked),
-            lasts,
+            duration(request.expires - request.asked),
         )
     )
-    blocks.append(section(join("\n", lines)))
-    number = str(request.id)
     buttons = [
         Button("Approve", "approve", number, confirm=plan.confirmation),
         Button("Deny", "deny", number),
         Button("Withdraw", "withdraw", number),
     ]
+    first = headline(request)
+    facts = [(label, text.replace(NUMBER, number)) for label, text in plan.facts]
+    blocks = [*_begin(request, first), *_facts(facts), section(join("\n", lines))]
     # Where one voice is enough and may be the requester's, nobody needs to break the glass.
-    alone_helps = policy.approvals > 1 or not policy.self_approval
-    if policy.break_glass and alone_helps:
-        buttons.append(
-            Button("Nobody answers: go on alone…", "approve", f"{number} --alone", word="alone")
-        )
+    if policy.break_glass and (policy.approvals > 1 or not policy.self_approval):
+        alone = f"{number} --alone"
+        buttons.append(Button("Nobody answers: go on alone…", "approve", alone, word="alone"))
         if plan.listing:
             blocks.append(context(mark("{} lists them one by one", code(f"requests {number}"))))
     elif plan.listing:
@@ -187,41 +119,29 @@ def _open(request: Request, environment: Environment, approvers: str, window: in
 
 
 def _running(request: Request, now: datetime) -> Drawn:
+    plan, approvers, name = request.plan, _approvers_of(request), request.requester.name
     lasted = duration(now - request.started) if request.started else ""
-    if request.plan.outage:
-        since = f", {lasted} so far" if lasted else ""
-        first = mark(
-            "🔧 *{}: {}{}.* Request {}",
-            request.plan.subject,
-            request.plan.outage,
-            since,
-            request.id,
-        )
-        blocks = [section(first), *typed(request.reason)]
-        who = f"asked by {request.requester.name}, approved by {approvers_of(request)}"
+    if plan.outage:
+        says, since = plan.outage, f", {lasted} so far" if lasted else ""
+        who = f"asked by {name}, approved by {approvers}"
     else:
-        first = mark(
-            "🔧 *{}: approved by {}, running{}.* Request {}",
-            request.plan.subject,
-            approvers_of(request),
-            f" for {lasted}" if lasted else "",
-            request.id,
-        )
-        blocks = [section(first + "\n" + what(request)), *typed(request.reason)]
-        who = f"asked by {request.requester.name} {clock(request.asked)} UTC"
+        says, since = f"approved by {approvers}, running", f" for {lasted}" if lasted else ""
+        who = f"asked by {name} {clock(request.asked)} UTC"
+    first = mark("🔧 *{}: {}{}.* Request {}", plan.subject, says, since, request.id)
+    blocks = _begin(request, first if plan.outage else first + "\n" + _what(request))
     if request.progress:
         blocks.append(section(join("\n", [mark("{}", line) for line in request.progress])))
     return first, [*blocks, context(mark("{} · {}", who, _updated(now)))], []
 
 
 def _carried_out(request: Request, outcome: Outcome, now: datetime, window: int | None) -> Drawn:
-    interrupted = request.state is State.INTERRUPTED
+    interrupted, outage = request.state is State.INTERRUPTED, request.plan.outage
     emoji = "🔴" if outcome.failed or outcome.happened is Happened.UNKNOWN else "🟡"
-    if outcome.happened is Happened.YES and outcome.well and not interrupted:
-        emoji = "🟢"
     took = ""
-    if request.started and request.ended and not interrupted and not request.plan.outage:
-        took = f", done in {_took(request.ended - request.started)}"
+    if outcome.happened is Happened.YES and not interrupted:
+        emoji = "🟢" if outcome.well else emoji
+        if request.started and request.ended and not outage:
+            took = f", done in {_took(request.ended - request.started)}"
     first = mark(
         "{} *{}: {}{}.* Request {}{}",
         emoji,
@@ -229,26 +149,21 @@ def _carried_out(request: Request, outcome: Outcome, now: datetime, window: int 
         "interrupted; " if interrupted else "",
         outcome.headline,
         request.id,
-        took if outcome.happened is Happened.YES else "",
+        took,
     )
-    blocks = [section(first), *typed(request.reason), *_facts(outcome.facts)]
-    lines = [mark("{}", note) for note in outcome.notes]
-    lines.append(_who(request))
-    if request.alone:
-        alone = next(vote for vote in request.votes if vote.alone)
+    lines = [*(mark("{}", note) for note in outcome.notes), _who(request)]
+    alone = _lone_vote(request)
+    if alone is not None:
         lines.append(mark("{} decided alone:", alone.person.name))
-    blocks.append(section(join("\n", lines)))
-    if request.alone:
-        blocks += typed(next(vote.reason for vote in request.votes if vote.alone))
+    blocks = [*_begin(request, first), *_facts(outcome.facts), section(join("\n", lines))]
+    blocks += typed(alone.reason) if alone is not None else []
+    offers = [("Undo…", outcome.undo)] if outcome.undo else []
     buttons = []
-    if outcome.undo:
-        command, _, value = outcome.undo.partition(" ")
-        buttons.append(Button("Undo…", command, value))
-    for label, line in outcome.offers:
+    for label, line in (*offers, *outcome.offers):
         command, _, value = line.partition(" ")
         buttons.append(Button(label, command, value))
     buttons.append(Button("Stats", "stats"))
-    if request.plan.outage and window is not None:
+    if outage and window is not None:
         buttons.append(Button("End maintenance", "maintenance end", str(window)))
     return first, [*blocks, context(_updated(now))], buttons
 
@@ -259,19 +174,23 @@ def _not_carried_out(request: Request, now: datetime) -> Drawn:
         State.WITHDRAWN: f"withdrawn by {request.requester.name}",
         State.EXPIRED: "expired unanswered",
     }
+    how = words.get(request.state, request.state.value)
     first = mark(
-        "⚪ *{}: {}, nothing was changed.* Request {}",
-        request.plan.subject,
-        words.get(request.state, request.state.value),
-        request.id,
+        "⚪ *{}: {}, nothing was changed.* Request {}", request.plan.subject, how, request.id
     )
-    blocks = [section(first + "\n" + what(request)), *typed(request.reason)]
+    blocks = _begin(request, first + "\n" + _what(request))
     if request.answer:
         blocks += [section(Markup("*The answer:*")), *typed(request.answer)]
-    return first, [*blocks, _foot(request, now)], []
+    asked, updated = clock(request.asked), _updated(now)
+    foot = context(mark("asked by {} {} UTC · {}", request.requester.name, asked, updated))
+    return first, [*blocks, foot], []
 
 
-def what(request: Request) -> Markup:
+def _begin(request: Request, says: Markup) -> list[Block]:
+    return [section(says), *typed(request.reason)]
+
+
+def _what(request: Request) -> Markup:
     """Say what was asked for, below a line that says what came of it."""
     plan = request.plan
     what = f"to {plan.headline}" if plan.asks else f"for {request.command}, because {plan.headline}"
@@ -280,31 +199,25 @@ def what(request: Request) -> Markup:
 
 def _facts(facts: Sequence[tuple[str, str]]) -> Iterator[Block]:
     drawn = [(label, mark("{}", text)) for label, text in facts]
-    for at in range(0, len(drawn), 10):
-        yield fields(drawn[at : at + 10])
+    for at in range(0, len(drawn), FIELDS_IN_SECTION):
+        yield fields(drawn[at : at + FIELDS_IN_SECTION])
 
 
-def _votes_so_far(request: Request) -> str:
-    votes = ", ".join(f"{each.person.name} {clock(each.at)}" for each in request.votes)
-    return f"{len(request.votes)} of {count(request.needed, 'approval')}: {votes} UTC."
+def _lone_vote(request: Request) -> Vote | None:
+    return next((vote for vote in request.votes if vote.alone), None)
 
 
-def approvers_of(request: Request) -> str:
-    """Name those who approved it."""
+def _approvers_of(request: Request) -> str:
     names = [vote.person.name for vote in request.votes]
     return " and ".join(names) + (" alone" if request.alone else "")
 
 
 def _who(request: Request) -> Markup:
+    name, asked = request.requester.name, clock(request.asked)
     if not request.votes:
-        return mark("Asked by {} {} UTC.", request.requester.name, clock(request.asked))
-    return mark(
-        "Asked by {} {}, approved by {} {} UTC.",
-        request.requester.name,
-        clock(request.asked),
-        approvers_of(request),
-        clock(request.votes[-1].at),
-    )
+        return mark("Asked by {} {} UTC.", name, asked)
+    last = clock(request.votes[-1].at)
+    return mark("Asked by {} {}, approved by {} {} UTC.", name, asked, _approvers_of(request), last)
 
 
 def _took(span: timedelta) -> str:
@@ -312,11 +225,70 @@ def _took(span: timedelta) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else duration(span)  # noqa: PLR2004 -- where a tenth tells
 
 
-def _foot(request: Request, now: datetime) -> Block:
-    return context(
-        mark("asked by {} {} UTC · {}", request.requester.name, clock(request.asked), _updated(now))
-    )
-
-
 def _updated(now: datetime) -> Markup:
     return mark("updated {} UTC", clock(now, seconds=True))
+
+
+def notice(said: Notice, request: Request | None) -> Drawn:
+    """Draw what is said once in a thread, of a request as it is now."""
+    match said.said:
+        case Said.OUTCOME | Said.RESOLVED if request is not None:
+            return _ended(request)
+        case Said.ALONE if request is not None:
+            return _alone(request)
+        case _:
+            text = mark("{}", said.values.get("text", ""))
+            return text, [section(text)], []
+
+
+def _ended(request: Request) -> Drawn:
+    """Mention whoever asked, who must hear how it ended."""
+    outcome, number = request.outcome, request.id
+    blocks: list[Block] = []
+    buttons: list[Button] = []
+    match request.state:
+        case State.DENIED:
+            by = request.ended_by.name if request.ended_by else "somebody"
+            says = f"{by} denied request {number}. Nothing was changed."
+            blocks = typed(request.answer)
+        case State.EXPIRED:
+            says = f"request {number} has expired unanswered. Nothing was changed."
+            buttons = [_again(request)]
+        case State.WITHDRAWN:
+            says = f"request {number} is withdrawn. Nothing was changed."
+        case State.FAILED if outcome is not None and outcome.failed:
+            says = f"request {number} has failed: {outcome.headline}."
+        case State.DONE if outcome is not None:
+            by = _approvers_of(request)
+            says = f"request {number} is done: {outcome.headline}. Approved by {by}."
+        case State.INTERRUPTED if outcome is not None:
+            says = (
+                f"request {number} was interrupted while it ran: {outcome.headline}. "
+                "Nothing was repeated."
+            )
+        case _:
+            closed = outcome.headline if outcome else request.state.value
+            says = f"request {number} is closed: {closed}."
+    text = mark("<@{}> {}", request.requester.id, says)
+    notes = [mark("{}", note) for note in (*outcome.notes, *outcome.aside)] if outcome else []
+    return text, [section(join("\n", [text, *notes])), *blocks], buttons
+
+
+def _alone(request: Request) -> Drawn:
+    vote = next(vote for vote in request.votes if vote.alone)
+    first = mark(
+        "🔴 *{}: {} went on alone with request {}.* Nobody else approved it.",
+        request.plan.subject,
+        vote.person.name,
+        request.id,
+    )
+    asked_by = mark("Asked by {}. The reason for going on alone:", request.requester.name)
+    return first, [section(join("\n", [first, _what(request), asked_by])), *typed(vote.reason)], []
+
+
+def _again(request: Request) -> Button:
+    """Ask for the same, with the reason where a button can repeat it."""
+    line = request.arguments
+    if request.reason and len(f"{line} --reason {request.reason}") <= _LONGEST_REPEATED:
+        line = f"{line} --reason {request.reason}"
+    return Button("Ask again", request.command, line)

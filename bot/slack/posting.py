@@ -26,7 +26,7 @@ from bot.domain.night import last_dawn, next_dusk
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
 from bot.domain.rules import Finding, Runs, Severity
 from bot.loops import Tasks
-from bot.render import alarms, approvals, incidents, maintenance, nights, outcomes, pages
+from bot.render import alarms, approvals, incidents, maintenance, nights, pages
 from bot.render.blocks import Drawn, message
 from bot.render.workloads import NOTHING_KNOWN, Around
 from bot.services.environments import Services
@@ -379,7 +379,7 @@ async def _notice(services: Services, notice: Notice, now: datetime) -> Drawn | 
         case _:
             about = notice.subject
             request = None if about is None else await services.approvals.find(about)
-            return outcomes.notice(notice, request)
+            return approvals.notice(notice, request)
 
 
 async def _progress(

@@ -25,7 +25,7 @@ from bot.domain.streams import Consumers, Entry, EntryId, Group, Pending, Pendin
 from bot.render import approvals, groups
 from bot.render.blocks import FIRST_LINE
 from bot.render.plans import amount, named
-from commands import bootstrap, clear, repair, restore, settle
+from commands import bootstrap, clear, repair, requests, restore, settle
 from commands.bootstrap import Start
 
 NOON = datetime(2026, 11, 24, 15, 41, 45, tzinfo=UTC)
@@ -660,7 +660,7 @@ def test_what_others_wrote_stays_plain_and_on_its_line() -> None:
         assert any("<!channel>" in line for line in lines)
         assert not any("\n" in line for line in lines)
         assert all(len(line) < 300 for line in lines)
-        shown = str(approvals.details(request(each), PROD, "prompt-approvers", NOON))
+        shown = str(requests.in_full(request(each), PROD, "prompt-approvers", NOON))
         assert "&lt;!channel&gt;" in shown
         assert "<!channel>" not in shown
 
