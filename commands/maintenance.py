@@ -1,6 +1,6 @@
 """`maintenance`: work on Redis, announced, started, ended, and told to everybody in time."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -123,9 +123,8 @@ def _text_form(call: Call) -> Form | None:
 
 async def run_list(call: Call) -> Reply:
     """List the windows that are not over."""
-    text, blocks, buttons = listed(
-        call.environment, await call.services.maintenance.windows(), call.now
-    )
+    windows = await call.services.maintenance.windows()
+    text, blocks, buttons = listed(call.environment, windows, call.now)
     return Reply(blocks, text, (*call.reading_buttons, *buttons))
 
 
@@ -141,23 +140,20 @@ async def run_announce(call: Call) -> AsyncIterator[Reply]:
     yield Reply(blocks, text, private=True)
 
 
-async def run_start(call: Call) -> AsyncIterator[Reply]:
+async def _start(call: Call) -> Window:
     """Start a planned window, or a new one."""
     first, reason = call.arguments.words[0], call.arguments.rest
     if first.lstrip("#").isdigit() and not reason:
-        window = await call.services.maintenance.start(call.number, call.person, call.now)
-    else:
-        length = _duration(call, first)
-        if not reason:
-            raise call.mistake("Say in a few words what for: the announcement shows it.")
-        window = await call.services.maintenance.start_now(
-            length, reason, call.person, call.now, during_observing=_agreed(call)
-        )
-    yield _told(call, window)
+        return await call.services.maintenance.start(call.number, call.person, call.now)
+    length = _duration(call, first)
+    if not reason:
+        raise call.mistake("Say in a few words what for: the announcement shows it.")
+    return await call.services.maintenance.schedule(
+        call.now, call.now + length, reason, call.person, call.now, during_observing=_agreed(call)
+    )
 
 
-async def run_schedule(call: Call) -> AsyncIterator[Reply]:
-    """Announce a window."""
+async def _schedule(call: Call) -> Window:
     line = call.arguments.line
     starts, taken = await _when(call, call.arguments.words)
     words = words_of(line)
@@ -165,70 +161,57 @@ async def run_schedule(call: Call) -> AsyncIterator[Reply]:
         raise call.mistake(
             "After the time come how long it takes and what for, such as `1h Redis upgrade`."
         )
-    length = _duration(call, words[taken].group())
-    window = await call.services.maintenance.schedule(
+    return await call.services.maintenance.schedule(
         starts,
-        starts + length,
+        starts + _duration(call, words[taken].group()),
         line[words[taken].end() :].strip(),
         call.person,
         call.now,
         during_observing=_agreed(call),
     )
-    yield _told(call, window)
 
 
-async def run_change(call: Call) -> AsyncIterator[Reply]:
-    """Change the times of a planned window."""
+async def _change(call: Call) -> Window:
     number, (_, *words) = call.number, call.arguments.words
     starts, taken = await _when(call, words)
     if len(words) != taken + 1:
         what = f"`{quoted(words[taken + 1])}` is too much" if words[taken:] else "It is missing"
         raise call.mistake(f"After the time comes how long it takes, such as `1h`. {what}.")
     ends = starts + _duration(call, words[taken])
-    window = await call.services.maintenance.change(
+    return await call.services.maintenance.change(
         number, starts, ends, call.person, call.now, during_observing=_agreed(call)
     )
-    yield _told(call, window)
 
 
-async def run_extend(call: Call) -> AsyncIterator[Reply]:
-    """Give a window more time."""
-    window = await call.services.maintenance.extend(
-        call.number,
-        _duration(call, call.arguments.words[1]),
-        call.person,
-        call.now,
-        during_observing=_agreed(call),
+async def _extend(call: Call) -> Window:
+    length = _duration(call, call.arguments.words[1])
+    return await call.services.maintenance.extend(
+        call.number, length, call.person, call.now, during_observing=_agreed(call)
     )
-    yield _told(call, window)
 
 
-async def run_update(call: Call) -> AsyncIterator[Reply]:
-    """Write into the thread of a window."""
-    window = await call.services.maintenance.update(
-        call.number, call.arguments.rest, call.person, call.now
-    )
-    yield _told(call, window)
+async def _update(call: Call) -> Window:
+    text = call.arguments.rest
+    return await call.services.maintenance.update(call.number, text, call.person, call.now)
 
 
-async def run_end(call: Call) -> AsyncIterator[Reply]:
-    """End a window."""
-    window = await call.services.maintenance.end(
-        call.number, call.arguments.rest, call.person, call.now
-    )
-    yield _told(call, window)
+async def _end(call: Call) -> Window:
+    text = call.arguments.rest
+    return await call.services.maintenance.end(call.number, text, call.person, call.now)
 
 
-async def run_cancel(call: Call) -> AsyncIterator[Reply]:
-    """Take a planned window back."""
-    window = await call.services.maintenance.cancel(call.number, call.person, call.now)
-    yield _told(call, window)
+async def _cancel(call: Call) -> Window:
+    return await call.services.maintenance.cancel(call.number, call.person, call.now)
 
 
-def _told(call: Call, window: Window) -> Reply:
-    """Tell whoever acted; everybody else reads the announcement."""
-    text, blocks = told(window, call.now)
-    return Reply(blocks, text, private=True)
+def _stepping(step: Callable[[Call], Awaitable[Window]]) -> Callable[[Call], AsyncIterator[Reply]]:
+    """Tell whoever takes a step how the window stands; everybody else reads the announcement."""
+
+    async def run(call: Call) -> AsyncIterator[Reply]:
+        text, blocks = told(await step(call), call.now)
+        yield Reply(blocks, text, private=True)
+
+    return run
 
 
 async def _when(call: Call, words: Sequence[str]) -> tuple[datetime, int]:
@@ -285,14 +268,14 @@ FAMILY = (
         name="maintenance start",
         usage=f"[--{OBSERVING}] (DURATION|ID) [REASON]",
         summary="start a window now: a new one with DURATION and REASON, or the planned one ID",
-        run=run_start,
+        run=_stepping(_start),
         details="Alarms are held until it is ended, except that visits are about to be skipped.",
     ),
     _act(
         name="maintenance schedule",
         usage=f"[--{OBSERVING}] WHEN DURATION REASON",
         summary="announce a window",
-        run=run_schedule,
+        run=_stepping(_schedule),
         form=Checked(
             partial(_form, "maintenance schedule"), partial(_check, "maintenance schedule")
         ),
@@ -307,33 +290,33 @@ FAMILY = (
         name="maintenance change",
         usage=f"[--{OBSERVING}] ID WHEN DURATION",
         summary="change the times of a planned window",
-        run=run_change,
+        run=_stepping(_change),
         form=Checked(partial(_form, "maintenance change"), partial(_check, "maintenance change")),
     ),
     _act(
         name="maintenance extend",
         usage=f"[--{OBSERVING}] ID DURATION",
         summary="give a window more time",
-        run=run_extend,
+        run=_stepping(_extend),
     ),
     _act(
         name="maintenance update",
         usage="ID TEXT",
         summary="tell in a window's thread how it goes",
-        run=run_update,
+        run=_stepping(_update),
         form=_text_form,
     ),
     _act(
         name="maintenance end",
         usage="ID [TEXT]",
         summary="end a window: the channel hears what was done and what still fires",
-        run=run_end,
+        run=_stepping(_end),
     ),
     _act(
         name="maintenance cancel",
         usage="ID",
         summary="take a planned window back",
-        run=run_cancel,
+        run=_stepping(_cancel),
     ),
     Read(
         name="maintenance list",

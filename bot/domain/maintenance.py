@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Self
 
 from bot.domain.environments import Environment, Person
+from bot.domain.errors import Refused, UserError
 from bot.domain.night import Night, next_night
 from bot.domain.times import clock, lasting, whole
 
@@ -162,53 +163,70 @@ class Window:
         return self.starts < other.lasts_until(now) and other.starts < self.lasts_until(now)
 
     def begun(self, now: datetime, person: Person | None = None) -> Self:
-        """Start it, at its time or earlier; an early start keeps the duration."""
+        """Start it, at its time or earlier; an early start keeps the duration.
+
+        Raises
+        ------
+        UserError
+            If it has started already, or is over; as each of these steps where it cannot be.
+        """
+        self._must(self.stage is Stage.SCHEDULED)
         ends = self.ends if now >= self.starts else now + self.planned
         starts = min(now, self.starts)
         return self._next(
             stage=Stage.STARTED, started=now, started_by=person, starts=starts, ends=ends
         )
 
-    def moved(
-        self,
-        starts: datetime,
-        ends: datetime,
-        *,
-        during_observing: bool,
-        now: datetime | None = None,
+    def changed(
+        self, starts: datetime, ends: datetime, *, during_observing: bool, now: datetime
     ) -> Self:
-        """Change its times.
+        """Change the times of a planned one."""
+        more = f"`maintenance extend {self.id} 30m` gives it more time."
+        self._must(self.stage is Stage.SCHEDULED, more)
+        return self._moved(starts, ends, during_observing, now)
 
-        Parameters
-        ----------
-        starts, ends
-            The new ones.
-        during_observing
-            True where somebody says that it may touch the night.
-        now
-            When; what would have been reminded of by then was just said. None reminds of it.
-        """
+    def extended(self, duration: timedelta, *, during_observing: bool, now: datetime) -> Self:
+        """Give it more time; one that overruns gets it from now on."""
+        self._must(not self.stage.final)
+        return self._moved(self.starts, max(self.ends, now) + duration, during_observing, now)
+
+    def over(self, person: Person, closing: str, now: datetime) -> Self:
+        """End it."""
+        if self.stage is Stage.SCHEDULED:
+            raise UserError(
+                f"Window {self.id} has not started. `maintenance cancel {self.id}` takes it back."
+            )
+        self._must(not self.stage.final)
+        return self._next(stage=Stage.ENDED, ended=now, ended_by=person, closing=closing)
+
+    def cancelled(self, person: Person, now: datetime) -> Self:
+        """Cancel it before it starts."""
+        if self.stage is Stage.STARTED:
+            raise UserError(f"Window {self.id} has started. `maintenance end {self.id}` ends it.")
+        self._must(not self.stage.final)
+        return self._next(stage=Stage.CANCELLED, ended=now, ended_by=person)
+
+    def updated(self) -> Self:
+        """Count an update."""
+        self._must(not self.stage.final)
+        return self._next(updates=self.updates + 1)
+
+    def _must(self, possible: bool, instead: str = "") -> None:
+        if not possible:
+            raise UserError(f"Window {self.id} is {self.stage.value} already. {instead}".strip())
+
+    def _moved(
+        self, starts: datetime, ends: datetime, during_observing: bool, now: datetime
+    ) -> Self:
         moved = self._next(
             starts=starts,
             ends=ends,
             during_observing=self.during_observing or during_observing,
         )
+        # Of what would have been reminded of by now, people just heard.
         reminders = [Due(word, starts - before) for word, before in REMINDERS.items()]
         reminders.append(Due(Word.ENDING, ends - ENDING_BEFORE))
-        past = [each for each in reminders if now is not None and each.at <= now]
-        return moved.having_said(*past)
-
-    def over(self, person: Person, closing: str, now: datetime) -> Self:
-        """End it."""
-        return self._next(stage=Stage.ENDED, ended=now, ended_by=person, closing=closing)
-
-    def cancelled(self, person: Person, now: datetime) -> Self:
-        """Cancel it before it starts."""
-        return self._next(stage=Stage.CANCELLED, ended=now, ended_by=person)
-
-    def updated(self) -> Self:
-        """Count an update."""
-        return self._next(updates=self.updates + 1)
+        return moved.having_said(*(each for each in reminders if each.at <= now))
 
     def having_said(self, *things: Due) -> Self:
         """Note what is being said of it; not a step of its own."""
@@ -245,6 +263,24 @@ class Window:
 
     def _next(self, **changes: object) -> Self:
         return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
+
+
+def check_times(environment: Environment, window: Window, now: datetime) -> Window:
+    """Give a window back whose times make sense and that keeps its distance from the night.
+
+    Raises
+    ------
+    UserError, Refused
+        With what to do instead.
+    """
+    if window.ends <= window.starts or window.planned > LONGEST_WINDOW:
+        raise UserError("A window takes at least a minute and at most 7 days.")
+    if window.ends <= now:
+        raise UserError("That is over already. When shall it be?")
+    at_night = night_refusal(environment, window.starts, window.ends)
+    if at_night is not None and not window.during_observing:
+        raise Refused(at_night)
+    return window
 
 
 def night_conflict(environment: Environment, starts: datetime, ends: datetime) -> Night | None:

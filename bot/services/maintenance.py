@@ -6,7 +6,7 @@ compare-and-set in the database, with what must be said about it in the same tra
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,15 +16,7 @@ from bot.domain.alarms import Hours, Incident
 from bot.domain.approvals import Entry, Request
 from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
-from bot.domain.maintenance import (
-    LONGEST_TEXT,
-    LONGEST_WINDOW,
-    Due,
-    Stage,
-    Window,
-    Word,
-    night_refusal,
-)
+from bot.domain.maintenance import LONGEST_TEXT, Stage, Window, Word, check_times
 from bot.domain.notices import Notice, Said
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
@@ -154,7 +146,7 @@ class Maintenance:
         *,
         during_observing: bool = False,
     ) -> Window:
-        """Announce a window.
+        """Announce a window; one that begins now starts at once.
 
         Raises
         ------
@@ -164,7 +156,6 @@ class Maintenance:
             If it comes too close to the night.
         """
         _check_text(reason)
-        self._check(starts, ends, now, during_observing=during_observing)
         draft = Window(
             0,
             self._environment.name,
@@ -175,59 +166,19 @@ class Maintenance:
             announced=now,
             during_observing=during_observing,
         )
-        return await self._create(draft, "maintenance schedule")
-
-    async def start_now(
-        self,
-        duration: timedelta,
-        reason: str,
-        person: Person,
-        now: datetime,
-        *,
-        during_observing: bool = False,
-    ) -> Window:
-        """Announce a window that starts at once.
-
-        Raises
-        ------
-        UserError, Refused
-            As in `schedule`.
-        """
-        _check_text(reason)
-        ends = now + duration
-        self._check(now, ends, now, during_observing=during_observing)
-        draft = Window(
-            0,
-            self._environment.name,
-            now,
-            ends,
-            reason,
-            person,
-            announced=now,
-            during_observing=during_observing,
-            stage=Stage.STARTED,
-            started=now,
-            started_by=person,
-        )
+        check_times(self._environment, draft, now)
+        if starts > now:
+            return await self._create(draft, "maintenance schedule")
+        draft = replace(draft, stage=Stage.STARTED, started=now, started_by=person)
         # The announcement itself says to the channel that it has started.
         places = [("mirror", each) for each in self._mirrors]
         return await self._create(draft, "maintenance start", places)
 
     async def start(self, number: int, person: Person, now: datetime) -> Window:
-        """Start a planned window, perhaps before its time.
-
-        Raises
-        ------
-        UserError
-            If it has started already, or is over.
-        """
+        """Start a planned window, perhaps before its time."""
 
         def begun(window: Window) -> Window:
-            if window.stage is not Stage.SCHEDULED:
-                raise UserError(f"Window {number} is {window.stage.value} already.")
-            after = window.begun(now, person)
-            self._check(after.starts, after.ends, now, during_observing=window.during_observing)
-            return after
+            return check_times(self._environment, window.begun(now, person), now)
 
         return await self._step(number, begun, Word.STARTED, person, now, action="start")
 
@@ -241,25 +192,13 @@ class Maintenance:
         *,
         during_observing: bool = False,
     ) -> Window:
-        """Change the times of a planned window.
+        """Change the times of a planned window."""
 
-        Raises
-        ------
-        UserError, Refused
-            As in `schedule`; or if it has started: then `extend` is meant.
-        """
+        def changed(window: Window) -> Window:
+            after = window.changed(starts, ends, during_observing=during_observing, now=now)
+            return check_times(self._environment, after, now)
 
-        def moved(window: Window) -> Window:
-            if window.stage is not Stage.SCHEDULED:
-                raise UserError(
-                    f"Window {number} is {window.stage.value} already. "
-                    f"`maintenance extend {number} 30m` gives it more time."
-                )
-            agreed = during_observing or window.during_observing
-            self._check(starts, ends, now, during_observing=agreed)
-            return window.moved(starts, ends, during_observing=agreed, now=now)
-
-        return await self._step(number, moved, Word.CHANGED, person, now, action="change")
+        return await self._step(number, changed, Word.CHANGED, person, now, action="change")
 
     async def extend(
         self,
@@ -270,58 +209,26 @@ class Maintenance:
         *,
         during_observing: bool = False,
     ) -> Window:
-        """Give a window more time.
-
-        Raises
-        ------
-        UserError, Refused
-            As in `schedule`.
-        """
+        """Give a window more time."""
 
         def longer(window: Window) -> Window:
-            _alive(window)
-            # One that overruns gets the time from now on.
-            ends = max(window.ends, now) + duration
-            agreed = during_observing or window.during_observing
-            self._check(window.starts, ends, now, during_observing=agreed)
-            return window.moved(window.starts, ends, during_observing=agreed, now=now)
+            after = window.extended(duration, during_observing=during_observing, now=now)
+            return check_times(self._environment, after, now)
 
         return await self._step(number, longer, Word.CHANGED, person, now, action="extend")
 
     async def update(self, number: int, text: str, person: Person, now: datetime) -> Window:
-        """Write something into the thread of a window.
-
-        Raises
-        ------
-        UserError
-            If it is over.
-        """
+        """Write something into the thread of a window."""
         _check_text(text)
-
-        def updated(window: Window) -> Window:
-            _alive(window)
-            return window.updated()
-
         return await self._step(
-            number, updated, Word.UPDATE, person, now, action="update", text=text
+            number, Window.updated, Word.UPDATE, person, now, action="update", text=text
         )
 
     async def end(self, number: int, text: str, person: Person, now: datetime) -> Window:
-        """End a window: alarms are no longer held, and all is looked at at once.
-
-        Raises
-        ------
-        UserError
-            If it has not started, or is over.
-        """
+        """End a window: alarms are no longer held, and all is looked at at once."""
         _check_text(text)
 
         def over(window: Window) -> Window:
-            if window.stage is Stage.SCHEDULED:
-                raise UserError(
-                    f"Window {number} has not started. `maintenance cancel {number}` takes it back."
-                )
-            _alive(window)
             return window.over(person, text, now)
 
         ended = await self._step(number, over, Word.ENDED, person, now, action="end")
@@ -329,18 +236,9 @@ class Maintenance:
         return ended
 
     async def cancel(self, number: int, person: Person, now: datetime) -> Window:
-        """Take a planned window back.
-
-        Raises
-        ------
-        UserError
-            If it has started, or is over.
-        """
+        """Take a planned window back."""
 
         def cancelled(window: Window) -> Window:
-            if window.stage is Stage.STARTED:
-                raise UserError(f"Window {number} has started. `maintenance end {number}` ends it.")
-            _alive(window)
             return window.cancelled(person, now)
 
         return await self._step(number, cancelled, Word.CANCELLED, person, now, action="cancel")
@@ -377,22 +275,16 @@ class Maintenance:
             return
         due = window.due(now)
         if due:
-            notices = [notice for each in due for notice in self._reminder(window, each)]
+            thread = [("thread", "")]
+            notices = [
+                notice
+                for each in due
+                for notice in self._about(window, each.word, each.at, window.owner, places=thread)
+            ]
             # Nothing that the announcement shows has changed.
             await self._replace(
                 window, window.having_said(*due), notices, None, redraw=False, now=now
             )
-
-    def _check(
-        self, starts: datetime, ends: datetime, now: datetime, *, during_observing: bool
-    ) -> None:
-        if ends <= starts or ends - starts > LONGEST_WINDOW:
-            raise UserError("A window takes at least a minute and at most 7 days.")
-        if ends <= now:
-            raise UserError("That is over already. When shall it be?")
-        at_night = night_refusal(self._environment, starts, ends)
-        if at_night is not None and not during_observing:
-            raise Refused(at_night)
 
     async def _create(
         self, draft: Window, action: str, places: Sequence[tuple[str, str]] = ()
@@ -470,9 +362,6 @@ class Maintenance:
             self._changed()
         return done
 
-    def _reminder(self, window: Window, due: Due) -> list[Notice]:
-        return self._about(window, due.word, due.at, window.owner, places=[("thread", "")])
-
     def _about(
         self,
         window: Window,
@@ -502,11 +391,6 @@ class Maintenance:
 
     def _entry(self, action: str, person: Person, now: datetime, reason: str = "") -> Entry:
         return Entry(now, self._environment.name, action, person, "done", reason=reason)
-
-
-def _alive(window: Window) -> None:
-    if window.stage.final:
-        raise UserError(f"Window {window.id} is {window.stage.value} already.")
 
 
 def _check_text(text: str) -> None:

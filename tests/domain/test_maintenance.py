@@ -173,16 +173,16 @@ def test_changed_times_are_reminded_of_anew_but_not_of_what_was_just_said() -> N
     one = window()
     now = START - 55 * MINUTE
     one = one.having_said(*one.due(now))
-    later = one.moved(START + 2 * HOUR, START + 3 * HOUR, during_observing=False, now=now)
+    later = one.changed(START + 2 * HOUR, START + 3 * HOUR, during_observing=False, now=now)
     assert later.due(now) == ()
     assert later.due(START + HOUR) == (Due(Word.HOUR_BEFORE, START + HOUR),)
-    sooner = one.moved(START - 25 * MINUTE, START, during_observing=False, now=now)
+    sooner = one.changed(START - 25 * MINUTE, START, during_observing=False, now=now)
     assert sooner.due(START - 36 * MINUTE) == ()
     assert words(sooner.due(START - 35 * MINUTE)) == [Word.MINUTES_BEFORE]
     running = one.begun(START)
     end = running.ends
     overrun = running.having_said(*running.due(end + MINUTE))
-    extended = overrun.moved(START, end + 5 * MINUTE, during_observing=False, now=end + MINUTE)
+    extended = overrun.extended(4 * MINUTE, during_observing=False, now=end + MINUTE)
     assert extended.due(end + 2 * MINUTE) == (), "who gives it 5 min more knows that it ends then"
     assert words(extended.due(end + 5 * MINUTE)) == [Word.OVERRUNNING]
 

@@ -90,7 +90,7 @@ def test_a_window_that_is_announced() -> None:
 
 
 def test_a_changed_window_says_when_it_was_edited() -> None:
-    moved = PLANNED.moved(at(23, 30), at(1, day=25), during_observing=True)
+    moved = PLANNED.changed(at(23, 30), at(1, day=25), during_observing=True, now=PLANNED.announced)
     shown = drawn(maintenance.card(moved, DEV, at(12, 5, 9)))
     assert shown.startswith("📣 *dev maintenance, Tue 24 Nov 23:30 – Wed 25 Nov 01:00 UTC: ")
     assert shown.endswith("updated 12:05:09 UTC")

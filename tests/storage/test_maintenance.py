@@ -155,7 +155,7 @@ async def test_one_that_overruns_its_end_is_in_the_way_until_it_ends(windows: Wi
     # The one that waits cannot be begun early, nor the one that goes on extended into it.
     with pytest.raises(Overlaps):
         await stepped(windows, tomorrow, tomorrow.begun(late), late)
-    extended = one.moved(one.starts, late + 2 * HOUR, during_observing=False)
+    extended = one.extended(2 * HOUR, during_observing=False, now=late)
     with pytest.raises(Overlaps) as caught:
         await stepped(windows, one, extended, late)
     assert caught.value.window == tomorrow
@@ -167,12 +167,12 @@ async def test_one_that_overruns_its_end_is_in_the_way_until_it_ends(windows: Wi
 async def test_changed_times_are_looked_at_again_but_not_ones_own(windows: Windows) -> None:
     one = await made(windows)
     two = await made(windows, window(START + HOUR))
-    later = one.moved(START + MINUTE, START + HOUR + MINUTE, during_observing=True)
+    later = one.changed(START + MINUTE, START + HOUR + MINUTE, during_observing=True, now=NOW)
     with pytest.raises(Overlaps) as caught:
         await stepped(windows, one, later)
     assert caught.value.window == two
     assert await windows.find(one.id) == one, "a refusal changes nothing"
-    earlier = one.moved(START - MINUTE, START + HOUR, during_observing=True)
+    earlier = one.changed(START - MINUTE, START + HOUR, during_observing=True, now=NOW)
     assert await windows.find((await stepped(windows, one, earlier)).id) == earlier
 
 
@@ -197,7 +197,7 @@ async def test_two_that_move_into_the_same_place_do_not_both(windows: Windows) -
     there = START + 100 * HOUR
 
     async def move(one: Window) -> bool:
-        moved = one.moved(there, there + HOUR, during_observing=False)
+        moved = one.changed(there, there + HOUR, during_observing=False, now=NOW)
         return await windows.replace(one, moved, entry=of("change"), writer="one")
 
     new = made(windows, window(there))
