@@ -3,7 +3,7 @@
 import asyncio
 
 from bot.command import Call, Purpose, Read, Reply, Right
-from bot.render import incidents
+from bot.render import alarms
 
 _LAST = 20
 
@@ -14,7 +14,7 @@ async def run(call: Call) -> Reply:
         call.services.alarms.firing(), call.services.alarms.silences(call.now)
     )
     links = await call.services.alarms.links(firing)
-    text, blocks, buttons = incidents.firing(call.environment, firing, silences, call.now, links)
+    text, blocks, buttons = alarms.firing(call.environment, firing, silences, call.now, links)
     return Reply(blocks, text, (*buttons, *call.reading_buttons))
 
 
@@ -22,7 +22,7 @@ async def run_history(call: Call) -> Reply:
     """List the last ones, whether they still fire or not."""
     found = await call.services.alarms.history(_LAST)
     links = await call.services.alarms.links(found)
-    text, blocks = incidents.history(call.environment, found, call.now, links)
+    text, blocks = alarms.history(call.environment, found, call.now, links)
     return Reply(blocks, text, call.reading_buttons)
 
 

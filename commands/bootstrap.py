@@ -13,8 +13,8 @@ from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.streams import EntryId
 from bot.grammar import quoted
-from bot.render.plans import IMAGES_SAFE, amount, figure, found, not_made, number, visits_of
-from bot.render.words import clock, count
+from bot.render.plans import IMAGES_SAFE, figure, found, not_made, number, visits_of
+from bot.render.words import amount, clock, count
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 

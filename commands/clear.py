@@ -12,7 +12,6 @@ from bot.domain.errors import RedisError, UserError
 from bot.render.blocks import Markup
 from bot.render.forms import Choice, Form, Text, Tick
 from bot.render.plans import (
-    amount,
     audit,
     few,
     figure,
@@ -25,7 +24,7 @@ from bot.render.plans import (
     visit_lines,
     visits_of,
 )
-from bot.render.words import clock, count, duration
+from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 

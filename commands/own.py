@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from bot.command import Act, Call, Purpose, Reply, Right
-from bot.render.incidents import owned
+from bot.render.alarms import owned
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:

@@ -12,9 +12,9 @@ from bot.domain.night import is_night
 from bot.domain.streams import Look, Stream
 from bot.domain.workloads import RESTART_LIMIT, Hindrance, Progress, Workload, hindrance
 from bot.render import workloads
-from bot.render.plans import amount, named, observing, outdated
+from bot.render.plans import named, observing, outdated
 from bot.render.streams import sky
-from bot.render.words import clock, count, duration
+from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 

@@ -13,7 +13,6 @@ from bot.domain.streams import EntryId
 from bot.grammar import quoted, whole_number
 from bot.render.plans import (
     IMAGES_SAFE,
-    amount,
     audit,
     found,
     length,
@@ -24,7 +23,7 @@ from bot.render.plans import (
     visit_lines,
     visits_of,
 )
-from bot.render.words import clock, count, duration
+from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 

@@ -10,8 +10,8 @@ from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.streams import PendingEntry
 from bot.render.groups import JUST_READ
-from bot.render.plans import amount, audit, few, figure, named, not_made, number, visit
-from bot.render.words import clock, count, duration
+from bot.render.plans import audit, few, figure, named, not_made, number, visit
+from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 

@@ -9,9 +9,10 @@ from bot.domain.errors import UserError
 from bot.domain.rules import RULES
 from bot.domain.times import format_duration, parse_duration
 from bot.grammar import did_you_mean, quoted
-from bot.render.blocks import Markup
+from bot.render.alarms import silenced
+from bot.render.blocks import mark
 from bot.render.forms import Choice, Form, Text
-from bot.render.silences import silenced
+from bot.render.rules import never_held
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 
@@ -37,10 +38,7 @@ def form(call: Call) -> Form | None:
             Choice("durationresolved", "How long (resolved: until it is over)", _LENGTHS),
             Text("reason", "Why nobody needs to hear of it"),
         ),
-        explained=Markup(
-            "Never held: a missing stream or group, a Redis that does not answer, and visits that "
-            "are about to be skipped. The channel sees what is silenced, by whom, and why."
-        ),
+        explained=mark("{} The channel sees what is silenced, by whom, and why.", never_held()),
         typed=call.arguments.typed,
     )
 

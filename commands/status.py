@@ -7,9 +7,9 @@ from bot.domain.approvals import State
 from bot.domain.errors import RedisError, StateError
 from bot.domain.streams import ServerInfo
 from bot.render import maintenance
+from bot.render.alarms import summary_line
+from bot.render.alarms import worst as worst_of
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
-from bot.render.incidents import summary_line
-from bot.render.incidents import worst as worst_of
 from bot.render.streams import status
 from bot.render.words import clock
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from bot.command import Act, Call, Purpose, Reply, Right
-from bot.render.silences import unsilenced
+from bot.render.alarms import unsilenced
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:

@@ -104,11 +104,6 @@ Likely = Diagnosis | Callable[[Figures, Collection[str]], Diagnosis]
 """What has likely failed: always the same, or concluded from figures and the rules that hold."""
 
 
-def _never(figures: Figures, finding: Finding | None, limits: Any) -> datetime | None:
-    del figures, finding, limits
-    return None
-
-
 @dataclass(frozen=True, eq=False)
 class Rule(Generic[L]):
     """A rule.
@@ -149,7 +144,7 @@ class Rule(Generic[L]):
         True if it is evaluated only where the configuration says so.
     critical_at
         Tells from figures, its finding and its limits when it becomes critical if nothing changes;
-        None where that is not known, or it never does.
+        None where that is not known. Left out where it never changes.
     """
 
     name: str
@@ -168,7 +163,7 @@ class Rule(Generic[L]):
     inhibits: bool = False
     by_restart: bool = False
     off: bool = False
-    critical_at: Callable[[Figures, Finding | None, L], datetime | None] = _never
+    critical_at: Callable[[Figures, Finding | None, L], datetime | None] | None = None
 
     @property
     def incident(self) -> str:

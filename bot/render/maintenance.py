@@ -10,6 +10,7 @@ from bot.domain.environments import Environment
 from bot.domain.maintenance import LATE, Stage, Window, Word
 from bot.domain.streams import Look, ServerInfo, Verdict, worst
 from bot.domain.times import lasting, whole, zones
+from bot.render.alarms import name
 from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
     FIRST_LINE,
@@ -26,7 +27,7 @@ from bot.render.blocks import (
     truncate,
     typed,
 )
-from bot.render.findings import claim, name, where
+from bot.render.rules import claim, where
 from bot.render.words import clock, count, quick
 
 Drawn = tuple[Markup, list[Block], list[Button]]

@@ -5,11 +5,9 @@ from datetime import datetime
 
 from bot.domain.environments import Environment
 from bot.domain.reports import DuskReport, NightReport
+from bot.render.alarms import name, silence_line
 from bot.render.blocks import Block, Button, Markup, code, context, join, mark, section, truncate
-from bot.render.figures import SAFE, minutes
-from bot.render.findings import name
-from bot.render.silences import line
-from bot.render.words import clock, count, duration
+from bot.render.words import SAFE, clock, count, duration, minutes
 
 Drawn = tuple[Markup, list[Block], list[Button]]
 
@@ -37,7 +35,7 @@ def summary(environment: Environment, report: NightReport, now: datetime) -> Dra
     blocks = [section(first, figures)]
     lines = []
     if report.skipped_visits:
-        lines.append(mark("{}; daytime catch-up can take what was skipped.", SAFE))
+        lines.append(mark("{}; daytime catch-up can take what was skipped.", SAFE.capitalize()))
     if not report.watched:
         lines.append(Markup("The bot did not watch without a break, so figures say *about*."))
     if report.firing:
@@ -120,7 +118,7 @@ def _wrong(environment: Environment, report: DuskReport, now: datetime) -> Itera
     for each in report.silences[:_LISTED]:
         yield mark(
             "A silence reaches into the night: {}. {} ends it",
-            line(each, now),
+            silence_line(each, now),
             code(f"unsilence {each.id}"),
         )
     for number, ends in report.windows[:_LISTED]:

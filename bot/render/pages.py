@@ -6,6 +6,7 @@ from datetime import datetime
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, Told, When
+from bot.render.alarms import name
 from bot.render.blocks import (
     FIRST_LINE,
     Block,
@@ -20,8 +21,7 @@ from bot.render.blocks import (
     truncate,
     typed,
 )
-from bot.render.figures import facts
-from bot.render.findings import name, plain_claim, where
+from bot.render.rules import facts, plain_claim, where
 from bot.render.words import clock, count
 
 Drawn = tuple[Markup, list[Block], list[Button]]

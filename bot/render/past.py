@@ -3,11 +3,10 @@
 A figure that is not known says why.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from bot.domain.alarms import Incident
 from bot.domain.samples import RATES_OVER, Minute, Rates, Sample, highest, sparkline
 from bot.domain.streams import Look
 from bot.domain.workloads import Jobs
@@ -115,18 +114,6 @@ def last_hour(past: Past, now: datetime) -> Markup:
     if most is None:
         return mark("Waiting, last hour: unknown, {}", _why(past, now))
     return mark("Waiting, last hour  {}  highest {}", sparkline(past.seen, now), waiting(most))
-
-
-def open_alarms(firing: Collection[Incident], now: datetime) -> list[str]:
-    """Say which alarms are open, and who is on each."""
-    return [f"alarm {each.id} is open, {_owner(each, now)}" for each in firing]
-
-
-def _owner(incident: Incident, now: datetime) -> str:
-    if incident.owner is not None and incident.owned is not None:
-        return f"{incident.owner.name} is on it since {clock(incident.owned, now=now)}"
-    held = f", held ({incident.held.value})" if incident.held is not None else ""
-    return f"nobody owns it{held}"
 
 
 def _speed(rate: float) -> str:

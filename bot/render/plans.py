@@ -13,7 +13,7 @@ from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.streams import Entry
 from bot.render.streams import QUIET, sky
-from bot.render.words import clock, count, duration
+from bot.render.words import amount, clock, count, duration
 
 IMAGES_SAFE = "The images are safe, and daytime catch-up can take them."
 
@@ -35,24 +35,6 @@ def named(text: str | None) -> str:
     """Show a name that somebody else wrote: on one line, cut, and not as code."""
     plain = " ".join((text or "").replace("`", "'").split())
     return plain if len(plain) <= _LONGEST_NAME else f"{plain[:_LONGEST_NAME]}…"
-
-
-def amount(entries: int, visits: int, *, capped: bool = False, adjective: str = "") -> str:
-    """Write ``1,204 entries = 7 visits``, with ``at least`` where the count stopped.
-
-    Parameters
-    ----------
-    entries, visits
-        How many; no visits where none of the entries names one.
-    capped
-        True where there may be more.
-    adjective
-        What kind of entries: ``waiting``.
-    """
-    least = "at least " if capped else ""
-    kind = f"{adjective} " if adjective else ""
-    written = least + count(entries, f"{kind}entry")
-    return f"{written} = {least}{count(visits, 'visit')}" if visits else written
 
 
 def visits_of(visits: Sequence[VisitCount]) -> int:

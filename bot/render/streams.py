@@ -24,6 +24,7 @@ from bot.domain.streams import (
 )
 from bot.domain.workloads import Jobs, Pod
 from bot.render import workloads
+from bot.render.alarms import open_alarms
 from bot.render.blocks import (
     FIRST_LINE,
     Block,
@@ -36,7 +37,7 @@ from bot.render.blocks import (
     section,
 )
 from bot.render.errors import remedy
-from bot.render.past import Past, last_hour, longest_wait, open_alarms, speeds, too_slow
+from bot.render.past import Past, last_hour, longest_wait, speeds, too_slow
 from bot.render.words import clock, count, duration, quick, rough
 
 EMOJI = {

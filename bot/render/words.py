@@ -4,7 +4,21 @@ from datetime import timedelta
 
 from bot.domain.times import clock, duration
 
-__all__ = ["clock", "count", "duration", "quick", "rough", "size"]
+__all__ = [
+    "SAFE",
+    "amount",
+    "clock",
+    "count",
+    "countdown",
+    "duration",
+    "minutes",
+    "quick",
+    "rough",
+    "size",
+]
+
+SAFE = "images are safe"
+"""Said wherever *skipped* first appears."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -44,3 +58,34 @@ def size(amount: int) -> str:
     if mebibytes < 1024:  # noqa: PLR2004 -- mebibytes in a gibibyte
         return f"{mebibytes:.0f} MiB"
     return f"{mebibytes / 1024:.1f} GiB"
+
+
+def amount(entries: int, visits: int, *, capped: bool = False, adjective: str = "") -> str:
+    """Write ``1,204 entries = 7 visits``, with ``at least`` where the count stopped.
+
+    Parameters
+    ----------
+    entries, visits
+        How many; no visits where none of the entries names one.
+    capped
+        True where there may be more.
+    adjective
+        What kind of entries: ``waiting``.
+    """
+    least = "at least " if capped else ""
+    kind = f"{adjective} " if adjective else ""
+    written = least + count(entries, f"{kind}entry")
+    return f"{written} = {least}{count(visits, 'visit')}" if visits else written
+
+
+def minutes(span: timedelta) -> str:
+    """Write ``42 min``, ``71 min``, ``2 h 5 min``: how long something lasted."""
+    if timedelta(seconds=_MINUTE) <= span < 2 * timedelta(seconds=_HOUR):
+        return f"{span // timedelta(seconds=_MINUTE)} min"
+    return duration(span)
+
+
+def countdown(span: timedelta) -> str:
+    """Write ``30 min``: how long there is still, to the nearest minute."""
+    minute = timedelta(seconds=_MINUTE)
+    return duration(span) if span < minute else minutes((span + minute / 2) // minute * minute)

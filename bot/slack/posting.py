@@ -26,7 +26,13 @@ from bot.domain.night import last_dawn, next_dusk
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
 from bot.domain.rules import Finding, Runs, Severity
 from bot.loops import Tasks
-from bot.render import alarms, approvals, incidents, maintenance, nights, pages
+from bot.render import (
+    alarms,
+    approvals,
+    maintenance,
+    nights,
+    pages,
+)
 from bot.render.blocks import Drawn, message
 from bot.render.workloads import NOTHING_KNOWN, Around
 from bot.services.environments import Services
@@ -353,7 +359,7 @@ async def _notice(services: Services, notice: Notice, now: datetime) -> Drawn | 
             incident = _then(await services.alarms.find(notice.subject or 0), values)
             at = datetime.fromisoformat(values["at"])
             happened = Transition(values["turn"])
-            return incidents.transition(incident, happened, at, by=values.get("by", ""))
+            return alarms.transition(incident, happened, at, by=values.get("by", ""))
         case Said.TARGET_FAILED:
             return pages.target_failed(
                 environment,

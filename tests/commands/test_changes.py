@@ -24,7 +24,8 @@ from bot.domain.environments import Environment, Person
 from bot.domain.streams import Consumers, Entry, EntryId, Group, Pending, PendingEntry, Waiting
 from bot.render import approvals, groups
 from bot.render.blocks import FIRST_LINE
-from bot.render.plans import amount, named
+from bot.render.plans import named
+from bot.render.words import amount
 from commands import bootstrap, clear, repair, requests, restore, settle
 from commands.bootstrap import Start
 

@@ -30,7 +30,7 @@ from bot.domain.rules import RULES, Finding, Severity, rule_of
 from bot.domain.runbook import topics
 from bot.domain.samples import Figures
 from bot.loops import NOT_YET
-from bot.render import findings
+from bot.render import rules
 from bot.storage.database import Database
 from bot.storage.leadership import LEASE
 from tests.docs.knowledge import (
@@ -208,7 +208,7 @@ def incident(rule: str) -> Incident:
 def test_what_an_alarm_says_is_what_it_is_said_to_say(rule: str) -> None:
     said = section(OPERATE, f"`{rule}`").lstrip()
     example = incident(rule)
-    first = findings.headline(example, example.figures.at).removesuffix(" Alarm 31")
+    first = rules.headline(example, example.figures.at).removesuffix(" Alarm 31")
     assert re.sub(r"\s+", " ", said).startswith(first)
 
 

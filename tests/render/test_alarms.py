@@ -19,7 +19,7 @@ from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, Told, When
 from bot.domain.reports import DuskReport, NightReport
 from bot.domain.rules import RULES, Finding, Severity, Thresholds, default_thresholds, rule_of
 from bot.domain.samples import Figures
-from bot.render import alarms, incidents, nights, pages, silences
+from bot.render import alarms, nights, pages
 from bot.render.blocks import (
     ALL_TEXT,
     BLOCKS_IN_MESSAGE,
@@ -30,6 +30,7 @@ from bot.render.blocks import (
     Markup,
     message,
 )
+from bot.render.rules import WORDS
 from bot.slack.paging import Mention
 from tests.support.slack_blocks import check_message
 from tests.support.slack_workspace import mentions
@@ -257,6 +258,10 @@ def test_no_rule_is_left_out() -> None:
     assert {rule for rule, _ in FIRST_LINES} == set(RULES)
 
 
+def test_every_rule_has_words_and_all_words_have_a_rule() -> None:
+    assert list(WORDS) == list(RULES)
+
+
 @pytest.mark.parametrize(
     ("kind", "line", "how"),
     [
@@ -464,20 +469,20 @@ def test_without_limits_no_time_is_promised() -> None:
     ],
 )
 def test_what_the_thread_is_told(shown: Incident, transition: Transition, expected: str) -> None:
-    text, _, buttons = incidents.transition(shown, transition, NOW)
+    text, _, buttons = alarms.transition(shown, transition, NOW)
     assert text == f"{expected} 05:29:58 UTC"
     assert buttons == []
 
 
 def test_who_had_the_on_call_told() -> None:
     told = replace(BACKLOG, told={"phone": NOW})
-    text, _, _ = incidents.transition(told, Transition.ESCALATED, NOW, by="Ben")
+    text, _, _ = alarms.transition(told, Transition.ESCALATED, NOW, by="Ben")
     assert "Ben has on-call told: phone. " in text
 
 
 def test_the_owner_alone_is_asked() -> None:
     owned = replace(BACKLOG, owner=ANA, owned=at(5, 31))
-    text, blocks, buttons = incidents.transition(owned, Transition.ASKED, at(6, 1))
+    text, blocks, buttons = alarms.transition(owned, Transition.ASKED, at(6, 1))
     assert text == (
         "<@U0ANA> PROD lsstcam, alarm 31 still fires, and you are on it since 05:31 UTC. Still?"
     )
@@ -489,14 +494,14 @@ def test_the_owner_alone_is_asked() -> None:
 
 def test_the_thread_lists_what_catch_up_can_take() -> None:
     over = replace(RESOLVED, skipped=SKIPPED)
-    drawn = incidents.transition(over, Transition.RESOLVED, NOW)
+    drawn = alarms.transition(over, Transition.RESOLVED, NOW)
     assert lines(drawn)[1:4] == [
         "*Skipped, for catch-up* (6 visits; images are safe)",
         "2026-11-24T05:20:34.118  172 entries",
         "2026-11-24T05:21:34.118  172 entries",
     ]
     many = tuple(replace(SKIPPED[0], visit=HOSTILE * 9) for _ in range(1000))
-    drawn = incidents.transition(replace(RESOLVED, skipped=many), Transition.RESOLVED, NOW)
+    drawn = alarms.transition(replace(RESOLVED, skipped=many), Transition.RESOLVED, NOW)
     _within_limits(drawn)
     assert any("and 820 more (141,040 entries)" in line for line in lines(drawn))
 
@@ -604,9 +609,9 @@ SILENCE = Silence(34, "prod", ANA, "camera work", NOW, at(7, 30), instrument="ls
 
 
 def test_what_fires() -> None:
-    assert incidents.firing(PROD, [], [], NOW)[0] == "🟢 *PROD: no alarm is firing.*"
+    assert alarms.firing(PROD, [], [], NOW)[0] == "🟢 *PROD: no alarm is firing.*"
     owned = replace(BACKLOG, id=32, owner=ANA, owned=at(5, 28), held=Holding.SILENCE)
-    drawn = incidents.firing(
+    drawn = alarms.firing(
         PROD, [incident("missing"), owned], [SILENCE], NOW, {31: "https://slack.example/p1"}
     )
     assert lines(drawn) == [
@@ -620,14 +625,12 @@ def test_what_fires() -> None:
         "05:29:58 UTC",
     ]
     assert labels(drawn) == ["I'm on it"]
-    assert (
-        "1 alarm is firing, critical" in incidents.firing(PROD, [incident("missing")], [], NOW)[0]
-    )
+    assert "1 alarm is firing, critical" in alarms.firing(PROD, [incident("missing")], [], NOW)[0]
 
 
 def test_what_has_fired() -> None:
     over = replace(RESOLVED, worst=Severity.CRITICAL, skipped=SKIPPED, told={"phone": NOW})
-    drawn = incidents.history(PROD, [over], at(9, 0))
+    drawn = alarms.history(PROD, [over], at(9, 0))
     assert drawn[0] == "*PROD: the last 1 alarm.*"
     assert lines(drawn)[1:] == [
         "🟢 31 *PROD lsstcam* backlog, critical",
@@ -636,24 +639,24 @@ def test_what_has_fired() -> None:
             "1,032 entries = 6 visits skipped, images are safe, Ana, on-call told"
         ),
     ]
-    assert "no alarm has fired yet" in incidents.history(PROD, [], NOW)[0]
+    assert "no alarm has fired yet" in alarms.history(PROD, [], NOW)[0]
 
 
 def test_the_short_status_has_a_line_for_alarms() -> None:
     missing = incident("missing")
-    assert incidents.summary_line([], [], NOW) == "none firing"
-    assert incidents.summary_line([], [SILENCE], NOW) == "none firing, 1 silenced until 07:30 UTC"
-    assert incidents.summary_line([missing, BACKLOG], [], NOW) == "2 firing, 1 critical (31, 31)"
-    found = incidents.worst([replace(missing, held=Holding.WINDOW), BACKLOG], NOW)
+    assert alarms.summary_line([], [], NOW) == "none firing"
+    assert alarms.summary_line([], [SILENCE], NOW) == "none firing, 1 silenced until 07:30 UTC"
+    assert alarms.summary_line([missing, BACKLOG], [], NOW) == "2 firing, 1 critical (31, 31)"
+    found = alarms.worst([replace(missing, held=Holding.WINDOW), BACKLOG], NOW)
     assert found is not None
     assert found[0] == "🟡 *PROD lsstcam: 5 visits waiting 3 min and growing.* Alarm 31"
     assert found[1] == Button("I'm on it", "own", "31")
-    assert incidents.worst([], NOW) is None
+    assert alarms.worst([], NOW) is None
 
 
 def test_what_a_silence_holds() -> None:
     missing = replace(incident("missing"), id=33)
-    drawn = silences.silenced(PROD, [SILENCE], [BACKLOG], [missing], NOW)
+    drawn = alarms.silenced(PROD, [SILENCE], [BACKLOG], [missing], NOW)
     assert lines(drawn) == [
         "🔧 *PROD: Ana silences alarms of lsstcam until 07:30 UTC (2 h).* Silence 34",
         "camera work",
@@ -680,13 +683,13 @@ def test_what_a_silence_holds() -> None:
 )
 def test_what_a_silence_of_a_rule_holds(rule: str, expected: str) -> None:
     silence = replace(SILENCE, instrument="", rule=rule, ends=None)
-    drawn = silences.silenced(PROD, [silence], [], [], NOW)
+    drawn = alarms.silenced(PROD, [silence], [], [], NOW)
     assert expected in lines(drawn)
     assert drawn[0] == (f"🔧 *PROD: Ana silences {rule} alarms until resolved.* Silence 34")
 
 
 def test_a_silence_that_is_ended() -> None:
-    drawn = silences.unsilenced(PROD, SILENCE, "Ben", NOW)
+    drawn = alarms.unsilenced(PROD, SILENCE, "Ben", NOW)
     assert drawn[0] == "🔧 *PROD: Ben ends the silence of alarms of lsstcam.* Silence 34"
 
 
@@ -817,7 +820,7 @@ def test_ten_million_of_anything_fit_into_a_first_line(
         assert len(draw(one)[0]) <= FIRST_LINE
         assert len(pages.page_words(one, PROD)[0]) <= FIRST_LINE
         if transition is not None:
-            _within_limits(incidents.transition(one, transition, NOW))
+            _within_limits(alarms.transition(one, transition, NOW))
 
 
 def test_names_and_reasons_stay_inert() -> None:
@@ -835,13 +838,13 @@ def test_names_and_reasons_stay_inert() -> None:
             _within_limits(drawn)
             for transition in Transition:
                 expected = ["<@U0MAL>"] if transition is Transition.ASKED else []
-                assert _pings(incidents.transition(one, transition, NOW, by=HOSTILE)) == expected
+                assert _pings(alarms.transition(one, transition, NOW, by=HOSTILE)) == expected
             silence = replace(SILENCE, by=mallory, reason=HOSTILE)
             for drawn in (
-                incidents.firing(plain, [shown], [silence], NOW),
-                (*incidents.history(plain, [one], NOW), []),
-                silences.silenced(plain, [silence], [shown], [shown], NOW),
-                silences.unsilenced(plain, silence, HOSTILE, NOW),
+                alarms.firing(plain, [shown], [silence], NOW),
+                (*alarms.history(plain, [one], NOW), []),
+                alarms.silenced(plain, [silence], [shown], [shown], NOW),
+                alarms.unsilenced(plain, silence, HOSTILE, NOW),
             ):
                 assert _pings(drawn) == []
                 _within_limits(drawn)
@@ -921,10 +924,10 @@ def test_any_incident_can_be_drawn(
         drawn = draw(shown, environment, now=now, targets=targets)
         assert len(drawn[0]) <= FIRST_LINE
         _within_limits(drawn)
-    _within_limits(incidents.transition(shown, transition, now))
+    _within_limits(alarms.transition(shown, transition, now))
     many = [replace(shown, id=number) for number in range(1, 31)]
-    _within_limits(incidents.firing(PROD, many, [], now))
-    _within_limits((*incidents.history(PROD, many, now), []))
+    _within_limits(alarms.firing(PROD, many, [], now))
+    _within_limits((*alarms.history(PROD, many, now), []))
     assert len(pages.page_words(shown, PROD)[0]) <= FIRST_LINE
     assert all(label and text for label, text in pages.page_words(shown, PROD)[1])
 

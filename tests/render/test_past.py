@@ -9,7 +9,8 @@ from bot.domain.alarms import Holding, Incident
 from bot.domain.environments import Person
 from bot.domain.samples import Figures, Minute, Rates
 from bot.domain.streams import Entry, EntryId, Group, Look, Stream, Waiting
-from bot.render.past import Past, last_hour, longest_wait, open_alarms, speeds, too_slow
+from bot.render.alarms import open_alarms
+from bot.render.past import Past, last_hour, longest_wait, speeds, too_slow
 
 NOW = datetime(2026, 11, 24, 5, 31, 10, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
