@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from time import monotonic, time
+from time import monotonic
 from typing import Self
 
 import click
@@ -319,8 +319,7 @@ class App:
             dispatcher=dispatcher,
             registry=registry,
             tasks=self._deliveries,
-            labels={name: each.environment.label for name, each in self.services.items()},
-            environments={name: each.environment for name, each in self.services.items()},
+            services=self.services,
         )
         self.sockets: Sockets | None = None
         self._events: Events | None = None
@@ -330,7 +329,7 @@ class App:
             self.sockets = Sockets(slack_app.bolt, slack, token, proxy, connected=connected)
         elif secrets.slack_signing_secret is not None:
             signing = secrets.slack_signing_secret.get_secret_value()
-            self._events = Events(slack_app.bolt, signing, clock=time)
+            self._events = Events(slack_app.bolt, signing)
 
     @classmethod
     async def open(

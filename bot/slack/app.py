@@ -25,14 +25,26 @@ from bot.grammar import Grammar
 from bot.loops import Tasks
 from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, context, mark, message, section
 from bot.render.forms import Checked, Filled, Form, Found, view
+from bot.services.environments import Services
 from bot.slack.api import Identity, Picture, SlackApi, SlackRefused
 from bot.slack.directory import Channels
 
 _log = structlog.get_logger()
 
+BUSY = (
+    "Nothing was done: more commands came at once than I can take, or I am just being restarted. "
+    "Try again in a moment."
+)
 
 FIGURES = "figures"
 """Word of a button whose answer goes below its message, where commands cannot be typed."""
+
+_REMEMBERED = 10_000
+"""Deliveries remembered, to know a copy; Slack repeats one within minutes."""
+
+_COPIES_SECONDS = LATE_COPY.total_seconds()
+_OURS = re.compile(f"^{re.escape(ACTION_PREFIX)}")
+_NOT_HERE = ("not_in_channel", "channel_not_found")
 
 
 @dataclass(frozen=True)
@@ -211,9 +223,6 @@ def _value(state: Mapping[str, Any]) -> str:
     return str(found or "")
 
 
-_NOT_HERE = ("not_in_channel", "channel_not_found")
-
-
 class Conversation:
     """Shows the answers to one delivery.
 
@@ -340,18 +349,6 @@ def _not_shared(code: str) -> Message:
     return message(text, [section(text)])
 
 
-REMEMBERED = 10_000
-"""Deliveries remembered, to know a copy; Slack repeats one within minutes."""
-
-COPIES_SECONDS = LATE_COPY.total_seconds()
-
-BUSY = (
-    "Nothing was done: more commands came at once than I can take, or I am just being restarted. "
-    "Try again in a moment."
-)
-_OURS = re.compile(f"^{re.escape(ACTION_PREFIX)}")
-
-
 class SlackApp:
     """Takes deliveries from Slack and answers them.
 
@@ -369,10 +366,8 @@ class SlackApp:
         Every subcommand.
     tasks
         Runs the work.
-    labels
-        Every environment's name, and how people read it.
-    environments
-        Every environment by name, for what a form can be told before it is acknowledged.
+    services
+        Every environment's, by its name.
     """
 
     def __init__(
@@ -384,8 +379,7 @@ class SlackApp:
         dispatcher: Dispatcher,
         registry: Registry,
         tasks: Tasks,
-        labels: Mapping[str, str],
-        environments: Mapping[str, Environment] | None = None,
+        services: Mapping[str, Services],
     ) -> None:
         self._api = api
         self._identity = identity
@@ -393,8 +387,7 @@ class SlackApp:
         self._dispatcher = dispatcher
         self._registry = registry
         self._tasks = tasks
-        self._labels = labels
-        self._environments = environments or {}
+        self._services = services
         self._seen: OrderedDict[str, float] = OrderedDict()
         self.bolt = self._bolt()
 
@@ -454,19 +447,11 @@ class SlackApp:
     def _look_over(self, body: Mapping[str, Any]) -> Found:
         """Look over a form before it is acknowledged; asks nobody, so that it takes no time."""
         try:
-            channel = opened_in(body)
-            environment = next(
-                (
-                    each
-                    for name, each in self._environments.items()
-                    if self._channels.id_of(name) == channel
-                ),
-                None,
-            )
-            if environment is None:
+            name = self._channels.speaks_for(opened_in(body))
+            if name is None:
                 return None
-            now = datetime.now(UTC)
-            return look_over(body, self._registry, environment, now=now)
+            environment = self._services[name].environment
+            return look_over(body, self._registry, environment, now=datetime.now(UTC))
         except Exception:  # noqa: BLE001 -- still a typed command, whose errors are told elsewhere
             _log.exception("a form could not be looked over")
             return None
@@ -477,10 +462,10 @@ class SlackApp:
         """Hand a delivery over, unless a copy of it was a moment ago; a late one gets a word."""
         key = trigger(body)
         if key is not None:
-            if monotonic() - self._seen.get(key, -COPIES_SECONDS) < COPIES_SECONDS:
+            if monotonic() - self._seen.get(key, -_COPIES_SECONDS) < _COPIES_SECONDS:
                 return
             self._seen.setdefault(key, monotonic())
-            if len(self._seen) > REMEMBERED:
+            if len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
         if not self._tasks.full:
             self._tasks.start(self._work(body, read), name=f"delivery {key}")
@@ -505,9 +490,10 @@ class SlackApp:
 
     def _elsewhere(self) -> Message:
         """Say where the command can be typed."""
+        labels = {name: each.environment.label for name, each in self._services.items()}
         places = [
             mark("{} is in {}", label, self._channels.mention(name))
-            for name, label in self._labels.items()
+            for name, label in labels.items()
         ]
         text = mark(
             "This channel has no environment. {}: type the command there.",
@@ -515,7 +501,7 @@ class SlackApp:
         )
         blocks: list[Block] = [section(text)]
         lost = [
-            mark("#{} ({})", channel, self._labels[name])
+            mark("#{} ({})", channel, labels[name])
             for name, channel in self._channels.unknown.items()
         ]
         if lost:

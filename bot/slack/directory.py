@@ -94,15 +94,15 @@ class Channels:
         now
             Seconds on any steady clock: lost names are looked for at most every 30 s.
         """
-        known = {self._id(each) for each in self._wanted.values()}
-        if channel not in known and self._lost and self._may_list(now):
+        if self.speaks_for(channel) is None and self._lost and self._may_list(now):
             await self.resolve()
-        for name in self._wanted:
-            if self.id_of(name) == channel:
-                return name
         # Buttons of alarms are pressed where alarms are shown.
         shown = [name for name, alarms in self._alarms.items() if self._id(alarms) == channel]
-        return shown[0] if len(shown) == 1 else None
+        return self.speaks_for(channel) or (shown[0] if len(shown) == 1 else None)
+
+    def speaks_for(self, channel: str) -> str | None:
+        """Give the environment whose own channel this is known to be."""
+        return next((name for name in self._wanted if self.id_of(name) == channel), None)
 
     def id_of(self, environment: str) -> str | None:
         """Give the ID of the environment's channel; None where it is not known."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import pytest
 
@@ -42,9 +43,10 @@ async def test_a_hanging_redis_delays_no_acknowledgement_and_no_neighbour(world:
             hanging = [
                 await world.slack.command("stats", channel=PROD, user="U0ANA") for _ in range(20)
             ]
-            assert all(one.seconds is not None and one.seconds < 0.5 for one in hanging)
-            assert "dev hsc: healthy" in (await world.type("stats hsc", DEV)).text
-            assert not any(one.replies for one in hanging)
+            assert all(one.seconds is not None and one.seconds < 3 for one in hanging)
+            # One after the other, those before it would take a minute.
+            async with asyncio.timeout(50):
+                assert "dev hsc: healthy" in (await world.type("stats hsc", DEV)).text
             for one in hanging:
                 reply = await one.reply()
                 assert "PROD lsstcam: unreachable, Redis does not answer" in reply.text
@@ -102,7 +104,7 @@ async def test_a_bad_token_ends_the_start_with_a_sentence(
     world: World, capsys: pytest.CaptureFixture[str], token: str, sentence: str
 ) -> None:
     world.environ[token] = "xoxb-revoked"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         code = await serve(world.configuration(), world.secrets, asyncio.Event(), asyncio.Event())
     assert code == 1
     assert sentence in capsys.readouterr().err
@@ -116,7 +118,7 @@ async def test_the_end_is_heard_while_slack_is_still_waited_for(world: World) ->
     )
     await world.slack.until(lambda: world.slack.calls_of("apps.connections.open"))
     stop.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await running == 0
 
 
@@ -245,20 +247,23 @@ async def test_a_disconnect_of_one_socket_loses_nothing(bot: World) -> None:
 async def test_too_many_websockets_is_met_with_patience(bot: World) -> None:
     bot.slack.too_many_websockets(on=True)
     before = len(bot.slack.calls_of("apps.connections.open"))
+    began = monotonic()
     await bot.slack.close_sockets()
-    await asyncio.sleep(4)
-    tried = len(bot.slack.calls_of("apps.connections.open")) - before
-    assert 0 < tried < 20
+    # Each of the two asks at once, after about 1 s, and after about 2 s more.
+    await bot.slack.until(
+        lambda: len(bot.slack.calls_of("apps.connections.open")) - before >= 6, timeout=60
+    )
+    assert monotonic() - began > 1, "the library alone would ask hundreds of times in a second"
     bot.slack.too_many_websockets(on=False)
-    await bot.slack.connected(1, timeout=40)
+    await bot.slack.connected(1, timeout=60)
     assert "PONG" in (await bot.type("ping")).text
 
 
 async def test_half_open_sockets_are_noticed_and_replaced(bot: World) -> None:
     before = bot.slack.handshakes
     bot.slack.freeze_sockets()
-    await bot.slack.until(lambda: bot.slack.handshakes >= before + 2, timeout=40)
-    await bot.slack.until(lambda: bot.slack.connections == 2, timeout=20)
+    await bot.slack.until(lambda: bot.slack.handshakes >= before + 2, timeout=60)
+    await bot.slack.until(lambda: bot.slack.connections == 2, timeout=60)
     assert "PONG" in (await bot.type("ping")).text
 
 
@@ -287,16 +292,16 @@ async def test_a_channel_that_was_not_found_is_looked_for_again(world: World) ->
     channel = world.slack.workspace.channel(DEV)
     assert channel is not None
     members, channel.members = channel.members, []
-    web = SlackApi(world.slack.bot_token, world.slack.api_url, Proxy({}))
+    api = SlackApi(world.slack.bot_token, world.slack.api_url, Proxy({}))
     try:
-        channels = Channels(web, {"dev": "dm-prompt-processing"})
+        channels = Channels(api, {"dev": "dm-prompt-processing"})
         assert await channels.environment(DEV, 0) is None
         channel.members = members
         assert await channels.environment(DEV, RETRY_SECONDS - 1) is None, "not at every command"
         assert await channels.environment(DEV, RETRY_SECONDS) == "dev"
         assert channels.unknown == {}
     finally:
-        await web.aclose()
+        await api.aclose()
 
 
 async def test_two_environments_in_one_channel_are_refused(

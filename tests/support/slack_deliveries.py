@@ -85,7 +85,7 @@ class Delivery:
             if self.hook is not None and message.response_url == self.response_url
         ]
 
-    async def reply(self, timeout: float = 5, *, nth: int = 1) -> Message:  # noqa: ASYNC109 - a test's patience
+    async def reply(self, timeout: float = 30, *, nth: int = 1) -> Message:  # noqa: ASYNC109 - a test's patience
         """Wait for the first message made through the response_url (or the nth).
 
         When none comes in time, the first later message in the channel counts instead.
@@ -120,7 +120,8 @@ class Deliveries:
         self._signer = signer
         self._known: dict[str, Delivery] = {}
         self._numbers = itertools.count(1)
-        self.ack_seconds = 3.0
+        # Slack itself gives 3 s; a busy machine is no failure.
+        self.ack_seconds = 30.0
         self.request_url: str | None = None
         self.sockets: Sockets | None = None
         self.http: aiohttp.ClientSession | None = None
