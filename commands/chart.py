@@ -1,25 +1,35 @@
 """`chart`: one stream over time, as a picture in the channel."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from bot.command import Call, Purpose, Read, Reply, Right
+from bot.domain.alarms import Incident
+from bot.domain.environments import Environment
 from bot.domain.samples import Minute, Sample
 from bot.render import chart
+from bot.render.blocks import FIRST_LINE, Block, Markup, join, mark, section
 from bot.render.drawing import drawn
-from bot.render.outline import nothing, outline
-from bot.render.words import duration
+from bot.render.past import LATE, is_known, waiting
+from bot.render.words import clock, count, duration, rough
 
 SPAN = timedelta(hours=6)
 SHORTEST, LONGEST = timedelta(minutes=10), timedelta(days=30)
 CLOSE = timedelta(hours=2)
 """Up to here every look is drawn; of a longer span, the worst of each minute."""
 
+_ALARMS = 3
+"""More of them are counted; the picture has their numbers."""
+
 
 async def run(call: Call) -> Reply:
     """Draw what was seen of one stream."""
-    instrument, span = _instrument(call), _span(call)
+    if call.arguments.words and len(call.instruments()) > 1:
+        raise call.mistake("A chart shows one instrument at a time.")
+    instrument, span = call.instrument(), call.span("since", SPAN)
+    if not SHORTEST <= span <= LONGEST:
+        raise call.mistake("`--since` must be from 10m to 30d: what was seen is kept for 30 days.")
     history, environment, until = call.services.history, call.environment, call.now
     since = until - span
     points: Sequence[Minute | Sample] = ()
@@ -52,18 +62,76 @@ async def run(call: Call) -> Reply:
     return Reply(blocks, text, picture=picture)
 
 
-def _instrument(call: Call) -> str:
-    named = call.instruments() if call.arguments.words else ()
-    if len(named) > 1:
-        raise call.mistake("A chart shows one instrument at a time.")
-    return call.instrument()
+def outline(
+    title: str,
+    points: Sequence[Minute | Sample],
+    begins: datetime,
+    ends: datetime,
+    incidents: Sequence[Incident],
+) -> tuple[Markup, list[Block]]:
+    """Tell the peaks in the first line, then the alarms.
+
+    Parameters
+    ----------
+    title
+        Whose stream, and which span.
+    points
+        What was seen of it, in the order of time; at least one.
+    begins, ends
+        The span.
+    incidents
+        Alarms of that time.
+    """
+    seen = [each for each in points if is_known(each)]
+    if not seen:
+        first = mark("*{}: unknown.* Redis did not answer, or there was no group.", title)
+        return first, [section(join("\n", [first, *_alarms(incidents, ends)]))]
+    peak = max(seen, key=lambda each: each.waiting)
+    longest = max((each.wait for each in seen if each.wait is not None), default=timedelta())
+    if peak.waiting:
+        most = f"highest {waiting(peak.waiting)} waiting at {clock(peak.at, now=ends)} UTC"
+        parts = [most, f"longest {rough(longest)}"]
+    else:
+        parts = [most := "nothing waited"]
+    unconfirmed = f"{seen[-1].unconfirmed:,} unconfirmed now"
+    first = mark("*{}: {}.*", title, ", ".join([*parts, unconfirmed]))
+    lines = []
+    if len(first) > FIRST_LINE:
+        first = mark("*{}: {}.*", title, most)
+        lines = [mark("Longest wait {}, {}.", duration(longest), unconfirmed)]
+    elif longest >= timedelta(minutes=1):
+        lines = [mark("Longest wait {}.", duration(longest))]
+    if seen[0].at - begins > LATE:
+        lines.append(mark("Nothing is known before {} UTC.", clock(seen[0].at, now=ends)))
+    return first, [section(join("\n", [first, *lines, *_alarms(incidents, ends)]))]
 
 
-def _span(call: Call) -> timedelta:
-    span = call.span("since", SPAN)
-    if not SHORTEST <= span <= LONGEST:
-        raise call.mistake("`--since` must be from 10m to 30d: what was seen is kept for 30 days.")
-    return span
+def nothing(
+    environment: Environment, instrument: str, span: timedelta, started: datetime, now: datetime
+) -> tuple[Markup, list[Block]]:
+    """Say that nothing was seen yet, and since when the bot watches."""
+    first = mark(
+        "⚪ *{} {}: nothing was seen of it in the last {}.*",
+        environment.label,
+        instrument,
+        duration(span),
+    )
+    since = mark(
+        "The bot watches since {} UTC. Try again in a minute; `stats` tells how it is now.",
+        clock(started, now=now),
+    )
+    return first, [section(join("\n", [first, since]))]
+
+
+def _alarms(incidents: Sequence[Incident], now: datetime) -> Iterator[Markup]:
+    for each in incidents[-_ALARMS:]:
+        began = clock(each.began, now=now)
+        lasted = "not over" if each.resolved is None else f"{clock(each.resolved, now=now)} UTC"
+        worst, name = each.worst.value, each.name
+        yield mark("Alarm {} ({}, {}): {} to {}.", each.id, name, worst, began, lasted)
+    more = len(incidents) - _ALARMS
+    if more > 0:
+        yield mark("Before these, {}: `alarms history`", count(more, "more alarm"))
 
 
 COMMANDS = (

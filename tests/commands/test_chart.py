@@ -12,10 +12,10 @@ from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.rules import Severity
 from bot.domain.samples import Figures, Minute
-from bot.render.outline import nothing, outline
 from bot.storage.alarms import Incidents
 from bot.storage.database import Database
 from bot.storage.samples import Samples
+from commands.chart import nothing, outline
 from tests.support.slack_server import Fault, Message
 from tests.support.world import DEV, PROD, World, shown
 
