@@ -306,12 +306,6 @@ def card(
 
     Parameters
     ----------
-    window
-        What to draw.
-    environment
-        Where.
-    now
-        The time of this drawing, for the foot.
     dawn, dusk
         When observing ends before the window, and when it starts again; None where not known.
     """
@@ -324,97 +318,88 @@ def card(
             return _over(window, environment, now)
 
 
-def started(window: Window, environment: Environment, now: datetime, *, late: timedelta) -> Drawn:
-    """Draw the line that tells a channel of the start.
+def said(
+    word: Word,
+    window: Window,
+    now: datetime,
+    *,
+    by: str = "",
+    written: str = "",
+    late: timedelta = timedelta(0),
+) -> Drawn:
+    """Draw what is said of a window once, all but its end: in the channel or in its thread.
 
     Parameters
     ----------
-    window
-        What has started.
-    environment
-        Where.
-    now
-        The time of this drawing.
+    by, written
+        Who changed, cancelled or updated it, and what they wrote.
     late
         How long after its time it is said.
     """
-    del now
-    first = _begun(window, environment)
-    text = section(mark("{}\n{}", first, _HELD.format(environment.label)))
-    return first, [text, *reason(window, first), *late_mark(late)], []
+    environment = Environment(window.environment, ())
+    about, more, buttons = f"window {window.id}", list[Block](), list[Button]()
+    match word:
+        case Word.STARTED:
+            first = _begun(window, environment)
+            shown = mark("{}\n{}", first, _HELD.format(environment.label))
+            return first, [section(shown), *reason(window, first), *late_mark(late)], []
+        case Word.UPDATE:
+            shown = mark("<@{}> {} writes about {}:", window.owner.id, name(by), about)
+            first, more = _cut(shown + " " + _one_line(written)), typed(written)
+        case Word.CHANGED:
+            times = when(window)
+            if window.stage is Stage.STARTED:
+                times = f"it goes on until {clock(window.ends, now=window.starts)} UTC"
+            first = shown = mark(
+                "<@{}> {} changed {}: {}.", window.owner.id, name(by), about, times
+            )
+        case Word.CANCELLED:
+            first = shown = mark(
+                "<@{}> {} cancelled {}: it does not take place.", window.owner.id, name(by), about
+            )
+        case _:
+            reminder, then, buttons = _reminder(word, window, now)
+            place = label(environment)
+            first = mark(
+                "<@{}> maintenance of {} {} Window {}", window.owner.id, place, reminder, window.id
+            )
+            shown = mark("{}\n{}", first, then)
+    return first, [section(shown), *more, *late_mark(late)], buttons
 
 
-def reminder(word: Word, window: Window, now: datetime, late: timedelta) -> Drawn:
-    """Draw what the owner alone is reminded of, in the thread.
-
-    Parameters
-    ----------
-    word
-        Of what.
-    window
-        The window, as it is now.
-    now
-        The time of this drawing.
-    late
-        How long after its time it is said.
-    """
-    place = label(Environment(window.environment, ()))
-    number = str(window.id)
-    longer = Button("+30 min", "maintenance extend", f"{number} 30m")
-    end = Button("End now", "maintenance end", number)
-    buttons = [longer, end]
+def _reminder(word: Word, window: Window, now: datetime) -> tuple[str, str, list[Button]]:
+    """Say what the owner is reminded of, and what follows from it."""
     match word:
         case Word.HOUR_BEFORE | Word.MINUTES_BEFORE:
-            left, at = max(window.starts - now, timedelta(0)), clock(window.starts)
-            said, more = f"begins in {nearest(left)}, at {at} UTC.", "It starts by itself."
-            buttons = [
-                Button("Start now", "maintenance start", number),
-                Button("Change…", "maintenance change", number),
-                Button("Cancel window", "maintenance cancel", number),
-            ]
+            left = nearest(max(window.starts - now, timedelta(0)))
+            reminder = f"begins in {left}, at {clock(window.starts)} UTC."
+            return reminder, "It starts by itself.", _planned_buttons(window)
         case Word.ENDING:
-            left, at = max(window.ends - now, timedelta(0)), clock(window.ends)
-            said, more = f"is to end in {nearest(left)}, at {at} UTC.", "End it when it is done."
+            left = nearest(max(window.ends - now, timedelta(0)))
+            reminder = f"is to end in {left}, at {clock(window.ends)} UTC."
+            return reminder, "End it when it is done.", _started_buttons(window)
         case Word.OVERRUNNING:
-            over, at = max(now - window.ends, timedelta(0)), clock(window.ends)
+            over = now - window.ends
             since = f"for {lasting(over)}" if over >= timedelta(minutes=1) else "as of now"
-            said = f"has overrun its end, {at} UTC, {since}."
-            more = "Alarms are held until you end it."
+            reminder = f"has overrun its end, {clock(window.ends)} UTC, {since}."
+            return reminder, "Alarms are held until you end it.", _started_buttons(window)
         case _:
             raise ValueError(f"{word} reminds nobody")
-    text = mark("<@{}> maintenance of {} {} Window {}", window.owner.id, place, said, window.id)
-    return text, [section(mark("{}\n{}", text, more)), *late_mark(late)], buttons
 
 
-def update(
-    window: Window, text: str, by: str, now: datetime, late: timedelta = timedelta(0)
-) -> Drawn:
-    """Draw what somebody wrote into the thread of a window, as it was typed."""
-    del now
-    first = mark("<@{}> {} writes about window {}:", window.owner.id, name(by), window.id)
-    return _cut(first + " " + _one_line(text)), [section(first), *typed(text), *late_mark(late)], []
+def _planned_buttons(window: Window) -> list[Button]:
+    return [
+        Button("Start now", "maintenance start", str(window.id)),
+        Button("Change…", "maintenance change", str(window.id)),
+        Button("Cancel window", "maintenance cancel", str(window.id)),
+    ]
 
 
-def changed(window: Window, by: str, now: datetime, late: timedelta = timedelta(0)) -> Drawn:
-    """Draw in the thread that the times are others now."""
-    del now
-    times = when(window)
-    if window.stage is Stage.STARTED:
-        times = f"it goes on until {clock(window.ends, now=window.starts)} UTC"
-    text = mark("<@{}> {} changed window {}: {}.", window.owner.id, name(by), window.id, times)
-    return text, [section(text), *late_mark(late)], []
-
-
-def cancelled(window: Window, by: str, now: datetime, late: timedelta = timedelta(0)) -> Drawn:
-    """Draw in the thread that a window does not take place."""
-    del now
-    text = mark(
-        "<@{}> {} cancelled window {}: it does not take place.",
-        window.owner.id,
-        name(by),
-        window.id,
-    )
-    return text, [section(text), *late_mark(late)], []
+def _started_buttons(window: Window) -> list[Button]:
+    return [
+        Button("+30 min", "maintenance extend", f"{window.id} 30m"),
+        Button("End now", "maintenance end", str(window.id)),
+    ]
 
 
 def announcement(
@@ -456,13 +441,7 @@ def _scheduled(
     blocks = [section(first), *reason(window, first), fields(facts), section(join("\n", lines))]
     if window.version:
         blocks.append(context(updated(now)))
-    number = str(window.id)
-    buttons = [
-        Button("Start now", "maintenance start", number),
-        Button("Change…", "maintenance change", number),
-        Button("Cancel window", "maintenance cancel", number),
-    ]
-    return first, blocks, buttons
+    return first, blocks, _planned_buttons(window)
 
 
 def _under_way(window: Window, environment: Environment, now: datetime) -> Drawn:
@@ -479,20 +458,14 @@ def _under_way(window: Window, environment: Environment, now: datetime) -> Drawn
         f"{announced}started{by} {begun} UTC · updates in the thread · "
         f"updated {clock(now, seconds=True)} UTC"
     )
-    number = str(window.id)
-    return (
-        first,
-        [
-            section(mark("{}\n{}", first, _HELD.format(environment.label))),
-            *reason(window, first),
-            context(mark("{}", foot)),
-        ],
-        [
-            Button("+30 min", "maintenance extend", f"{number} 30m"),
-            Button("Post an update…", "maintenance update", number),
-            Button("End now", "maintenance end", number),
-        ],
-    )
+    longer, end = _started_buttons(window)
+    blocks = [
+        section(mark("{}\n{}", first, _HELD.format(environment.label))),
+        *reason(window, first),
+        context(mark("{}", foot)),
+    ]
+    update = Button("Post an update…", "maintenance update", str(window.id))
+    return first, blocks, [longer, update, end]
 
 
 def _over(window: Window, environment: Environment, now: datetime) -> Drawn:

@@ -392,19 +392,11 @@ async def _progress(
     services: Services, window: Window, values: Mapping[str, str], now: datetime, late: timedelta
 ) -> Drawn:
     """Draw what is said of a maintenance window."""
-    match Word(values["word"]):
-        case Word.STARTED:
-            return maintenance.started(window, services.environment, now, late=late)
-        case Word.ENDED:
-            return await _closing(services, window, now, late)
-        case Word.UPDATE:
-            return maintenance.update(window, values["text"], values["by"], now, late)
-        case Word.CHANGED:
-            return maintenance.changed(window, values["by"], now, late)
-        case Word.CANCELLED:
-            return maintenance.cancelled(window, values["by"], now, late)
-        case word:
-            return maintenance.reminder(word, window, now, late)
+    word = Word(values["word"])
+    if word is Word.ENDED:
+        return await _closing(services, window, now, late)
+    by, written = values["by"], values["text"]
+    return maintenance.said(word, window, now, by=by, written=written, late=late)
 
 
 async def _closing(services: Services, window: Window, now: datetime, late: timedelta) -> Drawn:

@@ -123,10 +123,10 @@ def test_a_window_that_has_started() -> None:
         ("Post an update…", "maintenance update", "12"),
         ("End now", "maintenance end", "12"),
     ]
-    line = maintenance.started(STARTED, PROD, at(16), late=NO_TIME)
+    line = maintenance.said(Word.STARTED, STARTED, at(16), late=NO_TIME)
     assert drawn(line) == drawn(card).rsplit("\n", 1)[0]
     assert labels(line) == []
-    late = maintenance.started(STARTED, PROD, at(16), late=timedelta(minutes=4, seconds=9))
+    late = maintenance.said(Word.STARTED, STARTED, at(16), late=timedelta(minutes=4, seconds=9))
     assert drawn(late).endswith("\nsaid 4 min late")
 
 
@@ -268,27 +268,25 @@ def test_it_is_not_ready_where_something_is_wrong(
     ],
 )
 def test_reminders_mention_the_owner_alone(word: Word, now: datetime, said: str) -> None:
-    found = maintenance.reminder(word, PLANNED, now, NO_TIME)
+    found = maintenance.said(word, PLANNED, now)
     assert found[0] == f"<@U0ANA> maintenance of PROD {said} Window 12"
     assert drawn(found).startswith(f"{found[0]}\n")
     assert set(marked(found)) == {"<@U0ANA>"}
-    late = maintenance.reminder(word, PLANNED, now, timedelta(seconds=6))
+    late = maintenance.said(word, PLANNED, now, late=timedelta(seconds=6))
     assert drawn(late).endswith("\nsaid 6 s late")
-    with pytest.raises(ValueError, match="reminds nobody"):
-        maintenance.reminder(Word.STARTED, PLANNED, now, NO_TIME)
 
 
 def test_what_is_said_in_the_thread() -> None:
-    assert drawn(maintenance.changed(PLANNED, "Ben", at(13))) == (
+    assert drawn(maintenance.said(Word.CHANGED, PLANNED, at(13), by="Ben")) == (
         "<@U0ANA> Ben changed window 12: Tue 24 Nov 16:00–17:00 UTC."
     )
-    assert drawn(maintenance.changed(STARTED, "Ben", at(16, 30))) == (
+    assert drawn(maintenance.said(Word.CHANGED, STARTED, at(16, 30), by="Ben")) == (
         "<@U0ANA> Ben changed window 12: it goes on until 17:00 UTC."
     )
-    assert drawn(maintenance.cancelled(PLANNED, "Ben", at(13))) == (
+    assert drawn(maintenance.said(Word.CANCELLED, PLANNED, at(13), by="Ben")) == (
         "<@U0ANA> Ben cancelled window 12: it does not take place."
     )
-    update = maintenance.update(PLANNED, HOSTILE, "Ben", at(13))
+    update = maintenance.said(Word.UPDATE, PLANNED, at(13), by="Ben", written=HOSTILE)
     assert drawn(update) == f"<@U0ANA> Ben writes about window 12:\n{HOSTILE}"
     assert set(marked(update)) == {"<@U0ANA>"}
 
