@@ -23,16 +23,14 @@ import structlog
 
 import commands
 from bot import __version__, config
-from bot.clients.kubernetes import KubernetesCluster, Location
+from bot.clients.kubernetes import KubernetesCluster
 from bot.clients.pagers import NOTIFIERS, Calls, Heartbeat, HttpNotifier
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.command import Deployment, Place, Registry
 from bot.dispatch import Dispatcher
-from bot.domain.environments import Access, Environment, People, Policy
+from bot.domain.environments import Environment
 from bot.domain.errors import FatalError, SameRedis, StateError
-from bot.domain.night import Site
-from bot.domain.rules import STALLED
 from bot.execution import Execution
 from bot.loops import Beat, Loops, Tasks
 from bot.metrics import Metrics
@@ -257,7 +255,7 @@ class App:
         self._receipts = Receipts(self._outbox, self._holder, self._metrics)
 
         self._addresses = Addresses(self._posts, identity.url)
-        served = environments(settings)
+        served = settings.served()
         deployment = Deployment(
             slash=settings.slack.command,
             version=__version__,
@@ -507,7 +505,7 @@ class App:
         place = self._settings.environments[name].kubernetes
         if name in self._clusters or place is None:
             return self._clusters.get(name)
-        kubernetes = KubernetesCluster(location(place), kubeconfig=self._secrets.kubeconfig)
+        kubernetes = KubernetesCluster(place.location, kubeconfig=self._secrets.kubeconfig)
         self._stack.push_async_callback(kubernetes.aclose)
         return kubernetes
 
@@ -634,63 +632,3 @@ class App:
             await each.finish(self._clock(), FLUSH_SECONDS)
         with suppress(StateError):
             await self._seen.tick(self._clock())
-
-
-# From the configuration to what the domain needs to know.
-
-
-def environments(settings: config.Settings) -> list[Environment]:
-    """Take over from the configuration what the domain needs to know."""
-    observing = settings.observing
-    site = Site(observing.latitude, observing.longitude, observing.elevation, observing.twilight)
-    built = []
-    for name, one in settings.environments.items():
-        alarms = settings.alarms_for(name)
-        approval = one.approval
-        built.append(
-            Environment(
-                name=name,
-                instruments=tuple(one.instruments),
-                site=site,
-                stream_template=settings.streams.stream,
-                group_template=settings.streams.group,
-                expiration=one.expiration,
-                stalled_after=alarms.thresholds().of(STALLED).warning,
-                consumer_idle=settings.prune.idle,
-                links={key: url for key, url in alarms.links if url is not None},
-                access=_access(one.access),
-                policy=Policy(
-                    approval.approvals,
-                    approval.self_approval,
-                    approval.expires,
-                    approval.break_glass,
-                ),
-                protect_observing=one.protect_observing,
-                read_only=one.read_only,
-                keep_cleared=settings.streams.keep_cleared,
-                margin=settings.maintenance.margin,
-            )
-        )
-    return built
-
-
-def location(place: config.settings.Kubernetes) -> Location:
-    """Take over where a Redis runs."""
-    argocd = place.argocd
-    return Location(
-        namespace=place.namespace,
-        statefulset=place.statefulset,
-        context=place.context,
-        argocd=(argocd.namespace, argocd.application) if argocd else None,
-        jobs=place.jobs,
-    )
-
-
-def _access(access: config.settings.Access | None) -> Access:
-    if access is None:
-        return Access()
-    return Access(_people(access.operators), _people(access.approvers))
-
-
-def _people(people: config.settings.People | None) -> People | None:
-    return None if people is None else People(tuple(people.usergroups), tuple(people.users))

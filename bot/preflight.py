@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import click
 
 from bot import config
-from bot.app import location
 from bot.clients.kubernetes import KubernetesCluster
 from bot.clients.pagers import NOTIFIERS, HttpNotifier, connect
 from bot.clients.prompt_redis import PromptRedis
+from bot.config.settings import oncall_variable
 from bot.domain.errors import (
     ClusterError,
     FatalError,
@@ -184,7 +184,7 @@ async def _target(target: Target, slack: SlackApi, secrets: config.Secrets, prox
         return await _usergroup(subject, target.usergroup, slack)
     url = target.address or ""
     signed = not target.kind.signed or target.name in secrets.oncall_keys
-    unsigned = f"; unsigned, {config.credentials.oncall_variable(target.name)} is not set"
+    unsigned = f"; unsigned, {oncall_variable(target.name)} is not set"
     also = "" if signed else unsigned
     host = urlsplit(url).hostname or ""
     if proxy.for_url(url) is not None or "{key}" in host:
@@ -307,7 +307,7 @@ async def _kubernetes(
             Outcome.INFORMATION, subject, "is not configured: no restart, nothing of the pod"
         )
         return
-    place = location(one.kubernetes)
+    place = one.kubernetes.location
     kubernetes = KubernetesCluster(place, kubeconfig=secrets.kubeconfig)
     try:
         missing = [

@@ -4,7 +4,6 @@ The section of a rule is made from its row in `bot.domain.rules`: a key for each
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any, TypeVar, get_type_hints
 
@@ -111,8 +110,7 @@ class Alarms(Section):
         sections: dict[str, RuleSection] = dict(self.rules)
         limits = {}
         for name, section in sections.items():
-            kind = type(rule_of(name).limits)
-            limits[name] = kind(**{each.name: getattr(section, each.name) for each in fields(kind)})
+            limits[name] = section.value(type(rule_of(name).limits))
         return Thresholds(frozenset(n for n, each in sections.items() if each.enabled), limits)
 
 

@@ -1,17 +1,24 @@
-"""The configuration file as text: plain values, and the line on which each of them stands.
+"""The configuration file as text: its values, their lines, and what is wrong with it, in words.
 
-Knows YAML, not what the keys mean. Words are taken as they are written where YAML 1.1 would
-surprise: the key ``on`` is no truth value, and ``18:30`` is no number in base 60.
+Knows YAML, and how to tell people what a model refuses; not what the keys mean. Words are taken as
+they are written where YAML 1.1 would surprise: the key ``on`` is no truth value, and ``18:30`` is
+no number in base 60. No message repeats a secret.
 """
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import yaml
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+Model = TypeVar("Model", bound=BaseModel)
 
 Location = tuple[str | int, ...]
 """Keys and indexes that lead from the top of the file to a value."""
@@ -21,6 +28,36 @@ _ECHOED = 24
 
 _LONGEST_FIGURE = 40
 """Python refuses to read thousands of digits; what is longer stays text and is no number."""
+
+_WORDS: Mapping[str, str] = {
+    "missing": "is missing",
+    "literal_error": "must be {expected}{but}",
+    "string_type": "must be text, perhaps in quotes{but}",
+    "string_unicode": "must be text{but}",
+    "model_type": "must be a mapping of keys{but}",
+    "dict_type": "must be a mapping of keys{but}",
+    "mapping_type": "must be a mapping of keys{but}",
+    "tuple_type": "must be a list such as [a, b]{but}",
+    "bool_type": "must be true or false{but}",
+    "int_type": "must be a whole number{but}",
+    "float_type": "must be a number{but}",
+    "finite_number": "must be a number{but}",
+    "greater_than": "must be more than {gt:g}{but}",
+    "greater_than_equal": "must be at least {ge:g}{but}",
+    "less_than_equal": "must be at most {le:g}{but}",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+}
+"""What pydantic's kinds of error are called here."""
+
+_ROUNDS = 6
+"""Repairs reach from a value to the required keys of its parents, no deeper than this."""
+
+_SECRET_VARIABLE = re.compile(r"SLACK_\w+_(TOKEN|SECRET)|PROMPT_REDIS_\w+_(PASSWORD|KEY|URL)")
+_SHORTEST_SECRET = 4
+"""Shorter ones would make holes in every message."""
+
+_TOKENS = re.compile(r"xox[a-z.]*-[\w-]+|xapp-[\w-]+|(?<=://)[^\s/]*@")
 
 
 class ConfigurationError(Exception):
@@ -47,6 +84,17 @@ class Fault(NamedTuple):
     def written(self, file: str) -> str:
         """Write it as people read it, ``FILE:LINE: environments.prod.redis.url: problem``."""
         return ": ".join(filter(None, (f"{file}:{self.line}", dotted(self.location), self.text)))
+
+
+class Finding(NamedTuple):
+    """Keys that contradict each other.
+
+    What is reported already at one of the places that it was concluded from is not reported twice.
+    """
+
+    location: Location
+    text: str
+    concluded_from: tuple[Location, ...]
 
 
 class Document:
@@ -125,24 +173,67 @@ class Document:
         return mapping
 
 
-def read_document(path: Path) -> Document:
-    """Read a configuration file.
+def read(
+    path: Path,
+    environ: Mapping[str, str],
+    model: type[Model],
+    context: object,
+    *,
+    stand_ins: Mapping[str, object],
+    disagreements: Callable[[Model], Iterable[Finding]],
+) -> Model:
+    """Read a configuration file, or say everything that is wrong with it.
 
     Parameters
     ----------
     path
-        The file.
-
-    Returns
-    -------
-    Document
-        Its values and lines.
+        The file, as messages shall name it.
+    environ
+        Environment variables; secrets among them are kept out of messages.
+    context
+        What the model's validators want to know.
+    stand_ins
+        What replaces a required key that is missing or wrong, while the rest is checked.
+    disagreements
+        Finds keys that are each right and contradict each other.
 
     Raises
     ------
     ConfigurationError
-        If it is not there, cannot be read, or is no YAML with keys.
+        With every problem of the file, by line.
     """
+    document = _document(path)
+    # A wrong value is taken out, and the rest is looked at again: keys that must agree with each
+    # other are checked although another one is wrong.
+    data = deepcopy(document.data)
+    faults = list(document.faults)
+    repaired: list[Location] = []
+    for _ in range(_ROUNDS):
+        try:
+            settings = model.model_validate(data, context=context)
+        except ValidationError as error:
+            details = _distinct(error.errors(include_url=False))
+            faults += [
+                document.fault(_location(each), _words(each, model))
+                for each in details
+                if not _touched(_location(each), repaired)
+            ]
+            repaired += [_repair(data, each, stand_ins) for each in details]
+        else:
+            faults += [
+                document.fault(finding.location, finding.text)
+                for finding in disagreements(settings)
+                if not any(_touched(place, repaired) for place in finding.concluded_from)
+            ]
+            if not faults:
+                return settings
+            break
+    faults.sort(key=lambda fault: fault.line)
+    problems = (_concealed(fault, environ).written(str(path)) for fault in faults)
+    raise ConfigurationError([_TOKENS.sub("…", problem) for problem in problems])
+
+
+def _document(path: Path) -> Document:
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -173,6 +264,141 @@ def read_document(path: Path) -> Document:
     if not isinstance(root, MappingNode):
         raise _broken(path, root.start_mark.line + 1, "must be a mapping of keys at the top")
     return Document(root)
+
+
+def _distinct(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    # A list whose elements are all wrong is also too short, which nobody needs to hear.
+    parents = {detail["loc"][:-1] for detail in details}
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short" or detail["loc"] not in parents
+    ]
+
+
+def _location(detail: ErrorDetails) -> Location:
+    location = detail["loc"]
+    return location[:-1] if location and location[-1] == "[key]" else location
+
+
+def _touched(location: Location, repaired: list[Location]) -> bool:
+    return any(
+        location[: len(place)] == place or place[: len(location)] == location for place in repaired
+    )
+
+
+def _repair(
+    data: dict[str, Any], detail: ErrorDetails, stand_ins: Mapping[str, object]
+) -> Location:
+    """Take a wrong value out, or put something right where a key is missing."""
+    location = _location(detail)
+    # Without its wrong element a list would count its other elements anew: it goes as a whole.
+    while isinstance(location[-1], int):
+        location = location[:-1]
+    parent: Any = data
+    for part in location[:-1]:
+        try:
+            parent = parent[part]
+        except (KeyError, IndexError, TypeError):
+            return location
+    if detail["type"] == "missing":
+        parent[location[-1]] = deepcopy(stand_ins.get(str(location[-1])))
+    elif isinstance(parent, dict):
+        parent.pop(location[-1], None)
+    return location
+
+
+def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """Say in plain words what pydantic found."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(_location(detail), model)
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        context = {"expected": context["expected"].replace("'", "")}
+    words = _WORDS.get(kind)
+    if words is None:
+        return f"cannot be used: {detail['msg']}"
+    return words.format(but=but_is(detail["input"]), **context)
+
+
+def _unknown_key(location: Location, model: type[BaseModel]) -> str:
+    key = str(location[-1])
+    near = did_you_mean(key, _keys(location[:-1], model))
+    if not near and re.search("passw|token|secret|key", key):
+        return "unknown key; secrets come from the environment only"
+    return f"unknown key{near}"
+
+
+def _keys(location: Location, section: type[BaseModel]) -> list[str]:
+    """Keys that the section at a location knows."""
+    named = False
+    for part in location:
+        if named:
+            named = False
+            continue
+        fields = {field.alias or name: field for name, field in section.model_fields.items()}
+        annotation = fields[str(part)].annotation
+        named = get_origin(annotation) in {Mapping, tuple}
+        section = next(kind for kind in (annotation, *get_args(annotation)) if _is_section(kind))
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """End a message with the nearest word, where one is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean `{near[0]}`?" if near else ""
+
+
+def _concealed(fault: Fault, environ: Mapping[str, str]) -> Fault:
+    text = fault.text
+    for name, value in environ.items():
+        if _SECRET_VARIABLE.fullmatch(name) and len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, "…")
+    return fault._replace(text=text)
+
+
+class Variables:
+    """Reads environment variables, and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]):
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def problem(self, name: str, text: str) -> None:
+        """Note what is wrong with a variable."""
+        self.problems.append(f"{name}: {text}")
+
+    def secret(self, name: str, why: str | None = None) -> SecretStr | None:
+        """Value of a variable; `why` says what it is for where it must be there."""
+        value = self._environ.get(name, "").strip()
+        file = self._environ.get(f"{name}_FILE", "").strip()
+        if value and file:
+            self.problem(name, f"is set, and so is {name}_FILE; set one of them")
+        elif file:
+            value = self._content(f"{name}_FILE", file)
+        elif not value and why:
+            self.problem(name, f"is not set; {why}")
+        return SecretStr(value) if value else None
+
+    def _content(self, name: str, file: str) -> str:
+        # No message repeats the path: somebody may have put the secret itself there.
+        try:
+            content = Path(file).read_text("utf-8").strip()
+        except OSError as error:
+            self.problem(name, f"names a file that cannot be read ({error.strerror})")
+        except ValueError:
+            self.problem(name, "names a file that is not text in UTF-8")
+        else:
+            if not content:
+                self.problem(name, "names an empty file")
+            return content
+        return ""
 
 
 def dotted(location: Location) -> str:

@@ -5,10 +5,11 @@ Messages are for the person who wrote the file, and complete "environments.prod.
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import fields
 from datetime import time, timedelta
 from enum import Enum
 from string import Formatter
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
@@ -29,6 +30,9 @@ from bot.config.document import but_is
 from bot.domain.oncall import Kind, On, When
 from bot.domain.times import DURATIONS, PATTERN, format_duration, parse_duration
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 STATE_SCHEMES = (
     "sqlite+aiosqlite",
     "postgresql+asyncpg",
@@ -38,23 +42,7 @@ STATE_SCHEMES = (
 )
 """Databases that can hold the bot's state."""
 
-_CHANNEL = r"^#?(?:[CG][A-Z0-9]{2,}|[a-z0-9_\-]{1,80})$"
-_WORD = r"^[a-z0-9][a-z0-9_\-]*$"
-_INSTRUMENT = r"^[a-z][a-z0-9_]*$"
-_COMMAND = r"^/[a-z0-9_\-]{1,31}$"
-_USERGROUP = r"^S[A-Z0-9]{2,}$"
-_USER = r"^[UW][A-Z0-9]{2,}$"
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
-
-WANTED: Mapping[str, str] = {
-    _CHANNEL: "a channel's name (lower case, no spaces) or its ID such as C0123ABC",
-    _WORD: "lower-case letters, digits, `-` and `_`",
-    _INSTRUMENT: "an instrument's name in lower case, such as lsstcam",
-    _COMMAND: "a slash command in lower case, such as /prompt-redis",
-    _USERGROUP: "a user group's ID such as S0123ABC (IDs, never names)",
-    _USER: "a user's ID such as U0123ABC (IDs, never names)",
-}
-"""What each pattern asks for, in words."""
 
 
 def duration(value: object) -> timedelta:
@@ -87,6 +75,7 @@ def _time_of_day(value: object) -> time:
 
 
 _Item = TypeVar("_Item", bound=Hashable)
+_Value = TypeVar("_Value", bound="DataclassInstance")
 
 
 def one_of(value: object, choices: Mapping[str, _Item]) -> _Item:
@@ -160,6 +149,17 @@ def _address(*schemes: str, instead: str, host: bool = True) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _written(pattern: str, wanted: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Ask for a pattern, and say in words what it asks for."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must be {wanted}{but_is(text)}")
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"pattern": pattern, "type": "string"})
+
+
 def _without_hash(name: str) -> str:
     return name.removeprefix("#")
 
@@ -188,14 +188,34 @@ TargetKind = Annotated[Kind, PlainValidator(_kind), WithJsonSchema({"type": "str
 TargetWhen = Annotated[When, _word_of(When), _words_of(When)]
 TargetOn = Annotated[On, _word_of(On), _words_of(On)]
 
-Channel = Annotated[str, Field(pattern=_CHANNEL), AfterValidator(_without_hash)]
+Channel = Annotated[
+    str,
+    *_written(
+        r"^#?(?:[CG][A-Z0-9]{2,}|[a-z0-9_\-]{1,80})$",
+        "a channel's name (lower case, no spaces) or its ID such as C0123ABC",
+    ),
+    AfterValidator(_without_hash),
+]
 Channels = Annotated[tuple[Channel, ...], AfterValidator(_all_different)]
-Command = Annotated[str, Field(pattern=_COMMAND)]
-Instrument = Annotated[str, Field(pattern=_INSTRUMENT)]
+Command = Annotated[
+    str,
+    *_written(r"^/[a-z0-9_\-]{1,31}$", "a slash command in lower case, such as /prompt-redis"),
+]
+Instrument = Annotated[
+    str,
+    *_written(r"^[a-z][a-z0-9_]*$", "an instrument's name in lower case, such as lsstcam"),
+]
 Instruments = Annotated[tuple[Instrument, ...], Field(min_length=1), AfterValidator(_all_different)]
-Usergroup = Annotated[str, Field(pattern=_USERGROUP)]
-User = Annotated[str, Field(pattern=_USER)]
-Word = Annotated[str, Field(pattern=_WORD)]
+Usergroup = Annotated[
+    str,
+    *_written(r"^S[A-Z0-9]{2,}$", "a user group's ID such as S0123ABC (IDs, never names)"),
+]
+User = Annotated[
+    str, *_written(r"^[UW][A-Z0-9]{2,}$", "a user's ID such as U0123ABC (IDs, never names)")
+]
+Word = Annotated[
+    str, *_written(r"^[a-z0-9][a-z0-9_\-]*$", "lower-case letters, digits, `-` and `_`")
+]
 Text = Annotated[str, Field(min_length=1)]
 
 Count = Annotated[StrictInt, Field(ge=1)]
@@ -249,3 +269,8 @@ class Section(BaseModel):
         defer_build=True,
         json_schema_extra=_undescribed,
     )
+
+    def value(self, kind: type[_Value], **instead: object) -> _Value:
+        """Give the value that has keys of these names, some perhaps with something else."""
+        keys = {each.name for each in fields(kind)} - set(instead)
+        return kind(**{key: getattr(self, key) for key in keys}, **instead)
