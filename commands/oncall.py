@@ -1,11 +1,36 @@
-"""`oncall`: who is told of alarms and how; call for them; prove that the way works."""
+"""`oncall`: who is told of alarms and how; call for them; prove that the way works.
 
-from collections.abc import AsyncIterator
+`escalate` has them told of an alarm without waiting for the clock.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from bot.command import Act, Call, Purpose, Read, Reply, Right
+from bot.domain.alarms import Incident
+from bot.domain.environments import Environment
 from bot.domain.night import is_night
-from bot.render import pages
+from bot.domain.oncall import On, Receipt, Target, Told, When
+from bot.render.alarms import name
+from bot.render.blocks import (
+    Block,
+    Drawn,
+    Markup,
+    code,
+    context,
+    join,
+    mark,
+    section,
+    truncate,
+    typed,
+)
+from bot.render.pages import LONGEST_TARGET, failure
+from bot.render.rules import where
+from bot.render.words import clock, count
 
+_HOURS = {When.ALWAYS: "at any hour", When.OBSERVING: "at night", When.DAY: "by day"}
+_WHAT = {On.ESCALATE: "when nobody owns a critical alarm", On.FIRE: "of every alarm at once"}
+_LISTED = 15
 _LONGEST = 500
 """Characters of a call that the audit keeps."""
 
@@ -13,10 +38,9 @@ _LONGEST = 500
 async def run(call: Call) -> Reply:
     """Show every target, and whether it is told at this hour."""
     oncall, night = call.services.oncall, is_night(call.environment.site, call.now)
-    name = call.environment.name
-    text, blocks = pages.oncall(
+    text, blocks = overview(
         call.environment,
-        [(each, each.hears(name, night=night)) for each in oncall.targets],
+        [(each, each.hears(call.environment.name, night=night)) for each in oncall.targets],
         night=night,
         now=call.now,
         receipts=oncall.receipts,
@@ -26,23 +50,150 @@ async def run(call: Call) -> Reply:
 
 async def page(call: Call) -> AsyncIterator[Reply]:
     """Tell everybody who is told at this hour what was typed."""
-    typed = call.arguments.rest
-    targets = await call.services.oncall.call(typed, call.person, call.now)
-    await call.services.ledger.note(
-        f"oncall page {typed}"[:_LONGEST], call.person, "done", call.now
-    )
-    text, blocks, buttons = pages.called(
-        call.environment, typed, targets, call.person.name, call.now
-    )
-    yield Reply(blocks, text, buttons)
+    text = call.arguments.rest
+    targets = await call.services.oncall.call(text, call.person, call.now)
+    await call.services.ledger.note(f"oncall page {text}"[:_LONGEST], call.person, "done", call.now)
+    first, blocks, _ = called(call.environment, text, targets, call.person.name, call.now)
+    yield Reply(blocks, first)
 
 
 async def test(call: Call) -> AsyncIterator[Reply]:
     """Tell every target that this is a test."""
     targets = await call.services.oncall.test(call.person, call.now)
     await call.services.ledger.note("oncall test", call.person, "done", call.now)
-    text, blocks, buttons = pages.tested(call.environment, targets, call.person.name, call.now)
+    text, blocks, buttons = tested(call.environment, targets, call.person.name, call.now)
     yield Reply(blocks, text, buttons)
+
+
+async def escalate(call: Call) -> AsyncIterator[Reply]:
+    """Tell everybody who is told at this hour."""
+    incident, targets = await call.services.alarms.escalate(call.number, call.person, call.now)
+    text, blocks, buttons = escalated(incident, targets, call.person.name, call.now)
+    yield Reply(blocks, text, buttons)
+
+
+def overview(
+    environment: Environment,
+    targets: Sequence[tuple[Target, bool]],
+    *,
+    night: bool,
+    now: datetime,
+    receipts: Mapping[str, Receipt] | None = None,
+) -> tuple[Markup, list[Block]]:
+    """Draw who is told of alarms, and how.
+
+    Parameters
+    ----------
+    environment
+        Whose alarms.
+    targets
+        Each target, and whether it is told at this hour.
+    night
+        Whether it is night at the telescope.
+    now
+        When it is read.
+    receipts
+        What came of the last try to tell a target, by its name.
+    """
+    told = [target for target, hears in targets if hears]
+    label, hour = environment.label, "night" if night else "day"
+    if not targets:
+        first = mark("🔴 *{}: nobody is on call, no target is configured.*", label)
+        remedy = mark("Whoever deploys the bot names them in {}.", code("oncall.targets"))
+        return first, [section(first + "\n" + remedy)]
+    if not told:
+        first = mark("🔴 *{}: no on-call target is told by {}.*", label, hour)
+    else:
+        first = mark(
+            "🟢 *{}: on-call is told through {} of {}, now by {}.*",
+            label,
+            len(told),
+            count(len(targets), "target"),
+            hour,
+        )
+    lines = [_target(*each, receipts or {}, now) for each in targets[:_LISTED]]
+    if len(targets) > _LISTED:
+        lines.append(mark("and {} more", f"{len(targets) - _LISTED:,}"))
+    more = mark(
+        "At night all of them are told at once when Redis or a group is missing, and when visits "
+        "are about to be skipped. {} proves that the way works; {} calls for them.",
+        code("oncall test"),
+        code("oncall page TEXT"),
+    )
+    return first, [section(first), section(join("\n", lines)), section(more)]
+
+
+def _target(target: Target, hears: bool, receipts: Mapping[str, Receipt], now: datetime) -> Markup:
+    state = "now" if hears else "not at this hour"
+    group = f", group {target.usergroup}" if target.usergroup else ""
+    line = mark(
+        "*{}*, {}: {}{}\n      {}, told {}",
+        truncate(target.name, LONGEST_TARGET),
+        state,
+        target.kind.words,
+        group,
+        _HOURS[target.when],
+        _WHAT[target.on],
+    )
+    receipt = receipts.get(target.name)
+    return line if receipt is None else join("\n", [line, *_receipt(receipt, now)])
+
+
+def _receipt(receipt: Receipt, now: datetime) -> Iterator[Markup]:
+    at = clock(receipt.at, now=now)
+    if receipt.outcome is Told.SENT:
+        yield mark("      last told {} UTC", at)
+    else:
+        yield mark("      🔴 could not be told {} UTC: {}", at, failure(receipt.reason))
+
+
+def escalated(incident: Incident, targets: Sequence[Target], by: str, now: datetime) -> Drawn:
+    """Draw that somebody had the on-call told of an incident."""
+    said = f"{name(by)} has on-call told of alarm {incident.id}"
+    return _told(where(incident), said, targets, now)
+
+
+def called(
+    environment: Environment, text: str, targets: Sequence[Target], by: str, now: datetime
+) -> Drawn:
+    """Draw that somebody called for the on-call, and with which words."""
+    said = f"{name(by)} calls for whoever is on call"
+    first, blocks, buttons = _told(environment.label, said, targets, now)
+    return first, [blocks[0], *typed(text), *blocks[1:]], buttons
+
+
+def tested(environment: Environment, targets: Sequence[Target], by: str, now: datetime) -> Drawn:
+    """Draw that somebody tries the way to every target."""
+    first = mark(
+        "🔧 *{}: {} tries {}.* Nothing is wrong.",
+        environment.label,
+        name(by),
+        count(len(targets), "on-call target"),
+    )
+    text = mark(
+        "{}\nEach of them should hear of it within a minute; {} shows what came of it.",
+        _names(targets),
+        code("oncall"),
+    )
+    return first, [section(first + "\n" + text), _at(now)], []
+
+
+def _told(subject: str, said: str, targets: Sequence[Target], now: datetime) -> Drawn:
+    if not targets:
+        first = mark("🟡 *{}: {}, and nobody is told.* No target hears of it now.", subject, said)
+        return first, [section(first), _at(now)], []
+    first = mark("🔴 *{}: {}.*", subject, said)
+    return first, [section(first + "\n" + mark("Through {}.", _names(targets))), _at(now)], []
+
+
+def _names(targets: Sequence[Target]) -> Markup:
+    shown = [truncate(each.name, LONGEST_TARGET) for each in targets[:_LISTED]]
+    more = f" and {len(targets) - _LISTED:,} more" if len(targets) > _LISTED else ""
+    return mark("{}{}", ", ".join(shown), more)
+
+
+def _at(now: datetime) -> Block:
+    return context(mark("{} UTC", clock(now, seconds=True)))
 
 
 COMMANDS = (
@@ -76,5 +227,14 @@ COMMANDS = (
         right=Right.OPERATOR,
         run=test,
         details="Tells every target, at any hour, that it is a test. Say so to them before.",
+    ),
+    Act(
+        name="escalate",
+        usage="ID",
+        summary="tell on-call of an alarm now",
+        purpose=Purpose.ALARMS,
+        right=Right.OPERATOR,
+        run=escalate,
+        details="Tells every target of this hour, owned or not. `oncall` shows who that is.",
     ),
 )

@@ -1,45 +1,76 @@
 """`upgrade`: what runs, and the steps to what shall run."""
 
 import asyncio
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import TypeVar
 
 from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.errors import ClusterError, RedisError, StateError, UserError
 from bot.domain.maintenance import Window
 from bot.domain.streams import ServerInfo
 from bot.domain.workloads import Application, Workload
-from bot.render import workloads
+from bot.render.blocks import Button, Markup, code, context, join, link, mark, section
+from bot.render.errors import saying
+from bot.render.words import clock
+from bot.render.workloads import pod
+
+RELEASES = "https://github.com/lsst-sqre/charts/releases"
+CHART = "https://github.com/lsst-sqre/phalanx/blob/main/applications/prompt-redis/Chart.yaml#L10"
+"""As the written procedure has them."""
+
+_Found = TypeVar("_Found")
 
 
 async def run(call: Call) -> Reply:
     """Look at the workload, at Argo CD and at Redis, at the same time; each may be away."""
+    environment, now, slash = call.environment, call.now, call.deployment.slash
     workload, application, server, (window, announcement) = await asyncio.gather(
-        _workload(call), _application(call), _server(call), _window(call)
+        _found(call.services.workloads.inspect()),
+        _found(call.services.workloads.application()),
+        _server(call),
+        _window(call),
     )
-    text, blocks, buttons = workloads.upgrade(
-        call.environment,
-        workload,
-        application,
-        server,
-        window=window,
-        announcement=announcement,
-        slash=call.deployment.slash,
-        now=call.now,
-    )
-    return Reply(blocks, text, buttons)
+    first = _first(environment.label, workload, server)
+    facts = [
+        ("Chart", mark("{}", _said_by(workload, "chart"))),
+        ("Image", mark("{}", _said_by(workload, "image"))),
+        ("Redis", mark("{}", _version(server))),
+    ]
+    if application is not None:
+        facts.append(("Argo CD", mark("{}", _argo(application))))
+    if isinstance(workload, Workload):
+        facts.append(("Pods", mark("{}", _pods(workload, now))))
+    facts.append(("Maintenance", _maintenance(window, announcement, now)))
+    argocd = environment.link("argocd")
+    steps = [
+        mark("*1.* Choose a release of the chart, and read it: {}.", link(RELEASES, "releases")),
+        mark("*2.* Set it in Phalanx, and merge: {}.", link(CHART, "the chart's version line")),
+        mark(
+            "*3.* Announce it, then Refresh and Sync in {}: this replaces the pod.",
+            link(argocd, "Argo CD") if argocd else Markup("Argo CD"),
+        ),
+        mark(
+            "*Done when* {} answers and {} is healthy. Visits announced while Redis is away are "
+            "skipped: the fan-out service does not repeat them.",
+            code(f"{slash} ping"),
+            code(f"{slash} stats"),
+        ),
+    ]
+    blocks = [
+        section(first, facts),
+        section(join("\n", steps)),
+        context(mark("{} UTC", clock(now, seconds=True))),
+    ]
+    announce = () if window else (Button("Announce maintenance…", "maintenance"),)
+    buttons = (*call.reading_buttons, *announce, Button("Runbook", "runbook", "upgrade"))
+    return Reply(blocks, first, buttons)
 
 
-async def _workload(call: Call) -> Workload | ClusterError | None:
+async def _found(asked: Awaitable[_Found]) -> _Found | ClusterError | None:
+    """Give what was found, or why not; None where it is not configured."""
     try:
-        return await call.services.workloads.inspect()
-    except ClusterError as error:
-        return error
-    except UserError:
-        return None
-
-
-async def _application(call: Call) -> Application | ClusterError | None:
-    try:
-        return await call.services.workloads.application()
+        return await asked
     except ClusterError as error:
         return error
     except UserError:
@@ -60,6 +91,56 @@ async def _window(call: Call) -> tuple[Window | None, str]:
         return window, await call.services.addresses.of(window.id) if window else ""
     except StateError:
         return None, ""
+
+
+def _first(
+    label: str, workload: Workload | ClusterError | None, server: ServerInfo | RedisError
+) -> Markup:
+    runs = _version(server) if isinstance(server, ServerInfo) else "a Redis that does not answer"
+    if not isinstance(workload, Workload):
+        return mark("🔧 *{} runs {}.*", label, runs)
+    emoji, more = "🔧", ""
+    if workload.stuck is not None:
+        emoji, more = "🔴", f" Its pod does not start: {workload.stuck.waiting}."
+    elif workload.rolling_out:
+        emoji, more = "🟡", " A rollout is under way."
+    from_chart = f" from {workload.chart}" if workload.chart else ""
+    return mark("{} *{} runs {}{}.*{}", emoji, label, runs, from_chart, more)
+
+
+def _said_by(workload: Workload | ClusterError | None, name: str) -> str:
+    if workload is None:
+        return "unknown: the bot's configuration does not say where it runs"
+    if isinstance(workload, ClusterError):
+        return f"unknown: {saying(workload)}"
+    return getattr(workload, name) or "unknown: the StatefulSet does not say"
+
+
+def _version(server: ServerInfo | RedisError) -> str:
+    if isinstance(server, ServerInfo):
+        return f"{server.product} {server.version}"
+    return f"unknown: {saying(server)}"
+
+
+def _argo(application: Application | ClusterError) -> str:
+    if isinstance(application, ClusterError):
+        return f"unknown: {saying(application)}"
+    last = f", last sync {application.phase}" if application.phase else ""
+    return f"{application.sync}, {application.health}{last}"
+
+
+def _pods(workload: Workload, now: datetime) -> str:
+    ready = f"{workload.ready} of {workload.replicas} ready"
+    return "; ".join([ready, *(pod(each, now) for each in workload.pods)])
+
+
+def _maintenance(window: Window | None, announcement: str, now: datetime) -> Markup:
+    if window is None:
+        return Markup("none planned")
+    named = f"window {window.id}"
+    until = f"until {clock(window.ends, now=now)} UTC"
+    when = until if window.started else f"from {clock(window.starts, now=now)} {until}"
+    return mark("{}, {}", link(announcement, named) if announcement else Markup(named), when)
 
 
 COMMANDS = (

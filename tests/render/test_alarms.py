@@ -32,6 +32,7 @@ from bot.render.blocks import (
 )
 from bot.render.rules import WORDS
 from bot.slack.paging import Mention
+from commands import oncall
 from tests.support.slack_blocks import check_message
 from tests.support.slack_workspace import mentions
 
@@ -564,7 +565,7 @@ TARGETS = (
 
 
 def test_who_is_on_call() -> None:
-    drawn = pages.oncall(
+    drawn = oncall.overview(
         PROD,
         TARGETS,
         night=True,
@@ -581,24 +582,24 @@ def test_who_is_on_call() -> None:
     ]
     assert shown[5].startswith("      🔴 could not be told 05:26 UTC: `<!channel>")
     assert _pings(drawn) == []
-    nobody = pages.oncall(PROD, (), night=False, now=NOW)
+    nobody = oncall.overview(PROD, (), night=False, now=NOW)
     assert nobody[0] == "🔴 *PROD: nobody is on call, no target is configured.*"
-    none_now = pages.oncall(PROD, TARGETS[1:], night=True, now=NOW)
+    none_now = oncall.overview(PROD, TARGETS[1:], night=True, now=NOW)
     assert none_now[0] == "🔴 *PROD: no on-call target is told by night.*"
 
 
 def test_what_the_channel_hears_of_pages() -> None:
     targets = [target for target, _ in TARGETS]
-    text, _, _ = pages.escalated(BACKLOG, targets, "Ana", NOW)
+    text, _, _ = oncall.escalated(BACKLOG, targets, "Ana", NOW)
     assert text == "🔴 *PROD lsstcam: Ana has on-call told of alarm 31.*"
-    assert "of alarm 31, and nobody is told.*" in pages.escalated(BACKLOG, [], "Ana", NOW)[0]
-    called = pages.called(PROD, HOSTILE, targets, "Ana", NOW)
+    assert "of alarm 31, and nobody is told.*" in oncall.escalated(BACKLOG, [], "Ana", NOW)[0]
+    called = oncall.called(PROD, HOSTILE, targets, "Ana", NOW)
     assert called[0] == "🔴 *PROD: Ana calls for whoever is on call.*"
     assert {"type": "plain_text", "text": HOSTILE, "emoji": False} in [
         each.get("text") for each in called[1]
     ]
     assert _pings(called) == []
-    tested = pages.tested(PROD, targets, "Ana", NOW)
+    tested = oncall.tested(PROD, targets, "Ana", NOW)
     assert tested[0] == "🔧 *PROD: Ana tries 2 on-call targets.* Nothing is wrong."
     failed = pages.target_failed(PROD, "pager", "HTTP 503", incident=31, given_up=False, now=NOW)
     assert failed[0] == "🔴 *PROD: on-call target pager could not be told of alarm 31.*"
