@@ -43,8 +43,6 @@ from bot.services.approvals import Approvals
 from bot.services.changes import Changes, DailyPrune
 from bot.services.environments import Identities, Services
 from bot.services.history import History
-from bot.services.incidents import Clocks
-from bot.services.incidents import Keeper as IncidentKeeper
 from bot.services.leadership import Leader
 from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
@@ -52,7 +50,7 @@ from bot.services.nights import Nights
 from bot.services.oncall import Oncall, Receipts
 from bot.services.rights import Rights
 from bot.services.streams import LastSeen, Streams
-from bot.services.watch import Held, Stores, Watch
+from bot.services.watch import Pulse, Watch
 from bot.services.workloads import Cluster, Restarts, Workloads
 from bot.slack.api import Identity, Proxy, SlackApi
 from bot.slack.app import SlackApp
@@ -389,7 +387,7 @@ class App:
     def _add(self, environment: Environment) -> None:
         """Build an environment's services and its watch."""
         name, clock = environment.name, self._clock
-        alarms = self._settings.alarms_for(name)
+        settings = self._settings.alarms_for(name)
         secret = self._secrets.redis_passwords.get(name)
         url = self._settings.environments[name].redis.url
         password = secret.get_secret_value() if secret else None
@@ -436,6 +434,18 @@ class App:
             look=maintenance.ended,
             changed=self._changed,
         )
+        alarms = Alarms(
+            environment,
+            incidents=self._incidents,
+            silences=self._silences,
+            oncall=oncall,
+            addresses=self._addresses,
+            thresholds=settings.thresholds(),
+            escalate=settings.escalate,
+            still_on_it=settings.still_on_it,
+            writer=self._holder,
+            changed=self._changed,
+        )
         self.services[name] = Services(
             environment=environment,
             streams=streams,
@@ -449,17 +459,7 @@ class App:
                 silences=self._silences,
                 clock=clock,
             ),
-            alarms=Alarms(
-                environment,
-                incidents=self._incidents,
-                silences=self._silences,
-                oncall=oncall,
-                thresholds=alarms.thresholds(),
-                escalate=alarms.escalate,
-                addresses=self._addresses,
-                writer=self._holder,
-                changed=self._changed,
-            ),
+            alarms=alarms,
             oncall=oncall,
             nights=Nights(
                 environment,
@@ -485,19 +485,12 @@ class App:
         self._watches[name] = Watch(
             environment,
             streams,
-            thresholds=alarms.thresholds(),
-            keeper=IncidentKeeper(
-                environment,
-                self._incidents,
-                oncall,
-                clocks=Clocks(alarms.escalate, alarms.still_on_it),
-                writer=self._holder,
-                changed=self._changed,
-            ),
-            stores=Stores(self._samples, self._silences),
-            held=Held(maintenance.hours, approvals.outages),
-            memory_limit=lambda: workloads.memory_limit,
-            firing=self._metrics.alarms,
+            alarms,
+            self._samples,
+            maintenance=maintenance,
+            approvals=approvals,
+            workloads=workloads,
+            metrics=self._metrics,
         )
 
     def _cluster(self, name: str) -> Cluster | None:
@@ -547,10 +540,8 @@ class App:
         for name, watch in self._watches.items():
             every = self._settings.alarms_for(name).poll
             services = self.services[name]
-            # The end of a window, or of a restart, has everything looked at at once.
-            ended = services.maintenance.ended
             beats += [
-                Beat(f"watch {name}", every, watch.tick, wake=ended, when=leads),
+                Beat(f"watch {name}", every, watch.tick, wake=watch.wake, when=leads),
                 Beat(f"maintenance {name}", SECOND, services.maintenance.tick, when=leads),
                 Beat(f"nights {name}", ONCE_A_MINUTE, services.nights.tick, when=leads),
                 Beat(f"workload {name}", ONCE_A_MINUTE, services.workloads.tick, when=leads),
@@ -570,20 +561,11 @@ class App:
             secret = self._secrets.heartbeat_key
             key = secret.get_secret_value() if secret else ""
             heartbeat = Heartbeat(self._settings.oncall.heartbeat, key, self._calls)
-            beats.append(
-                Beat("heartbeat", ONCE_A_MINUTE, partial(self._heart, heartbeat), when=leads)
-            )
+            pulse = Pulse(self._watches, heartbeat)
+            beats.append(Beat("heartbeat", ONCE_A_MINUTE, pulse.tick, when=leads))
         if self.sockets is not None:
             beats.append(Beat("slack", WATCH_SLACK_EVERY, self.sockets.tick))
         return beats
-
-    async def _heart(self, heartbeat: Heartbeat, now: datetime) -> None:
-        """Beat as long as every watch looks."""
-        late = [name for name, watch in self._watches.items() if watch.late(now)]
-        if late:
-            _log.error("no heartbeat: a watch does not look", environments=late)
-            return
-        await heartbeat.beat()
 
     def web(self, loops: Loops, stop: asyncio.Event, ready: asyncio.Event) -> Web:
         """Build what answers over HTTP."""

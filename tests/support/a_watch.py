@@ -15,21 +15,33 @@ from typing import Any, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from bot.clients.prompt_redis import PromptRedis
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.oncall import Page, PageEvent, Target, key_of
 from bot.domain.rules import default_thresholds
+from bot.metrics import Metrics
 from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
-from bot.services.incidents import Clocks, Keeper
+from bot.services.approvals import Approvals
+from bot.services.maintenance import Maintenance
+from bot.services.rights import Rights
+from bot.services.streams import LastSeen, Streams
+from bot.services.watch import Watch
+from bot.services.workloads import Cluster, Workloads
 from bot.storage.alarm_documents import read_page
 from bot.storage.alarms import Incidents
+from bot.storage.approvals import Requests
 from bot.storage.database import Database
 from bot.storage.documents import read_values
+from bot.storage.maintenance import Windows
+from bot.storage.outbox import Outbox
+from bot.storage.positions import Positions
 from bot.storage.posts import Posts
+from bot.storage.samples import Samples
 from bot.storage.silences import Silences
-from tests.support.an_oncall import TARGETS, an_oncall
+from tests.support.an_oncall import TARGETS, Lists, an_oncall
 from tests.support.slack_server import Message
 from tests.support.world import PROD, World
 
@@ -40,7 +52,6 @@ ONE = Environment("prod", ("a",))
 NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC)
 ANA, BEN = Person("U0ANA", "ana"), Person("U0BEN", "ben")
 MINUTE = timedelta(minutes=1)
-CLOCKS = Clocks(escalate=10 * MINUTE, still_on_it=30 * MINUTE)
 
 
 def nothing() -> None:
@@ -70,30 +81,89 @@ class Flaky(Incidents):
             raise StateError(StateTrouble.LOCKED)
 
 
-def a_keeper(
+def the_alarms(
     environment: Environment,
-    incidents: Incidents,
     database: Database,
     writer: str,
+    *,
+    incidents: Incidents | None = None,
     targets: Sequence[Target] = TARGETS,
-) -> Keeper:
-    who = an_oncall(environment, database, targets)
-    return Keeper(environment, incidents, who, clocks=CLOCKS, writer=writer, changed=nothing)
-
-
-def an_office(environment: Environment, database: Database) -> Alarms:
-    """What people do about alarms."""
+) -> Alarms:
     return Alarms(
         environment,
-        incidents=Incidents(database),
+        incidents=incidents or Incidents(database),
         silences=Silences(database),
-        oncall=an_oncall(environment, database),
-        thresholds=default_thresholds(),
-        escalate=CLOCKS.escalate,
+        oncall=an_oncall(environment, database, targets),
         addresses=Addresses(Posts(database), "https://example.slack.com/"),
-        writer="people",
+        thresholds=default_thresholds(),
+        escalate=10 * MINUTE,
+        still_on_it=30 * MINUTE,
+        writer=writer,
         changed=nothing,
     )
+
+
+@dataclass
+class Watched:
+    """An environment's watch, and the services that hold its alarms."""
+
+    watch: Watch
+    maintenance: Maintenance
+    approvals: Approvals
+    workloads: Workloads
+
+
+def a_watch(
+    environment: Environment,
+    redis: PromptRedis,
+    database: Database,
+    writer: str,
+    *,
+    clock: Callable[[], datetime],
+    metrics: Metrics | None = None,
+    targets: Sequence[Target] = TARGETS,
+    cluster: Cluster | None = None,
+) -> Watched:
+    """Build the watch over an environment, as the bot does."""
+    metrics = metrics or Metrics()
+    streams = Streams(environment, redis, LastSeen(Positions(database)), metrics, clock=clock)
+
+    async def zone(_: Person) -> None:
+        return None
+
+    maintenance = Maintenance(
+        environment,
+        windows=Windows(database),
+        outbox=Outbox(database),
+        incidents=Incidents(database),
+        requests=Requests(database),
+        mirrors=(),
+        zone=zone,
+        writer=writer,
+        changed=nothing,
+    )
+    approvals = Approvals(
+        environment,
+        Requests(database),
+        Rights(environment, Lists()),
+        an_oncall(environment, database, targets),
+        metrics,
+        executor=writer,
+        look=maintenance.ended,
+        changed=nothing,
+    )
+    workloads = Workloads(environment, cluster, clock=clock)
+    watch = Watch(
+        environment,
+        streams,
+        the_alarms(environment, database, writer, targets=targets),
+        Samples(database),
+        maintenance=maintenance,
+        approvals=approvals,
+        workloads=workloads,
+        metrics=metrics,
+    )
+    return Watched(watch, maintenance, approvals, workloads)
 
 
 class Leaders(RuleBasedStateMachine):
@@ -108,8 +178,8 @@ class Leaders(RuleBasedStateMachine):
         self.file = sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)
         self.incidents = Flaky(self.database)
         self.silences = Silences(self.database)
-        self.people = an_office(ONE, self.database)
-        self.keepers = [self.keeper(number) for number in range(2)]
+        self.people = the_alarms(ONE, self.database, "people")
+        self.leaders = [self.leader(number) for number in range(2)]
         self.by_hand: Counter[int] = Counter()
         self.now = NIGHT
 
@@ -119,8 +189,8 @@ class Leaders(RuleBasedStateMachine):
 
         return self.runner.run(awaited())
 
-    def keeper(self, number: int) -> Keeper:
-        return a_keeper(ONE, self.incidents, self.database, f"leader {number}")
+    def leader(self, number: int) -> Alarms:
+        return the_alarms(ONE, self.database, f"leader {number}", incidents=self.incidents)
 
     def firing(self) -> list[Incident]:
         return self.run(self.incidents.firing("prod"))

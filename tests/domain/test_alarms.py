@@ -17,13 +17,13 @@ from hypothesis.stateful import (
 
 from bot.domain.alarms import (
     Holding,
+    Holds,
     Hours,
     Incident,
     Silence,
     Transition,
     advanced,
     escalates,
-    holding,
     opened,
     owner_is_due,
     resolved,
@@ -33,7 +33,7 @@ from bot.domain.errors import StateError
 from bot.domain.night import is_night
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
-from bot.services.incidents import Holds, Keeper, Subject
+from bot.services.alarms import Alarms, Subject
 from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, Leaders
 from tests.support.an_oncall import TARGETS
 from tests.support.machines import run_machine, walk_machine
@@ -93,7 +93,7 @@ WINDOW = Hours(NIGHT - MINUTE, NIGHT + MINUTE)
 def test_what_holds_it(
     rules: tuple[str, ...], silences: list[Silence], windows: list[Hours], held: Holding | None
 ) -> None:
-    assert holding(firing(*rules), silences, windows, NIGHT) is held
+    assert Holds(silences, windows).on(firing(*rules), NIGHT) is held
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_what_holds_it(
     ],
 )
 def test_a_restart_holds_what_it_brings_about(rule: str, held: Holding | None) -> None:
-    assert holding(firing(rule), [], [], NIGHT, restarts=[WINDOW]) is held
-    assert holding(firing(rule), [], [WINDOW], NIGHT, restarts=[WINDOW]) is (
+    assert Holds(restarts=[WINDOW]).on(firing(rule), NIGHT) is held
+    assert Holds([], [WINDOW], [WINDOW]).on(firing(rule), NIGHT) is (
         None if rule == "expiring" else Holding.WINDOW
     )
     over = Hours(NIGHT - 11 * MINUTE, NIGHT - MINUTE)
-    assert holding(firing(rule), [], [], NIGHT, restarts=[over]) is None
+    assert Holds(restarts=[over]).on(firing(rule), NIGHT) is None
 
 
 @pytest.mark.parametrize(
@@ -266,20 +266,20 @@ class AnyOrder(Leaders):
     # --- who looks ---------------------------------------------------------------------------
 
     async def look(
-        self, keeper: Keeper, known: dict[Subject, Incident], found: dict[Subject, Any]
+        self, alarms: Alarms, known: dict[Subject, Incident], found: dict[Subject, Any]
     ) -> None:
         holds = Holds(await self.silences.active("prod", self.now), self.windows)
         for subject, kinds in found.items():
             since = self.now - MINUTE
             findings = {each: Finding(each, bad, since) for each, bad in kinds.items()}
             figures = Figures(self.now, waiting=len(kinds))
-            await keeper.look(subject, known.get(subject), findings, figures, holds)
+            await alarms.look(subject, known.get(subject), findings, figures, holds)
 
     async def look_now(self, *leading: int) -> None:
-        known = [await self.keepers[each].firing() for each in leading]
+        known = [await self.leaders[each].by_subject() for each in leading]
         await asyncio.gather(
             *(
-                self.look(self.keepers[each], firing, self.found)
+                self.look(self.leaders[each], firing, self.found)
                 for each, firing in zip(leading, known, strict=True)
             )
         )
@@ -312,13 +312,13 @@ class AnyOrder(Leaders):
     @rule(leader=leaders)
     def an_old_leader_looks_late(self, leader: int) -> None:
         """Look at what was found before the other one looked."""
-        known = self.run(self.keepers[leader].firing())
+        known = self.run(self.leaders[leader].by_subject())
         self.run(self.look_now(1 - leader))
-        self.run(self.look(self.keepers[leader], known, self.found))
+        self.run(self.look(self.leaders[leader], known, self.found))
 
     @rule(leader=leaders)
     def dies_and_starts_again(self, leader: int) -> None:
-        self.keepers[leader] = self.keeper(leader)
+        self.leaders[leader] = self.leader(leader)
 
     # --- what must be true after a look ------------------------------------------------------
 
