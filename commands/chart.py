@@ -10,8 +10,7 @@ from bot.domain.environments import Environment
 from bot.domain.samples import Minute, Sample
 from bot.render import chart
 from bot.render.blocks import FIRST_LINE, Block, Markup, join, mark, section
-from bot.render.drawing import drawn
-from bot.render.past import LATE, is_known, waiting
+from bot.render.streams import LATE, is_known, waiting
 from bot.render.words import clock, count, duration, rough
 
 SPAN = timedelta(hours=6)
@@ -57,7 +56,9 @@ async def run(call: Call) -> Reply:
         ],
         incidents=about,
     )
-    picture = await drawn(title, points, since, until, marks, expiration=environment.expiration)
+    picture = await chart.drawn(
+        title, points, since, until, marks, expiration=environment.expiration
+    )
     text, blocks = outline(title, points, since, until, about)
     return Reply(blocks, text, picture=picture)
 

@@ -1,12 +1,15 @@
 """`consumers`: how many names a group has, and how many were left behind."""
 
 import asyncio
+from collections.abc import Mapping
 
 from bot.command import Call, Purpose, Read, Reply, Right
+from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.streams import Consumers, NoAnswer
-from bot.render.blocks import Button
-from bot.render.groups import consumers, to_prune
+from bot.render.blocks import Block, Button, Markup, mark, section
+from bot.render.streams import missing, together
+from bot.render.words import count, duration, rough
 
 MOST_AT_NIGHT = 50_000
 """At night, more names than these are not looked at one by one.
@@ -17,26 +20,69 @@ Measured: 91 to 132 ms of server time at 100,000 names, during which no worker r
 
 async def run(call: Call) -> Reply:
     """Count the names of the instruments that were named."""
-    instruments = call.instruments()
+    environment, instruments = call.environment, call.instruments()
     looks = await call.services.streams.look(instruments)
     for look in looks:
         if isinstance(look.state, NoAnswer):
             # Asking once more would only take as long again.
             raise look.state.error
-    night = is_night(call.environment.site, call.now)
-    names = [look.group.consumers if look.group else 0 for look in looks]
+    night = is_night(environment.site, call.now)
+    known = [look.group.consumers if look.group else 0 for look in looks]
 
-    async def count(instrument: str, known: int) -> Consumers | None:
-        if night and known > MOST_AT_NIGHT:
-            return Consumers(known)
+    async def counted(instrument: str, names: int) -> Consumers | None:
+        if night and names > MOST_AT_NIGHT:
+            return Consumers(names)
         return await call.services.streams.consumers(instrument)
 
-    found = await asyncio.gather(*map(count, instruments, names))
-    by_instrument = dict(zip(instruments, found, strict=True))
-    text, blocks = consumers(call.environment, by_instrument)
-    most = to_prune(call.environment, by_instrument)
+    counts = await asyncio.gather(*map(counted, instruments, known))
+    found = dict(zip(instruments, counts, strict=True))
+    names = sum(each.names for each in counts if each is not None)
+    drawn = [_drawn(environment, *each) for each in found.items()]
+    text, blocks = together(environment, drawn, count(names, "consumer name"))
+    most = to_prune(environment, found)
     offered = (Button("Prune", "prune", most),) if most else ()
     return Reply(blocks, text, (*call.reading_buttons, *offered))
+
+
+def to_prune(environment: Environment, found: Mapping[str, Consumers | None]) -> str | None:
+    """Pick the instrument with the most names left behind; None where there are none."""
+    if environment.read_only:
+        return None
+    idle = {name: each.idle or 0 for name, each in found.items() if each is not None}
+    worst = max(idle, key=lambda name: idle[name], default=None)
+    return worst if worst is not None and idle[worst] else None
+
+
+def _drawn(
+    environment: Environment, instrument: str, found: Consumers | None
+) -> tuple[Markup, list[Block]]:
+    """Draw how many names one instrument has; None is a missing group."""
+    if found is None:
+        return missing(environment, instrument)
+    where, names = f"{environment.label} {instrument}", count(found.names, "consumer name")
+    if found.idle is None:
+        first = mark("🟢 *{}: {}.*", where, names)
+        return first, [
+            section(
+                first + "\nThese are names ever used, not workers that run. So many are only "
+                "counted at night: looking at each would hold up Redis, and the workers with it."
+            )
+        ]
+    limit = f"idle for more than {rough(environment.consumer_idle)}"
+    first = mark("🟢 *{}: {}, {} {}.*", where, names, f"{found.idle:,}", limit)
+    longest = duration(found.longest_idle) if found.longest_idle is not None else "unknown"
+    return first, [
+        section(
+            first + "\nThese are names ever used, not workers that run: each worker brings a new "
+            "one, and none is ever removed.",
+            [
+                ("Names", f"{found.names:,}"),
+                (limit.capitalize(), f"{found.idle:,}"),
+                ("With something unconfirmed", f"{found.busy:,}"),
+                ("Longest idle", longest if found.names else "no name yet"),
+            ],
+        )
+    ]
 
 
 COMMANDS = (

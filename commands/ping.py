@@ -1,13 +1,64 @@
 """`ping`: does Redis answer, and how is the server itself."""
 
+from datetime import timedelta
+
 from bot.command import Call, Purpose, Read, Reply, Right
-from bot.render.server import pong
+from bot.domain.environments import Environment
+from bot.domain.streams import ServerInfo
+from bot.render.blocks import Markup, context, mark, section
+from bot.render.words import clock, duration, quick, size
+
+SLOW = timedelta(milliseconds=250)
+"""A healthy server answers in about a millisecond."""
 
 
 async def run(call: Call) -> Reply:
     """Ask the server."""
-    text, blocks = pong(call.environment, await call.services.streams.server(), call.now)
-    return Reply(blocks, text, call.reading_buttons)
+    server = await call.services.streams.server()
+    text = _verdict(call.environment, server)
+    figures = [
+        ("Version", f"{server.product} {server.version}"),
+        ("Up for", duration(server.up_for)),
+        ("Memory", _memory(server)),
+        ("Persistence", _persistence(server)),
+    ]
+    at = context(mark("{} UTC", clock(call.now, seconds=True)))
+    return Reply([section(text, figures), at], text, call.reading_buttons)
+
+
+def _verdict(environment: Environment, server: ServerInfo) -> Markup:
+    took = quick(server.answered_in)
+    if server.loading is not None:
+        done, left = f"{server.loading.percent:.0f} % read", server.loading.remaining
+        progress = done if left is None else f"{done}, {duration(left)} to go"
+        return mark("🔴 *{}: Redis is loading its data, {}.*", environment.label, progress)
+    if not server.last_write_ok:
+        return mark(
+            "🔴 *{}: PONG in {}, but Redis cannot write to its disk.* Workers stop soon.",
+            environment.label,
+            took,
+        )
+    if server.answered_in > SLOW:
+        return mark("🟡 *{}: PONG, but slowly: {} instead of 1 ms.*", environment.label, took)
+    return mark("🟢 *{}: PONG in {}.*", environment.label, took)
+
+
+def _memory(server: ServerInfo) -> str:
+    if server.memory_limit is None:
+        return f"{size(server.memory)} resident, no maxmemory set"
+    share = server.memory / server.memory_limit * 100
+    return f"{size(server.memory)} resident, {share:.0f} % of {size(server.memory_limit)}"
+
+
+def _persistence(server: ServerInfo) -> str:
+    if server.append_only:
+        well = "ok" if server.last_write_ok else "FAILED: free space on its volume"
+        return f"append-only file, last write {well}"
+    if not server.snapshot_ok:
+        return "no append-only file, and the last snapshot FAILED"
+    if server.last_snapshot is None:
+        return "none: a restart loses everything"
+    return f"no append-only file, last snapshot {clock(server.last_snapshot)} UTC"
 
 
 COMMANDS = (

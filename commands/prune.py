@@ -4,21 +4,23 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply, Right
-from bot.domain.changes import LEAST_IDLE
+from bot.domain.changes import LEAST_IDLE, Pruned
+from bot.domain.environments import Environment
 from bot.domain.errors import UserError
-from bot.domain.streams import NoStream, Stream
-from bot.render import groups
-from bot.render.blocks import Button
+from bot.render.blocks import Button, Markup, code, context, join, mark, section
+from bot.render.words import clock, count, duration
 
 _SHOWN_EVERY = timedelta(seconds=2)
 """Slack takes about one edit a second; names go some hundreds at a time, and far quicker."""
+
+_DROPPED_SHOWN = 10
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Remove them, some hundreds at a time."""
     environment, instrument, idle = call.environment, call.instrument(), _idle(call)
     (look,) = await call.services.streams.look([instrument])
-    if isinstance(look.state, NoStream) or (isinstance(look.state, Stream) and look.group is None):
+    if look.missing:
         raise UserError(
             f"{environment.label} {instrument} has no group, so it has no consumer names. "
             f"`bootstrap {instrument}` creates it.",
@@ -27,14 +29,12 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     steps = call.services.changes.prune(instrument, idle)
     # The first step only looks: what is refused, or fails, is told before the channel hears of it.
     done, shown = await anext(steps), call.now
-    text, blocks = groups.pruning(environment, instrument, idle, done, call.now)
-    yield Reply(blocks, text)
+    yield _progress(environment, instrument, idle, done, call.now)
     async for done in steps:
         now = datetime.now(UTC)
         if now - shown >= _SHOWN_EVERY:
             shown = now
-            text, blocks = groups.pruning(environment, instrument, idle, done, now)
-            yield Reply(blocks, text)
+            yield _progress(environment, instrument, idle, done, now)
     removed = f"{done.removed:,} of {done.names:,} names removed"
     await call.services.ledger.note(
         f"prune {instrument}",
@@ -44,8 +44,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
         answer=removed,
         after={"removed": str(done.removed)},
     )
-    text, blocks = groups.pruned(environment, instrument, idle, done, datetime.now(UTC))
-    yield Reply(blocks, text, (Button("Consumers", "consumers", instrument),))
+    yield pruned(environment, instrument, idle, done, datetime.now(UTC))
 
 
 def _idle(call: Call) -> timedelta:
@@ -56,6 +55,64 @@ def _idle(call: Call) -> timedelta:
             "at work."
         )
     return idle
+
+
+def _progress(
+    environment: Environment, instrument: str, idle: timedelta, far: Pruned, now: datetime
+) -> Reply:
+    first = mark(
+        "🔧 *{} {}: removing consumer names idle for more than {}.*",
+        environment.label,
+        instrument,
+        duration(idle),
+    )
+    removed = mark("\n{} of {} removed.", f"{far.removed:,}", _names(far.left_behind))
+    updated = context(mark("updated {} UTC", clock(now, seconds=True)))
+    return Reply([section(first + removed), updated], first)
+
+
+def pruned(
+    environment: Environment, instrument: str, idle: timedelta, done: Pruned, now: datetime
+) -> Reply:
+    """Draw what a removal of consumer names has come to."""
+    complete = done.removed == done.left_behind
+    emoji = "🟢" if complete and not done.dropped else "🟡"
+    if done.left_behind == 0:
+        say = f"no consumer name is idle for more than {duration(idle)}, none removed"
+    elif complete:
+        say = f"{_names(done.removed)} removed"
+    else:
+        say = f"{done.removed:,} of {_names(done.left_behind)} removed, then the group was gone"
+    first = mark("{} *{} {}: {}.*", emoji, environment.label, instrument, say)
+    figures = [
+        ("Names, before", f"{done.names:,}"),
+        ("Names, now", f"{done.names - done.removed:,}, and those of new workers"),
+        ("Limit", f"idle for more than {duration(idle)}, nothing unconfirmed"),
+    ]
+    blocks = [section(first, figures)]
+    if done.dropped:
+        blocks.append(section(_dropped(done)))
+    blocks.append(context(mark("updated {} UTC", clock(now, seconds=True))))
+    return Reply(blocks, first, (Button("Consumers", "consumers", instrument),))
+
+
+def _dropped(done: Pruned) -> Markup:
+    shown = [
+        mark("{}: {}", code(name), count(entries, "entry"))
+        for name, entries in done.dropped[:_DROPPED_SHOWN]
+    ]
+    if len(done.dropped) > _DROPPED_SHOWN:
+        shown.append(mark("and {} more", count(len(done.dropped) - _DROPPED_SHOWN, "name")))
+    return mark(
+        "🟡 *{} became unconfirmed while names were removed, and left that list with them.* Their "
+        "workers go on as before; if one of them dies, nobody sees it here.\n{}",
+        count(sum(entries for _, entries in done.dropped), "entry"),
+        join("\n", shown),
+    )
+
+
+def _names(number: int) -> str:
+    return count(number, "consumer name")
 
 
 COMMANDS = (

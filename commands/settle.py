@@ -5,11 +5,10 @@ from datetime import datetime, timedelta
 
 from bot.command import Call, Change, Purpose, Right
 from bot.domain.approvals import Happened, Outcome, Plan, Request
-from bot.domain.changes import MOST_SETTLED, Facts, Settling
+from bot.domain.changes import JUST_READ, MOST_SETTLED, Facts, Settling
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.streams import PendingEntry
-from bot.render.groups import JUST_READ
 from bot.render.plans import audit, few, figure, named, not_made, number, visit
 from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved

@@ -4,14 +4,15 @@ import asyncio
 
 from bot.command import Call, Purpose, Read, Reply, Right
 from bot.domain.approvals import State
+from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, StateError
-from bot.domain.streams import ServerInfo
+from bot.domain.streams import Look, ServerInfo
 from bot.render import maintenance
 from bot.render.alarms import summary_line
 from bot.render.alarms import worst as worst_of
-from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup
-from bot.render.streams import status
-from bot.render.words import clock
+from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup, code, context, mark, section
+from bot.render.streams import claim, last_announced, overview, sky
+from bot.render.words import clock, duration, quick, rough
 
 
 async def run(call: Call) -> Reply:
@@ -23,14 +24,17 @@ async def run(call: Call) -> Reply:
         _alarms(call),
         _maintenance(call),
     )
-    text, blocks = status(
-        call.environment,
-        looks,
-        server,
-        slash=call.deployment.slash,
-        more=[("Alarms", alarms), ("Requests", requests), ("Maintenance", maintenance)],
-        trouble=worst[0] if worst else None,
-    )
+    environment, slash = call.environment, call.deployment.slash
+    text = worst[0] if worst else overview(environment, looks)
+    fields = [(look.instrument, _short(environment, look)) for look in looks]
+    if server is not None:
+        named, took = f"{server.product} {server.version}", quick(server.answered_in)
+        fields.append(("Redis", f"{named}, answers in {took}, up {duration(server.up_for)}"))
+    fields += [("Alarms", alarms), ("Requests", requests), ("Maintenance", maintenance)]
+    start = code(f"{slash} help start")
+    more = mark("Type {} for everything. New here? {}", code(f"{slash} help"), start)
+    at = looks[0].at
+    foot = context(mark("{} UTC · {}", clock(at, seconds=True), sky(environment, at)))
     buttons = [
         Button("Stats", "stats"),
         Button("Pending", "pending"),
@@ -39,7 +43,14 @@ async def run(call: Call) -> Reply:
     ]
     if worst is not None and worst[1] is not None:
         buttons.insert(0, worst[1])
+    blocks = [section(text, fields), section(more), foot]
     return Reply(blocks, text, buttons[:BUTTONS_IN_MESSAGE])
+
+
+def _short(environment: Environment, look: Look) -> str:
+    announced = last_announced(look)
+    last = "" if announced is None else f", last visit {rough(look.at - announced)} ago"
+    return claim(environment, look) + last
 
 
 async def _server(call: Call) -> ServerInfo | None:

@@ -33,14 +33,14 @@ async def run(call: Call) -> Reply:
     )
     first = _first(environment.label, workload, server)
     facts = [
-        ("Chart", mark("{}", _said_by(workload, "chart"))),
-        ("Image", mark("{}", _said_by(workload, "image"))),
-        ("Redis", mark("{}", _version(server))),
+        ("Chart", _said_by(workload, "chart")),
+        ("Image", _said_by(workload, "image")),
+        ("Redis", _version(server)),
     ]
     if application is not None:
-        facts.append(("Argo CD", mark("{}", _argo(application))))
+        facts.append(("Argo CD", _argo(application)))
     if isinstance(workload, Workload):
-        facts.append(("Pods", mark("{}", _pods(workload, now))))
+        facts.append(("Pods", _pods(workload, now)))
     facts.append(("Maintenance", _maintenance(window, announcement, now)))
     argocd = environment.link("argocd")
     steps = [

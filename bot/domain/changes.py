@@ -154,6 +154,9 @@ class Pruned:
 MOST_SETTLED = 1000
 """Entries that one `settle` takes: a card with more is read by nobody."""
 
+JUST_READ = timedelta(seconds=60)
+"""Workers confirm at once; an entry read more recently than this is on its way."""
+
 LEAST_IDLE = timedelta(hours=1)
 """A consumer name that was idle for less may be that of a worker at work."""
 

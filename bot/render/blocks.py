@@ -135,7 +135,7 @@ class Message:
         return truncate("\n".join(lines), MESSAGE_TEXT) or self.text
 
 
-def section(text: Markup, fields: Iterable[tuple[str, Markup]] = ()) -> Block:
+def section(text: Markup, fields: Iterable[tuple[str, str]] = ()) -> Block:
     """Text, with figures below it as fields.
 
     Parameters
@@ -152,12 +152,12 @@ def section(text: Markup, fields: Iterable[tuple[str, Markup]] = ()) -> Block:
     return block
 
 
-def fields(values: Iterable[tuple[str, Markup]]) -> Block:
+def fields(values: Iterable[tuple[str, str]]) -> Block:
     """Figures as fields, without text above them; at most ten."""
     return {"type": "section", "fields": _fields(values)}
 
 
-def _fields(values: Iterable[tuple[str, Markup]]) -> list[Block]:
+def _fields(values: Iterable[tuple[str, str]]) -> list[Block]:
     drawn = [_mrkdwn(mark("*{}*\n{}", label, value), FIELD_TEXT) for label, value in values]
     return drawn[:FIELDS_IN_SECTION]
 

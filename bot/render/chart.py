@@ -4,14 +4,19 @@ Made for a phone: big letters, few ticks, dark on white. What is true of a whole
 maintenance, silences, alarms) lies behind the curves. Where nobody looked, or Redis did not answer,
 there is no curve: a gap is a gap.
 
-The library that draws is large and slow to import, so drawing alone imports it; see
-`bot.render.drawing`.
+The library that draws takes half a second to import and 60 MiB to keep. A process that watches for
+months has neither to spare: each picture is drawn by a process of its own, which ends with it, and
+one at a time, for two at once would take twice the memory.
 """
 
+import asyncio
 import math
+import pickle
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from io import BytesIO
 from itertools import pairwise
 from statistics import median
@@ -22,7 +27,8 @@ from bot.domain.alarms import Hours, Incident, Silence
 from bot.domain.night import Site
 from bot.domain.rules import Severity
 from bot.domain.samples import Minute, Sample
-from bot.render.past import COUNTED, is_known
+from bot.domain.streams import COUNT_CAP
+from bot.render.streams import is_known
 from bot.render.words import clock, duration
 
 if TYPE_CHECKING:
@@ -42,6 +48,9 @@ _ALARM = {Severity.WARNING: "#f2a900", Severity.CRITICAL: "#d3202c"}
 _ON_ALARM = {Severity.WARNING: _INK, Severity.CRITICAL: "white"}
 _LARGE, _MIDDLE, _SMALL = 21, 17, 15
 """Sizes of letters, in points."""
+
+DRAW_LIMIT = 30.0
+"""Seconds for a picture; on a slow machine it takes three."""
 
 _LEFT, _WIDTH = 0.13, 0.83
 _PLACES = ((0.615, 0.195), (0.388, 0.145), (0.195, 0.105))
@@ -93,8 +102,8 @@ class _Curve:
         return duration(timedelta(seconds=value)) if self.seconds else f"{value:,.0f}"
 
     def reached(self, value: float) -> str:
-        """Write the highest value: what waits is counted no further than `COUNTED`."""
-        capped = self.counted and value >= COUNTED
+        """Write the highest value: what waits is counted no further than `COUNT_CAP`."""
+        capped = self.counted and value >= COUNT_CAP
         return ("at least " if capped else "highest ") + self.write(value)
 
     def peak(self, points: Sequence[Minute | Sample]) -> tuple[float, datetime] | None:
@@ -374,3 +383,63 @@ def _legend(figure: "Figure", kinds: "Mapping[str, Artist]") -> None:
             handlelength=1.6,
             columnspacing=1.6,
         )
+
+
+async def drawn(
+    title: str,
+    points: Sequence[Minute | Sample],
+    since: datetime,
+    until: datetime,
+    marks: Marks,
+    *,
+    expiration: timedelta | None,
+) -> bytes:
+    """Draw a chart as `draw` does, in a process of its own, after those who asked before.
+
+    Raises
+    ------
+    RuntimeError
+        If the process that draws has failed; the text is its last line.
+    TimeoutError
+        If it takes too long.
+    """
+    isolated = ("-I",) if sys.flags.isolated else ()
+    sent = pickle.dumps((title, points, since, until, marks, expiration))
+    async with _turn(asyncio.get_running_loop()), asyncio.timeout(DRAW_LIMIT):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *isolated,
+            "-m",
+            __name__,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            picture, said = await process.communicate(sent)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    if process.returncode != 0:
+        lines = said.decode("utf-8", "replace").strip().splitlines()
+        raise RuntimeError(f"no chart was drawn: {lines[-1] if lines else process.returncode}")
+    return picture
+
+
+@cache
+def _turn(loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
+    """Give the lock of a loop; a process has one, its tests have many."""
+    del loop
+    return asyncio.Lock()
+
+
+def _main() -> None:
+    # From its parent alone, through a pipe that nobody else holds.
+    title, points, since, until, marks, expiration = pickle.load(sys.stdin.buffer)  # noqa: S301
+    picture = draw(title, points, since, until, marks, expiration=expiration)
+    sys.stdout.buffer.write(picture)
+
+
+if __name__ == "__main__":
+    _main()

@@ -22,11 +22,11 @@ from bot.domain.changes import (
 )
 from bot.domain.environments import Environment, Person
 from bot.domain.streams import Consumers, Entry, EntryId, Group, Pending, PendingEntry, Waiting
-from bot.render import approvals, groups
+from bot.render import approvals
 from bot.render.blocks import FIRST_LINE
 from bot.render.plans import named
 from bot.render.words import amount
-from commands import bootstrap, clear, repair, requests, restore, settle
+from commands import bootstrap, clear, consumers, pending, prune, repair, requests, restore, settle
 from commands.bootstrap import Start
 
 NOON = datetime(2026, 11, 24, 15, 41, 45, tzinfo=UTC)
@@ -584,9 +584,9 @@ def test_a_repair_that_could_not_help_is_not_well() -> None:
     ],
 )
 def test_what_a_prune_has_come_to(done: Pruned, said: str) -> None:
-    text, blocks = groups.pruned(PROD, "lsstcam", timedelta(hours=2), done, NOON)
-    assert text.startswith(said)
-    assert ("became unconfirmed" in str(blocks)) is bool(done.dropped)
+    reply = prune.pruned(PROD, "lsstcam", timedelta(hours=2), done, NOON)
+    assert reply.text.startswith(said)
+    assert ("became unconfirmed" in str(reply.blocks)) is bool(done.dropped)
 
 
 def test_what_is_offered_is_what_is_worst() -> None:
@@ -596,17 +596,17 @@ def test_what_is_offered_is_what_is_worst() -> None:
     )
     lost = Pending(3, oldest=(old,))
     found = {"hsc": None, "latiss": Pending(9, oldest=(young,)), "lsstcam": lost}
-    assert groups.to_settle(found) == ("lsstcam", timedelta(hours=1))
-    assert groups.to_settle({"latiss": Pending(9, oldest=(young,)), "hsc": Pending(0)}) is None
-    offer = groups.Offer("lsstcam", timedelta(minutes=30), 1)
+    assert pending.to_settle(found) == ("lsstcam", timedelta(hours=1))
+    assert pending.to_settle({"latiss": Pending(9, oldest=(young,)), "hsc": Pending(0)}) is None
+    offer = pending.Offer("lsstcam", timedelta(minutes=30), 1)
     assert (offer.button.label, offer.button.value) == (
         "Ask to settle 1 entry",
         "lsstcam --idle 30m",
     )
     names = {"hsc": Consumers(5, 1, 0), "latiss": Consumers(9, 4, 0), "lsstcam": Consumers(60_000)}
-    assert groups.to_prune(DEV, names) == "latiss"
-    assert groups.to_prune(replace(DEV, read_only=True), names) is None
-    assert groups.to_prune(DEV, {"hsc": None}) is None
+    assert consumers.to_prune(DEV, names) == "latiss"
+    assert consumers.to_prune(replace(DEV, read_only=True), names) is None
+    assert consumers.to_prune(DEV, {"hsc": None}) is None
 
 
 # --- limits, and what others wrote ----------------------------------------------------------------

@@ -15,10 +15,7 @@ from bot.domain.environments import Person
 from bot.domain.night import Site
 from bot.domain.rules import Severity
 from bot.domain.samples import Figures, Minute, Sample
-from bot.domain.streams import COUNT_CAP
-from bot.render.chart import Marks, draw, nights
-from bot.render.drawing import drawn
-from bot.render.past import COUNTED
+from bot.render.chart import Marks, draw, drawn, nights
 
 NOW = datetime(2026, 11, 24, 5, 31, 10, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -173,10 +170,6 @@ def test_nights_are_cut_at_the_ends() -> None:
         ("24 00", "24 05"),
     ]
     assert nights(Site(), NOW + 4 * HOUR, NOW + 6 * HOUR) == []
-
-
-def test_what_waits_is_counted_as_far_as_redis_is_asked() -> None:
-    assert COUNTED == COUNT_CAP
 
 
 def test_nothing_that_the_bot_imports_at_its_start_draws() -> None:

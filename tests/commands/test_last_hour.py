@@ -10,7 +10,7 @@ from bot.domain.environments import Person
 from bot.domain.samples import Figures, Minute, Rates
 from bot.domain.streams import Entry, EntryId, Group, Look, Stream, Waiting
 from bot.render.alarms import open_alarms
-from bot.render.past import Past, last_hour, longest_wait, speeds, too_slow
+from commands.stats import LastHour, last_hour, longest_wait, speeds, too_slow
 
 NOW = datetime(2026, 11, 24, 5, 31, 10, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -34,29 +34,29 @@ def look(waits: timedelta | None = None) -> Look:
     return Look("lsstcam", NOW, Stream(0, EntryId(0, 0), None, group), None)
 
 
-def said(past: Past) -> dict[str, str]:
-    return {label: str(text) for label, text in speeds(past, NOW)}
+def said(hour: LastHour) -> dict[str, str]:
+    return {label: str(text) for label, text in speeds(hour, NOW)}
 
 
 @pytest.mark.parametrize(
-    ("past", "waits", "expected"),
+    ("hour", "waits", "expected"),
     [
-        (Past(LONG_AGO, minutes(60)), None, "24 s in the last hour"),
-        (Past(LONG_AGO, minutes(60)), 40, "40 s in the last hour"),
-        (Past(LONG_AGO, minutes(60, None)), None, "none in the last hour"),
-        (Past(LONG_AGO, minutes(11)), None, "24 s since 05:20 UTC"),
+        (LastHour(LONG_AGO, minutes(60)), None, "24 s in the last hour"),
+        (LastHour(LONG_AGO, minutes(60)), 40, "40 s in the last hour"),
+        (LastHour(LONG_AGO, minutes(60, None)), None, "none in the last hour"),
+        (LastHour(LONG_AGO, minutes(11)), None, "24 s since 05:20 UTC"),
         (
-            Past(NOW - MINUTE, []),
+            LastHour(NOW - MINUTE, []),
             None,
             "nothing waits now, before unknown: the bot watches since 05:30 UTC",
         ),
         (
-            Past(LONG_AGO),
+            LastHour(LONG_AGO),
             3,
             "3 s now, before unknown: the bot's database does not answer",
         ),
         (
-            Past(LONG_AGO, [replace(each, reached=0) for each in minutes(60)]),
+            LastHour(LONG_AGO, [replace(each, reached=0) for each in minutes(60)]),
             None,
             (
                 "nothing waits now, before unknown: "
@@ -65,8 +65,8 @@ def said(past: Past) -> dict[str, str]:
         ),
     ],
 )
-def test_the_longest_wait(past: Past, waits: int | None, expected: str) -> None:
-    assert longest_wait(past, look(timedelta(seconds=waits) if waits else None)) == expected
+def test_the_longest_wait(hour: LastHour, waits: int | None, expected: str) -> None:
+    assert longest_wait(hour, look(timedelta(seconds=waits) if waits else None)) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,24 +83,24 @@ def test_the_longest_wait(past: Past, waits: int | None, expected: str) -> None:
     ],
 )
 def test_how_fast(rates: Rates, arriving: str, read: str) -> None:
-    assert said(Past(LONG_AGO, minutes(60), rates)) == {"Arriving": arriving, "Read": read}
+    assert said(LastHour(LONG_AGO, minutes(60), rates)) == {"Arriving": arriving, "Read": read}
 
 
 def test_what_is_not_known_says_why() -> None:
-    for past, why in (
-        (Past(LONG_AGO), "the bot's database does not answer"),
-        (Past(NOW - MINUTE, []), "the bot watches since 05:30 UTC"),
-        (Past(LONG_AGO, []), "the bot has seen too little of it in the last 5 min"),
+    for hour, why in (
+        (LastHour(LONG_AGO), "the bot's database does not answer"),
+        (LastHour(NOW - MINUTE, []), "the bot watches since 05:30 UTC"),
+        (LastHour(LONG_AGO, []), "the bot has seen too little of it in the last 5 min"),
     ):
-        assert said(past) == {"Arriving": f"unknown: {why}", "Read": f"unknown: {why}"}
-        assert last_hour(past, NOW) == f"Waiting, last hour: unknown, {why}"
+        assert said(hour) == {"Arriving": f"unknown: {why}", "Read": f"unknown: {why}"}
+        assert last_hour(hour, NOW) == f"Waiting, last hour: unknown, {why}"
 
 
 def test_the_last_hour_is_twelve_bars_and_its_highest() -> None:
-    text = last_hour(Past(LONG_AGO, minutes(60)), NOW)
+    text = last_hour(LastHour(LONG_AGO, minutes(60)), NOW)
     assert text == "Waiting, last hour  ▂▂▂▂▂▂▂▂▂▂▂▂  highest 172 entries"
     counted = [replace(each, waiting=5000) for each in minutes(60)]
-    assert last_hour(Past(LONG_AGO, counted), NOW).endswith("highest at least 5,000 entries")
+    assert last_hour(LastHour(LONG_AGO, counted), NOW).endswith("highest at least 5,000 entries")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_last_hour_is_twelve_bars_and_its_highest() -> None:
     ],
 )
 def test_reading_that_is_too_slow(rates: Rates, expected: str | None) -> None:
-    assert too_slow(Past(LONG_AGO, minutes(60), rates)) == expected
+    assert too_slow(LastHour(LONG_AGO, minutes(60), rates)) == expected
 
 
 def test_open_alarms_and_whose_they_are() -> None:
