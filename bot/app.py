@@ -22,7 +22,7 @@ import click
 import structlog
 
 import commands
-from bot import __version__, config
+from bot import FAILED, INVALID, __version__, config
 from bot.clients.kubernetes import KubernetesCluster
 from bot.clients.pagers import NOTIFIERS, Calls, Heartbeat, HttpNotifier
 from bot.clients.prompt_redis import PromptRedis
@@ -87,7 +87,6 @@ TAKE_UP_EVERY = timedelta(seconds=5)
 ONCE_A_MINUTE = timedelta(minutes=1)
 FORGET_EVERY = timedelta(hours=1)
 WATCH_SLACK_EVERY = timedelta(seconds=5)
-FATAL, INVALID = 1, 2
 
 
 def utc_now() -> datetime:
@@ -147,7 +146,7 @@ async def serve(
         return INVALID
     except FatalError as error:
         click.echo(str(error), err=True)
-        return FATAL
+        return FAILED
     finally:
         stopping.cancel()
     return 0

@@ -5,17 +5,18 @@ One line a check. Nothing is changed anywhere.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
-from bot import config
+from bot import FAILED, INVALID, config
 from bot.clients.kubernetes import KubernetesCluster
 from bot.clients.pagers import NOTIFIERS, HttpNotifier, connect
 from bot.clients.prompt_redis import PromptRedis
 from bot.config.settings import oncall_variable
+from bot.domain.environments import Environment
 from bot.domain.errors import (
     ClusterError,
     FatalError,
@@ -29,30 +30,29 @@ from bot.slack.api import Identity, Proxy, SlackApi, SlackRefused
 from bot.slack.paging import kinds
 from bot.storage.database import Database
 
-FAILED, INVALID = 1, 2
-
-
-class Outcome(Enum):
-    """How a check ended; the value is how its line begins."""
-
-    OK = "ok     "
-    INFORMATION = "info   "
-    UNKNOWN = "unknown"
-    FAILED = "FAILED "
-
 
 @dataclass(frozen=True)
 class Line:
-    """One check: what was looked at, what was found, and what to do about it."""
+    """One check: how it ended, what was looked at, what was found, and what to do about it."""
 
-    outcome: Outcome
+    outcome: str
     subject: str
     found: str
     remedy: str = ""
 
     def __str__(self) -> str:
-        line = f"{self.outcome.value} {self.subject}: {self.found}"
+        line = f"{self.outcome:<7} {self.subject}: {self.found}"
         return f"{line} -> {self.remedy}" if self.remedy else line
+
+    @property
+    def failed(self) -> bool:
+        """Whether a start would fail by it, or nobody be told."""
+        return self.outcome == "FAILED"
+
+
+_ok, _info, _unknown, _failed = (
+    partial(Line, outcome) for outcome in ("ok", "info", "unknown", "FAILED")
+)
 
 
 async def check(
@@ -85,7 +85,7 @@ async def check(
     failed = False
     async for line in _lines(path, settings, secrets, Proxy(environ)):
         click.echo(str(line))
-        failed = failed or line.outcome is Outcome.FAILED
+        failed = failed or line.failed
     return FAILED if failed else 0
 
 
@@ -93,7 +93,7 @@ async def _lines(
     path: Path, settings: config.Settings, secrets: config.Secrets, proxy: Proxy
 ) -> AsyncIterator[Line]:
     names = ", ".join(settings.environments)
-    yield Line(Outcome.OK, "configuration", f"{path} is valid; environments {names}")
+    yield _ok("configuration", f"{path} is valid; environments {names}")
     slack = SlackApi(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
     try:
         async for line in _slack(slack, settings, secrets):
@@ -102,12 +102,15 @@ async def _lines(
             yield await _target(target, slack, secrets, proxy)
     finally:
         await slack.aclose()
-    yield await _state(secrets)
+    try:
+        yield _ok("state database", await Database.examine(secrets.state_url.get_secret_value()))
+    except FatalError as error:
+        yield _fatal("state database", error)
     owners: dict[str, str] = {}
-    for name in settings.environments:
-        async for line in _redis(name, settings, secrets, owners):
+    for environment in settings.served():
+        async for line in _redis(environment, settings, secrets, owners):
             yield line
-        async for line in _kubernetes(name, settings, secrets):
+        async for line in _kubernetes(environment, settings, secrets):
             yield line
 
 
@@ -117,64 +120,47 @@ async def _slack(
     try:
         identity = await slack.identify()
     except FatalError as error:
-        yield _failed("Slack bot token", error)
+        yield _fatal("Slack bot token", error)
         return
-    yield Line(Outcome.OK, "Slack bot token", f"belongs to workspace {identity.team_id}")
+    yield _ok("Slack bot token", f"belongs to workspace {identity.team_id}")
     yield _scopes(identity)
     if settings.slack.mode == "socket" and secrets.slack_app_token is not None:
         try:
             await slack.open_connection(secrets.slack_app_token.get_secret_value())
+            yield _ok("Slack app token", "Slack opens Socket Mode for it")
         except FatalError as error:
-            yield _failed("Slack app token", error)
-        else:
-            yield Line(Outcome.OK, "Slack app token", "Slack opens Socket Mode for it")
+            yield _fatal("Slack app token", error)
     else:
-        yield Line(
-            Outcome.UNKNOWN,
-            "Slack signing secret",
-            "only a request from Slack can prove it",
+        yield _unknown("Slack signing secret", "only a request from Slack can prove it")
+    try:
+        joined = await slack.channels()
+    except SlackRefused as error:
+        found = f"Slack does not list them ({error.code})"
+        yield _failed(
+            "Slack channels", found, "give the token the scopes channels:read and groups:read"
         )
-    async for line in _channels(slack, settings):
-        yield line
+        return
+    for name, one in settings.environments.items():
+        if one.channel in joined or one.channel in joined.values():
+            yield _ok(f"channel of {name}", f"the bot is in {one.channel}")
+        else:
+            yield _failed(
+                f"channel of {name}",
+                f"there is no channel {one.channel}, or the bot is not in it",
+                f"type /invite and the bot's name there, or correct environments.{name}.channel",
+            )
 
 
 def _scopes(identity: Identity) -> Line:
     if identity.missing_scopes is None:
-        return Line(Outcome.UNKNOWN, "Slack scopes", "Slack does not say which the token has")
+        return _unknown("Slack scopes", "Slack does not say which the token has")
     if identity.missing_scopes:
-        return Line(
-            Outcome.FAILED,
+        return _failed(
             "Slack scopes",
             f"{', '.join(sorted(identity.missing_scopes))} missing",
             "add them on the app's page OAuth & Permissions, then install the app again",
         )
-    return Line(Outcome.OK, "Slack scopes", "all there")
-
-
-async def _channels(slack: SlackApi, settings: config.Settings) -> AsyncIterator[Line]:
-    wanted = {name: one.channel for name, one in settings.environments.items()}
-    try:
-        joined = await slack.channels()
-    except SlackRefused as error:
-        yield Line(
-            Outcome.FAILED,
-            "Slack channels",
-            f"Slack does not list them ({error.code})",
-            "give the token the scopes channels:read and groups:read",
-        )
-        return
-    for environment, channel in wanted.items():
-        subject = f"channel of {environment}"
-        if channel in joined or channel in joined.values():
-            yield Line(Outcome.OK, subject, f"the bot is in {channel}")
-        else:
-            yield Line(
-                Outcome.FAILED,
-                subject,
-                f"there is no channel {channel}, or the bot is not in it",
-                f"type /invite and the bot's name there, or correct "
-                f"environments.{environment}.channel",
-            )
+    return _ok("Slack scopes", "all there")
 
 
 async def _target(target: Target, slack: SlackApi, secrets: config.Secrets, proxy: Proxy) -> Line:
@@ -183,161 +169,115 @@ async def _target(target: Target, slack: SlackApi, secrets: config.Secrets, prox
     if target.usergroup is not None:
         return await _usergroup(subject, target.usergroup, slack)
     url = target.address or ""
-    signed = not target.kind.signed or target.name in secrets.oncall_keys
-    unsigned = f"; unsigned, {oncall_variable(target.name)} is not set"
-    also = "" if signed else unsigned
     host = urlsplit(url).hostname or ""
+    unsigned = target.kind.signed and target.name not in secrets.oncall_keys
+    also = f"; unsigned, {oncall_variable(target.name)} is not set" if unsigned else ""
     if proxy.for_url(url) is not None or "{key}" in host:
         unknown = "a proxy or a key is on the way there, so only a page can prove it"
-        return Line(Outcome.UNKNOWN, subject, unknown + also, "`oncall test` sends one")
+        return _unknown(subject, unknown + also, "`oncall test` sends one")
     try:
         await connect(target.name, url)
     except PageFailed as error:
-        return Line(
-            Outcome.FAILED,
-            subject,
-            error.reason,
-            f"check that {host} is right and can be reached from here, or set HTTPS_PROXY",
-        )
-    return Line(
-        Outcome.OK if signed else Outcome.INFORMATION,
-        subject,
-        f"{host} takes connections{also}",
-        "" if signed else "set it, and check the signature where pages arrive",
-    )
+        hint = f"check that {host} is right and can be reached from here, or set HTTPS_PROXY"
+        return _failed(subject, error.reason, hint)
+    found = f"{host} takes connections{also}"
+    if unsigned:
+        return _info(subject, found, "set it, and check the signature where pages arrive")
+    return _ok(subject, found)
 
 
 async def _usergroup(subject: str, usergroup: str, slack: SlackApi) -> Line:
     try:
         members = await slack.members(usergroup)
     except SlackRefused as error:
-        return Line(
-            Outcome.FAILED,
+        return _failed(
             subject,
             f"Slack does not tell who is in {usergroup} ({error.code})",
             "give the ID (S…) of a user group that exists, and the token the scope usergroups:read",
         )
     if not members:
-        return Line(
-            Outcome.FAILED,
-            subject,
-            f"nobody is in user group {usergroup}",
-            "add whoever is on call to it",
-        )
-    return Line(Outcome.OK, subject, f"user group {usergroup} has {len(members)} people in it")
-
-
-async def _state(secrets: config.Secrets) -> Line:
-    try:
-        found = await Database.examine(secrets.state_url.get_secret_value())
-    except FatalError as error:
-        return _failed("state database", error)
-    return Line(Outcome.OK, "state database", found)
+        found = f"nobody is in user group {usergroup}"
+        return _failed(subject, found, "add whoever is on call to it")
+    return _ok(subject, f"user group {usergroup} has {len(members)} people in it")
 
 
 async def _redis(
-    name: str, settings: config.Settings, secrets: config.Secrets, owners: dict[str, str]
+    environment: Environment,
+    settings: config.Settings,
+    secrets: config.Secrets,
+    owners: dict[str, str],
 ) -> AsyncIterator[Line]:
-    one, names = settings.environments[name], settings.streams
+    name = environment.name
+    subject, rights = f"Redis of {name}", f"Redis of {name}, rights"
     password = secrets.redis_passwords.get(name)
-    redis = PromptRedis(one.redis.url, password.get_secret_value() if password else None)
-    subject = f"Redis of {name}"
+    url = settings.environments[name].redis.url
+    redis = PromptRedis(url, password.get_secret_value() if password else None)
     try:
         server = await redis.server()
-        yield Line(
-            Outcome.OK, subject, f"{redis.address} answers, {server.product} {server.version}"
-        )
+        yield _ok(subject, f"{redis.address} answers, {server.product} {server.version}")
         owner = owners.setdefault(server.run_id, name)
         if owner != name:
-            yield Line(
-                Outcome.FAILED,
-                subject,
-                f"it is the Redis of {owner} (same run_id)",
-                f"correct environments.{name}.redis.url",
+            found = f"it is the Redis of {owner} (same run_id)"
+            yield _failed(subject, found, f"correct environments.{name}.redis.url")
+        streams = [(environment.stream(i), environment.group(i)) for i in environment.instruments]
+        try:
+            user = await redis.access(streams, changes=not environment.read_only)
+        except RedisForbidden:
+            yield _unknown(rights, "the bot's user may not ask (ACL WHOAMI, DRYRUN)")
+            return
+        if user.open_to_all:
+            yield _info(
+                subject, "its user `default` has no password: whoever reaches it may do everything"
             )
-        streams = [
-            (names.stream.format(instrument=each), names.group.format(instrument=each))
-            for each in one.instruments
-        ]
-        async for line in _rights(redis, subject, streams, changes=not one.read_only):
-            yield line
+        if user.missing:
+            found = f"user {user.name} may not {', '.join(user.missing)}"
+            yield _failed(rights, found, "add them to the user's ACL rule")
+        else:
+            yield _ok(rights, f"user {user.name} has all it needs")
     except RedisUnreachable as error:
-        yield Line(Outcome.FAILED, subject, f"{error.address} {error.kind.value}", remedy(error))
+        yield _failed(subject, f"{error.address} {error.kind.value}", remedy(error))
     except RedisError as error:
-        yield Line(Outcome.FAILED, subject, str(error), "add the right to the user's ACL rule")
+        yield _failed(subject, str(error), "add the right to the user's ACL rule")
     finally:
         await redis.aclose()
 
 
-async def _rights(
-    redis: PromptRedis, subject: str, streams: list[tuple[str, str]], *, changes: bool
-) -> AsyncIterator[Line]:
-    try:
-        access = await redis.access(streams, changes=changes)
-    except RedisForbidden:
-        yield Line(
-            Outcome.UNKNOWN, f"{subject}, rights", "the bot's user may not ask (ACL WHOAMI, DRYRUN)"
-        )
-        return
-    if access.open_to_all:
-        yield Line(
-            Outcome.INFORMATION,
-            subject,
-            "its user `default` has no password: whoever reaches it may do everything",
-        )
-    if access.missing:
-        yield Line(
-            Outcome.FAILED,
-            f"{subject}, rights",
-            f"user {access.name} may not {', '.join(access.missing)}",
-            "add them to the user's ACL rule",
-        )
-    else:
-        yield Line(Outcome.OK, f"{subject}, rights", f"user {access.name} has all it needs")
-
-
 async def _kubernetes(
-    name: str, settings: config.Settings, secrets: config.Secrets
+    environment: Environment, settings: config.Settings, secrets: config.Secrets
 ) -> AsyncIterator[Line]:
     """Ask for each right by itself; asking needs none."""
-    one = settings.environments[name]
-    subject = f"Kubernetes of {name}"
-    if one.kubernetes is None:
-        yield Line(
-            Outcome.INFORMATION, subject, "is not configured: no restart, nothing of the pod"
-        )
+    subject = f"Kubernetes of {environment.name}"
+    configured = settings.environments[environment.name].kubernetes
+    if configured is None:
+        yield _info(subject, "is not configured: no restart, nothing of the pod")
         return
-    place = one.kubernetes.location
+    place = configured.location
     kubernetes = KubernetesCluster(place, kubeconfig=secrets.kubeconfig)
     try:
         missing = [
             f"{each.verb} {each.resource}{f'.{each.group}' if each.group else ''} "
             f"{each.name}".strip()
             + f" in {each.namespace}"
-            for each in place.permissions(tuple(one.instruments))
-            if not (one.read_only and each.verb == "patch") and not await kubernetes.may(each)
+            for each in place.permissions(environment.instruments)
+            if not (environment.read_only and each.verb == "patch")
+            and not await kubernetes.may(each)
         ]
         if missing:
-            yield Line(
-                Outcome.FAILED,
-                subject,
-                f"the bot may not {', '.join(missing)}",
-                "add them to its Role there",
-            )
+            found = f"the bot may not {', '.join(missing)}"
+            yield _failed(subject, found, "add them to its Role there")
             return
         workload = await kubernetes.workload()
-        yield Line(
-            Outcome.OK,
+        yield _ok(
             subject,
             f"all rights are there; {workload.name} runs {workload.image}, {workload.ready} of "
             f"{workload.replicas} ready",
         )
     except ClusterError as error:
-        yield Line(Outcome.FAILED, subject, saying(error), cluster_remedy(error))
+        yield _failed(subject, saying(error), cluster_remedy(error))
     finally:
         await kubernetes.aclose()
 
 
-def _failed(subject: str, error: FatalError) -> Line:
+def _fatal(subject: str, error: FatalError) -> Line:
     found, _, remedy = str(error).partition(". ")
-    return Line(Outcome.FAILED, subject, found, remedy)
+    return _failed(subject, found, remedy)

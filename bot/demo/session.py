@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
+from bot import FAILED, INVALID
 from bot.demo import configuration, local_slack
 from bot.demo.processes import Processes
 from bot.demo.script import ScriptError, Step, parse
@@ -34,8 +35,6 @@ class Serve(Protocol):
         """Serve until `stop` is set; `clusters` runs the Redis of each environment."""
         ...
 
-
-FAILED, INVALID = 1, 2
 
 WELCOME = """
 Open {url}

@@ -22,8 +22,8 @@ import pytest
 import yaml
 
 import commands
-from bot import __version__
-from bot.app import FATAL, INVALID, RENEW_EVERY, find_commands
+from bot import FAILED, INVALID, __version__
+from bot.app import RENEW_EVERY, find_commands
 from bot.domain.alarms import Incident
 from bot.domain.errors import StateTrouble, Unreachable
 from bot.domain.rules import RULES, Finding, Severity, rule_of
@@ -246,7 +246,7 @@ def test_nothing_else_is_called_an_alarm() -> None:
 
 def test_exit_codes_are_those_of_the_program() -> None:
     told = section(OPERATE, "13 When the bot itself is not well")
-    assert re.findall(r"^\| (\d) \|", told, re.MULTILINE) == ["0", str(FATAL), str(INVALID)]
+    assert re.findall(r"^\| (\d) \|", told, re.MULTILINE) == ["0", str(FAILED), str(INVALID)]
 
 
 def test_what_people_read_is_what_the_program_says() -> None:
