@@ -12,6 +12,11 @@ from tests.support.world import World
 DAY = datetime(2026, 11, 24, 15, 41, tzinfo=UTC)
 RUBIN = {"latitude": -30.244639, "longitude": -70.749417, "elevation": 2663, "twilight": -12}
 
+RULES = (
+    "backlog expiring stalled missing unreachable unknown_lag pending memory lag consumers silent"
+)
+QUIET = {"poll": "1h", "rules": {name: {"enabled": False} for name in RULES.split()}}
+
 
 @pytest.fixture
 def expected(request: pytest.FixtureRequest, rewrite: bool) -> Iterator[Expected]:
@@ -25,7 +30,7 @@ def expected(request: pytest.FixtureRequest, rewrite: bool) -> Iterator[Expected
 
 @pytest.fixture
 def world(world: World) -> World:
-    """prod as it is, on a day in November at 15:41 UTC."""
+    """prod as it is, on a day in November at 15:41 UTC, without alarms."""
     world.stands_at = DAY
-    world.settings = {**two_people(), "observing": RUBIN}
+    world.settings = {**two_people(), "observing": RUBIN, "alarms": QUIET}
     return world

@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
-
 from tests.support.a_watch import looked_at
 from tests.support.expected import Expected, answered
 from tests.support.world import DEV, PROD, World
@@ -29,18 +27,6 @@ LOOKING = {
 }
 OF_STREAMS = ("status", "stats", "stats-of-one", "pending", "ping", "consumers", "upgrade")
 MINUTE = 60
-
-
-RULES = (
-    "backlog expiring stalled missing unreachable unknown_lag pending memory lag consumers silent"
-)
-QUIET = {"poll": "1h", "rules": {name: {"enabled": False} for name in RULES.split()}}
-
-
-@pytest.fixture
-def world(world: World) -> World:
-    world.settings["alarms"] = QUIET
-    return world
 
 
 async def look(world: World, expected: Expected, *names: str, state: str = "") -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
+from tests.support.patience import PATIENCE
 from tests.support.slack_workspace import Message, View
 from tests.support.world import PROD, World
 
-PATIENCE = 30
 FOLDER = Path(__file__).parent.parent / "data" / "messages"
 
 _VARIES = [
@@ -99,7 +99,7 @@ async def answered(
     def came() -> Message | View | None:
         own = {None, delivery.response_url}
         for said in workspace.messages[messages:]:
-            if said.channel == channel and said.response_url in own:
+            if said.channel == channel and said.response_url in own and not said.thread_ts:
                 return said
         return next(iter(workspace.views[views:]), None)
 
@@ -121,6 +121,8 @@ class Expected:
         self._folder = FOLDER / name
         self._rewrite = rewrite
         self._came: dict[str, str] = {}
+        self.varies: list[tuple[re.Pattern[str], str]] = []
+        """What varies in this test alone, and how it is written."""
 
     def message(self, name: str, message: Message | View) -> None:
         """Expect a message, or a form."""
@@ -128,10 +130,27 @@ class Expected:
             name, content(message) if isinstance(message, Message) else _short(message.content)
         )
 
+    def channel(self, name: str, world: World, channel: str = PROD) -> None:
+        """Expect all that a channel shows in the end, each message with its thread."""
+        messages = world.slack.messages(channel)
+        said = [each for each in messages if not each.ephemeral_to]
+        roots = [each for each in said if not each.thread_ts]
+        threads = [[each for each in said if each.thread_ts == root.ts] for root in roots]
+        self.value(
+            name,
+            [
+                {"root": content(root), "thread": [content(each) for each in thread]}
+                for root, thread in zip(roots, threads, strict=True)
+            ],
+        )
+
     def value(self, name: str, value: Any) -> None:
         """Expect anything that YAML can say."""
         assert name not in self._came, f"{name} came before"
-        self._came[name] = written(value)
+        text = written(value)
+        for pattern, instead in self.varies:
+            text = pattern.sub(instead, text)
+        self._came[name] = text
 
     def check(self) -> None:
         """Compare all that came with the files."""

@@ -21,6 +21,7 @@ from tests.support.kubernetes_contents import TOKEN, Contents
 from tests.support.kubernetes_faults import Call, Fault, Faults
 from tests.support.kubernetes_recordings import Json, Recording, failure, recorded
 from tests.support.kubernetes_rollout import RESTARTED_AT, Phase
+from tests.support.patience import PATIENCE
 
 __all__ = [
     "RESTARTED_AT",
@@ -158,7 +159,7 @@ class Cluster(Contents):
     async def until(
         self,
         condition: Callable[[], bool],
-        timeout: float = 5,  # noqa: ASYNC109 - a test's patience
+        timeout: float = PATIENCE,  # noqa: ASYNC109 - a test's patience
     ) -> None:
         """Wait until something is so; it is asked after each request and each change."""
         async with asyncio.timeout(timeout):

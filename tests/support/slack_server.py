@@ -14,6 +14,7 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 
+from tests.support.patience import PATIENCE
 from tests.support.slack_api import WebApi
 from tests.support.slack_deliveries import Deliveries, Delivery, Signer
 from tests.support.slack_faults import Fault, Faults, rate_limited
@@ -341,14 +342,14 @@ class SlackServer:
         """How many WebSocket handshakes were begun, refused ones included."""
         return self._sockets.attempts
 
-    async def connected(self, count: int = 1, timeout: float = 30) -> None:  # noqa: ASYNC109 - a test's patience
+    async def connected(self, count: int = 1, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109 - a test's patience
         """Wait until exactly `count` WebSockets are open."""
         await self.until(lambda: self.connections == count, timeout, f"{count} connections")
 
     async def next_message(
         self,
         channel: str,
-        timeout: float = 30,  # noqa: ASYNC109 - a test's patience
+        timeout: float = PATIENCE,  # noqa: ASYNC109 - a test's patience
         *,
         after: Message | None = None,
     ) -> Message:
@@ -373,7 +374,7 @@ class SlackServer:
     async def next_view(
         self,
         callback_id: str,
-        timeout: float = 30,  # noqa: ASYNC109 - a test's patience
+        timeout: float = PATIENCE,  # noqa: ASYNC109 - a test's patience
     ) -> View:
         """Wait for an open form."""
 
@@ -386,7 +387,7 @@ class SlackServer:
     async def until(
         self,
         find: Callable[[], Found | None],
-        timeout: float = 30,  # noqa: ASYNC109 - a test's patience
+        timeout: float = PATIENCE,  # noqa: ASYNC109 - a test's patience
         what: str = "outcome",
     ) -> Found:
         """Wait until `find` answers something true; it is asked after each request and change."""
