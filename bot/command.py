@@ -251,13 +251,13 @@ class _Subcommand:
     ----------
     name
         One or two words; empty for the slash command alone.
-    usage
-        What may follow the name: ``INSTRUMENT``, ``[INSTRUMENT…]``, ``[--since DURATION]``,
-        ``[--delete]``, and at the end ``REASON`` or ``TEXT`` for the rest of the line.
     summary
         What it does, in a few words.
     purpose
         Under which heading `help` lists it.
+    usage
+        What may follow the name: ``INSTRUMENT``, ``[INSTRUMENT…]``, ``[--since DURATION]``,
+        ``[--delete]``, and at the end ``REASON`` or ``TEXT`` for the rest of the line.
     right
         Who may use it.
     form
@@ -267,10 +267,10 @@ class _Subcommand:
     """
 
     name: str
-    usage: str
     summary: str
     purpose: Purpose
-    right: Right
+    usage: str = ""
+    right: Right = Right.ANYBODY
     form: Opens | None = None
     aliases: tuple[str, ...] = ()
     details: str = ""
@@ -305,6 +305,7 @@ class Act(_Subcommand):
     """
 
     run: Callable[[Call], AsyncIterator[Reply]]
+    right: Right = Right.OPERATOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,6 +333,8 @@ class Change(_Subcommand):
     tell: Callable[[Environment, Request, Facts], Outcome]
     look_back: Callable[[Services, Request], Awaitable[Facts | None]] | None = None
     resume: Callable[[Services, Approved], AsyncIterator[str | Facts]] | None = None
+    purpose: Purpose = Purpose.CHANGE
+    right: Right = Right.OPERATOR
 
 
 Command = Read | Act | Change

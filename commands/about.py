@@ -1,6 +1,6 @@
 """`about`: which bot this is, since when it runs, and what it looks after."""
 
-from bot.command import Call, Place, Purpose, Read, Reply, Right
+from bot.command import Call, Place, Purpose, Read, Reply
 from bot.render.blocks import Markup, context, join, link, mark, section
 from bot.render.words import clock, duration
 
@@ -37,10 +37,8 @@ def _place(place: Place) -> tuple[str, Markup]:
 COMMANDS = (
     Read(
         name="about",
-        usage="",
         summary="version, uptime, environments, leader, links",
         purpose=Purpose.LEARN,
-        right=Right.ANYBODY,
         run=run,
     ),
 )

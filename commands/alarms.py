@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.render import alarms
 
 _LAST = 20
@@ -29,10 +29,8 @@ async def run_history(call: Call) -> Reply:
 COMMANDS = (
     Read(
         name="alarms",
-        usage="",
         summary="what fires, for how long, and who is on it",
         purpose=Purpose.ALARMS,
-        right=Right.ANYBODY,
         run=run,
         aliases=("alerts",),
         details=(
@@ -42,10 +40,8 @@ COMMANDS = (
     ),
     Read(
         name="alarms history",
-        usage="",
         summary=f"the last {_LAST} alarms: how long, how bad, who was on it",
         purpose=Purpose.ALARMS,
-        right=Right.ANYBODY,
         run=run_history,
         aliases=("alerts history",),
     ),

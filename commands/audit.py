@@ -1,6 +1,6 @@
 """`audit`: who asked for what, who approved it, and what it did."""
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.grammar import quoted
 from bot.render.audit import latest
 
@@ -33,7 +33,6 @@ COMMANDS = (
         usage="[N]",
         summary="the last actions: who asked, who approved, what it did",
         purpose=Purpose.CHANGE,
-        right=Right.ANYBODY,
         run=run,
         details="Refusals are in it too. It is kept for good.",
     ),

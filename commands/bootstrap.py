@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.command import Call, Change, Purpose, Right
+from bot.command import Call, Change
 from bot.domain.approvals import Happened, Outcome, Plan, Request
 from bot.domain.changes import Facts, Starting, Survey
 from bot.domain.environments import Environment
@@ -255,8 +255,6 @@ COMMANDS = (
         name="bootstrap",
         usage="[INSTRUMENT…] [--from ID|start|end]",
         summary="create the streams and groups that are missing",
-        purpose=Purpose.CHANGE,
-        right=Right.OPERATOR,
         plan=plan,
         run=run,
         tell=tell,

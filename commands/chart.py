@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.samples import Minute, Sample
@@ -141,7 +141,6 @@ COMMANDS = (
         usage="[INSTRUMENT] [--since DURATION]",
         summary="what waited, for how long, and what was not confirmed, as a picture",
         purpose=Purpose.LOOK,
-        right=Right.ANYBODY,
         run=run,
         details=(
             "The picture is shown to the whole channel, with your name: Slack has no private "

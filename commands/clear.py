@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from bot.command import Call, Change, Purpose, Right
+from bot.command import Call, Change
 from bot.domain.approvals import NUMBER, Confirmation, Happened, Outcome, Plan, Request
 from bot.domain.changes import Clearing, Facts, Survey
 from bot.domain.environments import Environment
@@ -331,8 +331,6 @@ COMMANDS = (
         name="clear",
         usage="INSTRUMENT [--delete] [--reason …]",
         summary="discard what waits, when nobody needs it",
-        purpose=Purpose.CHANGE,
-        right=Right.OPERATOR,
         plan=plan,
         run=run,
         tell=tell,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.streams import Consumers, NoAnswer
@@ -91,7 +91,6 @@ COMMANDS = (
         usage="[INSTRUMENT]",
         summary="how many consumer names there are, and how many were left behind",
         purpose=Purpose.LOOK,
-        right=Right.ANYBODY,
         run=run,
         details=(
             "Every worker brings a new name and none is ever removed, so the number of names says "

@@ -1,6 +1,6 @@
 """`help`: what can be typed, by purpose; one subcommand in detail; a first walk."""
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.grammar import did_you_mean, quoted
 from bot.render.blocks import Button, Markup, code, join, mark, section
 
@@ -89,7 +89,6 @@ COMMANDS = (
         usage="[topic…]",
         summary="everything that can be typed; `help start` for a first walk",
         purpose=Purpose.LEARN,
-        right=Right.ANYBODY,
         run=run,
     ),
 )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.command import Act, Call, Purpose, Read, Reply, Right
+from bot.command import Act, Call, Purpose, Read, Reply
 from bot.domain.errors import UserError
 from bot.domain.maintenance import LONGEST_TEXT, LONGEST_WINDOW, Window, night_refusal
 from bot.domain.night import nights_around
@@ -254,7 +254,7 @@ def _agreed(call: Call) -> bool:
     return OBSERVING in call.arguments.options
 
 
-_act = partial(Act, purpose=Purpose.MAINTENANCE, right=Right.OPERATOR)
+_act = partial(Act, purpose=Purpose.MAINTENANCE)
 
 FAMILY = (
     _act(
@@ -320,10 +320,8 @@ FAMILY = (
     ),
     Read(
         name="maintenance list",
-        usage="",
         summary="what is planned or under way",
         purpose=Purpose.MAINTENANCE,
-        right=Right.ANYBODY,
         run=run_list,
     ),
 )

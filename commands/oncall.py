@@ -6,7 +6,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from bot.command import Act, Call, Purpose, Read, Reply, Right
+from bot.command import Act, Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
@@ -199,10 +199,8 @@ def _at(now: datetime) -> Block:
 COMMANDS = (
     Read(
         name="oncall",
-        usage="",
         summary="who is told of alarms, when and how",
         purpose=Purpose.ALARMS,
-        right=Right.ANYBODY,
         run=run,
         details=(
             "They are told of a critical alarm that nobody has owned for a while; at night of a "
@@ -215,16 +213,13 @@ COMMANDS = (
         usage="TEXT",
         summary="call for the person on call, in your words",
         purpose=Purpose.ALARMS,
-        right=Right.OPERATOR,
         run=page,
         details="Tells every target of this hour. The channel sees it too.",
     ),
     Act(
         name="oncall test",
-        usage="",
         summary="prove that the way to the person on call works",
         purpose=Purpose.ALARMS,
-        right=Right.OPERATOR,
         run=test,
         details="Tells every target, at any hour, that it is a test. Say so to them before.",
     ),
@@ -233,7 +228,6 @@ COMMANDS = (
         usage="ID",
         summary="tell on-call of an alarm now",
         purpose=Purpose.ALARMS,
-        right=Right.OPERATOR,
         run=escalate,
         details="Tells every target of this hour, owned or not. `oncall` shows who that is.",
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from bot.command import Act, Call, Purpose, Reply, Right
+from bot.command import Act, Call, Purpose, Reply
 from bot.render.alarms import owned
 
 
@@ -19,7 +19,6 @@ COMMANDS = (
         usage="ID",
         summary="you are on an alarm; also the button I'm on it",
         purpose=Purpose.ALARMS,
-        right=Right.OPERATOR,
         run=run,
         aliases=("ack",),
         details=(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.domain.changes import JUST_READ
 from bot.domain.environments import Environment
 from bot.domain.streams import EntryId, Pending, PendingEntry
@@ -195,7 +195,6 @@ COMMANDS = (
         usage="[INSTRUMENT]",
         summary="entries that were read and never confirmed, with visit and detector",
         purpose=Purpose.LOOK,
-        right=Right.ANYBODY,
         run=run,
         details=(
             "Workers confirm an entry as soon as they have read it, so this list is normally "

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.domain.environments import Environment
 from bot.domain.streams import ServerInfo
 from bot.render.blocks import Markup, context, mark, section
@@ -64,10 +64,8 @@ def _persistence(server: ServerInfo) -> str:
 COMMANDS = (
     Read(
         name="ping",
-        usage="",
         summary="does Redis answer, how fast, which version, memory, persistence",
         purpose=Purpose.LOOK,
-        right=Right.ANYBODY,
         run=run,
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from bot.command import Act, Call, Purpose, Reply, Right
+from bot.command import Act, Call, Purpose, Reply
 from bot.domain.changes import LEAST_IDLE, Pruned
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
@@ -121,7 +121,6 @@ COMMANDS = (
         usage="[INSTRUMENT] [--idle 2h]",
         summary="remove consumer names that workers left behind",
         purpose=Purpose.CHANGE,
-        right=Right.OPERATOR,
         run=run,
         details=(
             "Removes names with nothing unconfirmed that were idle for longer than `--idle`, at "

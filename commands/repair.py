@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from bot.command import Call, Change, Purpose, Right
+from bot.command import Call, Change
 from bot.domain.approvals import Happened, Outcome, Plan, Request
 from bot.domain.changes import Facts, Repairing, Survey
 from bot.domain.environments import Environment
@@ -106,8 +106,6 @@ COMMANDS = (
         name="repair",
         usage="[INSTRUMENT]",
         summary="make the lag that Redis reports, and KEDA reads, right again",
-        purpose=Purpose.CHANGE,
-        right=Right.OPERATOR,
         plan=plan,
         run=run,
         tell=tell,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.domain.approvals import Request, State
 from bot.domain.environments import Environment
 from bot.render.approvals import card, headline
@@ -68,7 +68,6 @@ COMMANDS = (
         usage="[ID]",
         summary="what is asked for and not yet decided; with an ID, one request in full",
         purpose=Purpose.CHANGE,
-        right=Right.ANYBODY,
         run=run,
         details="With an ID it also lists every visit or entry that the plan is about.",
     ),

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bot.command import Call, Change, Purpose, Right
+from bot.command import Call, Change
 from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Request
 from bot.domain.changes import DONE, RESULT, Facts
 from bot.domain.environments import Environment
@@ -350,8 +350,6 @@ COMMANDS = (
         name="restart",
         usage="[--reason …]",
         summary="restart Redis, watched until it is back",
-        purpose=Purpose.CHANGE,
-        right=Right.OPERATOR,
         plan=plan,
         run=run,
         tell=tell,

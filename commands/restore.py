@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.command import Call, Change, Purpose, Right
+from bot.command import Call, Change
 from bot.domain.approvals import Happened, Outcome, Plan, Request
 from bot.domain.changes import FENCED, RESULT, STALE, Archive, Clearing, Facts, Restoring, Survey
 from bot.domain.environments import Environment
@@ -211,8 +211,6 @@ COMMANDS = (
         name="restore",
         usage="ID",
         summary="put back what a clear discarded, while it is kept",
-        purpose=Purpose.CHANGE,
-        right=Right.OPERATOR,
         plan=plan,
         run=run,
         tell=tell,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain, groupby
 from operator import attrgetter
 
-from bot.command import Call, Purpose, Read, Registry, Reply, Right
+from bot.command import Call, Purpose, Read, Registry, Reply
 from bot.domain.environments import Environment
 from bot.domain.runbook import Link, Topic, topics
 from bot.grammar import did_you_mean, quoted
@@ -144,7 +144,6 @@ COMMANDS = (
         usage="[topic…]",
         summary="what to do, step by step, with the commands to run by hand",
         purpose=Purpose.LEARN,
-        right=Right.ANYBODY,
         run=run,
         details=(
             "A topic is one or two words, such as `clear` or `not reading`. It shows the commands "

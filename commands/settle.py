@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from bot.command import Call, Change, Purpose, Right
+from bot.command import Call, Change
 from bot.domain.approvals import Happened, Outcome, Plan, Request
 from bot.domain.changes import JUST_READ, MOST_SETTLED, Facts, Settling
 from bot.domain.environments import Environment
@@ -129,8 +129,6 @@ COMMANDS = (
         name="settle",
         usage="[INSTRUMENT] [--idle 1h] [--reason …]",
         summary="take entries off the list of unconfirmed ones that no worker will confirm",
-        purpose=Purpose.CHANGE,
-        right=Right.OPERATOR,
         plan=plan,
         run=run,
         tell=tell,

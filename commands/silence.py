@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-from bot.command import Act, Call, Purpose, Reply, Right
+from bot.command import Act, Call, Purpose, Reply
 from bot.domain.alarms import Silence
 from bot.domain.errors import UserError
 from bot.domain.rules import RULES
@@ -132,7 +132,6 @@ COMMANDS = (
         usage="(INSTRUMENT|RULE|ID) (DURATION|resolved) REASON",
         summary="hear nothing of an instrument, a rule or one alarm for a while",
         purpose=Purpose.ALARMS,
-        right=Right.OPERATOR,
         run=run,
         form=form,
         details=(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import StateError
@@ -321,7 +321,6 @@ COMMANDS = (
         usage="[INSTRUMENT…]",
         summary="what waits, for how long, and whether workers read it",
         purpose=Purpose.LOOK,
-        right=Right.ANYBODY,
         run=run,
         details=(
             "*healthy*: nothing waits, or for less than 60 s. *waiting*: for longer. "

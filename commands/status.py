@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.domain.approvals import State
 from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, StateError
@@ -94,10 +94,8 @@ async def _requests(call: Call) -> str:
 COMMANDS = (
     Read(
         name="",
-        usage="",
         summary="the short status of this channel's environment",
         purpose=Purpose.LOOK,
-        right=Right.ANYBODY,
         run=run,
     ),
 )

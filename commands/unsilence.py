@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from bot.command import Act, Call, Purpose, Reply, Right
+from bot.command import Act, Call, Purpose, Reply
 from bot.render.alarms import unsilenced
 
 
@@ -19,7 +19,6 @@ COMMANDS = (
         usage="ID",
         summary="end a silence early",
         purpose=Purpose.ALARMS,
-        right=Right.OPERATOR,
         run=run,
         details="What still fires is shown again at once. `alarms` lists the silences.",
     ),

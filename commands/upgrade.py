@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import TypeVar
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
 from bot.domain.errors import ClusterError, RedisError, StateError, UserError
 from bot.domain.maintenance import Window
 from bot.domain.streams import ServerInfo
@@ -146,10 +146,8 @@ def _maintenance(window: Window | None, announcement: str, now: datetime) -> Mar
 COMMANDS = (
     Read(
         name="upgrade",
-        usage="",
         summary="what runs, and the steps to a newer Redis",
         purpose=Purpose.LEARN,
-        right=Right.ANYBODY,
         run=run,
         details=(
             "Chart, image and Redis version that run, how Argo CD sees the deployment, and the "
