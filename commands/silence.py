@@ -1,6 +1,7 @@
 """`silence`: hear nothing of something for a while; what it holds is shown."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply
@@ -67,46 +68,30 @@ async def run(call: Call) -> AsyncIterator[Reply]:
 
 async def _drafts(call: Call) -> list[Silence]:
     """Read what is to be silenced: one silence, or one for each instrument."""
-    ends = _ends(call)
+    environment, instruments = call.environment, call.environment.instruments
+    draft = Silence(
+        id=0,
+        environment=environment.name,
+        by=call.person,
+        reason=call.arguments.rest,
+        starts=call.now,
+        ends=_ends(call),
+    )
     word = call.arguments.words[0].lower()
-    instruments = call.environment.instruments
-    if word == "all":
-        return [_draft(call, ends, instrument=each) for each in instruments]
-    if word in instruments:
-        return [_draft(call, ends, instrument=word)]
+    if word == "all" or word in instruments:
+        named = instruments if word == "all" else (word,)
+        return [replace(draft, instrument=each) for each in named]
     if word.replace("-", "_") in RULES:
-        return [_draft(call, ends, rule=word.replace("-", "_"))]
+        return [replace(draft, rule=word.replace("-", "_"))]
     if not word.lstrip("#").isdigit():
-        known = (*instruments, *RULES)
         raise call.mistake(
-            f"`{quoted(word)}` is no instrument of {call.environment.label}, no rule and no ID."
-            + did_you_mean(word, known)
+            f"`{quoted(word)}` is no instrument of {environment.label}, no rule and no ID."
+            + did_you_mean(word, (*instruments, *RULES))
         )
     incident = await call.services.alarms.find(call.number)
     if incident.resolved is not None:
         raise UserError(f"Alarm {incident.id} is resolved already; there is nothing to silence.")
-    return [_draft(call, ends, incident=incident.id)]
-
-
-def _draft(
-    call: Call,
-    ends: datetime | None,
-    *,
-    instrument: str = "",
-    rule: str | None = None,
-    incident: int | None = None,
-) -> Silence:
-    return Silence(
-        id=0,
-        environment=call.environment.name,
-        by=call.person,
-        reason=call.arguments.rest,
-        starts=call.now,
-        ends=ends,
-        instrument=instrument,
-        rule=rule,
-        incident=incident,
-    )
+    return [replace(draft, incident=incident.id)]
 
 
 def _ends(call: Call) -> datetime | None:
