@@ -2,7 +2,10 @@
 
 The night is told in whole seconds: it begins with the first second that finds the Sun below the
 line and ends with the first that does not. Whoever asks about a night, and whenever, hears the
-same two times, so they can be compared and stored.
+same two times, so they can be compared and stored. Within some 4° of a pole, where a season
+changes the Sun's height more than an hour does, the first of several crossings may be passed over.
+
+Every time that is passed in must be aware; a naive one is a `ValueError`.
 """
 
 import math
@@ -13,13 +16,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import ephem
 
-_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
-# Well under the twelve hours between the Sun's lowest and highest altitude, so that three samples
-# in a row cannot hold both.
-_STEP = timedelta(hours=1)
-# The sky turns by 7.5° in half a step, and the turn is no further than that from its sample.
-_TURN = 8
-_YEAR = timedelta(days=366)
+_SECOND, _MINUTE, _DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+_YEAR = 366
 
 
 @dataclass(frozen=True)
@@ -63,66 +61,24 @@ class Night:
 
 
 def sun_altitude(site: Site, now: datetime) -> float:
-    """Altitude of the Sun's centre above the horizon, without refraction.
-
-    Parameters
-    ----------
-    site
-        Where to look from.
-    now
-        Any aware time.
-
-    Returns
-    -------
-    float
-        Degrees, negative below the horizon.
-
-    Raises
-    ------
-    ValueError
-        The time is naive.
-    """
-    return _altitude_at(site)(_utc(now))
+    """Altitude of the Sun's centre in degrees, negative below the horizon, without refraction."""
+    return _altitude(_observer(site), ephem.Sun(), _utc(now))
 
 
 def is_night(site: Site, now: datetime) -> bool:
-    """Whether the Sun is below the site's twilight line, at the whole second.
-
-    Parameters
-    ----------
-    site
-        Where to look from.
-    now
-        Any aware time; `ValueError` for a naive one.
-    """
-    return sun_altitude(site, _second(now)) < site.twilight
+    """Whether the Sun is below the site's twilight line, at the whole second."""
+    return _dark_at(site)(_second(now))
 
 
 def night_at(site: Site, now: datetime) -> Night | None:
-    """Find the night that a time is in; `None` by day.
-
-    Parameters
-    ----------
-    site
-        Where to look from.
-    now
-        Any aware time; `ValueError` for a naive one.
-    """
+    """Find the night that a time is in; `None` by day."""
     if not is_night(site, now):
         return None
-    return Night(_change(site, now, -_STEP), _change(site, now, _STEP))
+    return Night(_change(site, now, back=True), _change(site, now))
 
 
 def next_night(site: Site, now: datetime) -> Night | None:
-    """Find the current night, by day the next; `None` if a year passes without one.
-
-    Parameters
-    ----------
-    site
-        Where to look from.
-    now
-        Any aware time; `ValueError` for a naive one.
-    """
+    """Find the current night, by day the next; `None` if a year passes without one."""
     dusk = next_dusk(site, now) if not is_night(site, now) else now
     return None if dusk is None else night_at(site, dusk)
 
@@ -130,58 +86,28 @@ def next_night(site: Site, now: datetime) -> Night | None:
 def next_dusk(site: Site, now: datetime) -> datetime | None:
     """Tell when the Sun next sinks below the twilight line, at night that of the next night.
 
-    Parameters
-    ----------
-    site
-        Where to look from.
-    now
-        Any aware time; `ValueError` for a naive one.
-
-    Returns
-    -------
-    datetime or None
-        UTC, always after `now`; `None` if a year passes without a change.
+    UTC, always after `now`; `None` if a year passes without a change.
     """
     day = next_dawn(site, now) if is_night(site, now) else now
-    return None if day is None else _change(site, day, _STEP)
+    return None if day is None else _change(site, day)
 
 
 def last_dawn(site: Site, now: datetime) -> datetime | None:
-    """Tell when the Sun last rose to the twilight line; `None` if a year passed without it.
+    """Tell when the Sun last rose to the twilight line, at night the dawn before that night.
 
-    Parameters
-    ----------
-    site
-        Where to look from.
-    now
-        Any aware time; `ValueError` for a naive one. At night it is the dawn before that night.
+    `None` if a year passed without it.
     """
-    day = now
-    if is_night(site, now):
-        dusk = _change(site, now, -_STEP)
-        if dusk is None:
-            return None
-        day = dusk - _SECOND
-    return _change(site, day, -_STEP)
+    dusk = _change(site, now, back=True) if is_night(site, now) else now + _SECOND
+    return None if dusk is None else _change(site, dusk - _SECOND, back=True)
 
 
 def next_dawn(site: Site, now: datetime) -> datetime | None:
     """Tell when the Sun next rises to the twilight line, by day that of the next night.
 
-    Parameters
-    ----------
-    site
-        Where to look from.
-    now
-        Any aware time; `ValueError` for a naive one.
-
-    Returns
-    -------
-    datetime or None
-        UTC, always after `now`; `None` if a year passes without a change.
+    UTC, always after `now`; `None` if a year passes without a change.
     """
     night = now if is_night(site, now) else next_dusk(site, now)
-    return None if night is None else _change(site, night, _STEP)
+    return None if night is None else _change(site, night)
 
 
 def nights_around(site: Site, at: datetime) -> tuple[datetime | None, datetime | None]:
@@ -201,10 +127,6 @@ def day_obs(now: datetime) -> date:
     Rubin's convention (SITCOMTN-032): the day turns at noon UTC, so that a whole night in Chile
     carries the date of its evening.
 
-    Parameters
-    ----------
-    now
-        Any aware time; `ValueError` for a naive one.
     """
     return (_utc(now) - timedelta(hours=12)).date()
 
@@ -219,67 +141,66 @@ def _second(now: datetime) -> datetime:
     return _utc(now).replace(microsecond=0)
 
 
-def _altitude_at(site: Site) -> Callable[[datetime], float]:
+def _observer(site: Site) -> ephem.Observer:
     observer = ephem.Observer()
     observer.lat = math.radians(site.latitude)
     observer.lon = math.radians(site.longitude)
     observer.elevation = site.elevation
+    observer.horizon = math.radians(site.twilight)
     # No air, no refraction: the twilight line is geometric.
     observer.pressure = 0
-    sun = ephem.Sun()
-
-    def altitude(now: datetime) -> float:
-        observer.date = ephem.Date(now)
-        sun.compute(observer)
-        return math.degrees(sun.alt)
-
-    return altitude
+    return observer
 
 
-def _change(site: Site, now: datetime, step: timedelta) -> datetime | None:
-    """First second after the next change between day and night, or with a step back, the last."""
-    altitude = _altitude_at(site)
-    start = _second(now)
+def _altitude(observer: ephem.Observer, sun: ephem.Sun, now: datetime) -> float:
+    observer.date = ephem.Date(now)
+    sun.compute(observer)
+    return math.degrees(sun.alt)
 
-    def dark(time: datetime) -> bool:
-        return altitude(time) < site.twilight
 
+def _dark_at(site: Site) -> Callable[[datetime], bool]:
+    observer, sun = _observer(site), ephem.Sun()
+    return lambda now: _altitude(observer, sun, now) < site.twilight
+
+
+def _change(site: Site, now: datetime, *, back: bool = False) -> datetime | None:
+    """First second after the next change between day and night, or after the last one."""
+    dark, observer, sun = _dark_at(site), _observer(site), ephem.Sun()
+    start, ahead, way = _second(now), -1 if back else 1, "previous" if back else "next"
     starts_dark = dark(start)
-    sign = -1 if starts_dark else 1
-    beyond = _beyond(lambda time: sign * (altitude(time) - site.twilight), start, step)
-    if beyond is None:
-        return None
-    early, late = sorted((start, beyond))
-    # With a step back, the later side of the change is the one where the search started.
-    ends_dark = starts_dark is (late == start)
-    return _first(lambda time: dark(time) is ends_dark, early, late)
-
-
-def _beyond(
-    distance: Callable[[datetime], float], start: datetime, step: timedelta
-) -> datetime | None:
-    """Time just past the nearest change: the twilight line's distance in degrees is negative."""
-    near, here = start, start
-    to_near, to_here = distance(start - step), distance(start)
-    for _ in range(_YEAR // _STEP):
-        far = here + step
-        to_far = distance(far)
-        if to_far < 0:
-            return far
-        # A night or day shorter than the step would hide between the samples.
-        if to_here < _TURN and to_near >= to_here <= to_far:
-            turn = _first(
-                lambda time: distance(time + _SECOND) > distance(time), *sorted((near, far))
-            )
-            if distance(turn) < 0:
-                return turn
-        near, here = here, far
-        to_near, to_here = to_here, to_far
+    sets = starts_dark is back
+    try:
+        # From a second before the start: what lies within 10 ms of it would be passed over.
+        found = getattr(observer, f"{way}_{'setting' if sets else 'rising'}")(
+            sun, ephem.Date(start - ahead * _SECOND), use_center=True
+        )
+    except ephem.CircumpolarError:
+        pass
+    else:
+        early = _of(found) - _SECOND
+        late = early + 3 * _SECOND
+        if dark(early) is not sets and dark(late) is sets:
+            return _first(dark, early, late)
+    # None on this day, or a night of so few minutes that the search by hour angle did not settle.
+    # Each day's lowest or highest Sun shows both, and at the poles the change of the season; each
+    # search begins a minute on, or it would find the same once more.
+    culmination = getattr(observer, f"{way}_{'transit' if starts_dark else 'antitransit'}")
+    here = start
+    for _ in range(_YEAR):
+        there = _of(culmination(sun, ephem.Date(here + ahead * _MINUTE)))
+        if dark(there) is not starts_dark:
+            return _first(dark, *sorted((here, there)))
+        here = there
     return None
 
 
-def _first(holds: Callable[[datetime], bool], early: datetime, late: datetime) -> datetime:
-    """First second from which on something holds; the end where that is none before it."""
-    seconds = range((late - early) // _SECOND)
-    count = bisect_left(seconds, x=True, key=lambda n: holds(early + _SECOND * n))
+def _of(found: ephem.Date) -> datetime:
+    at: datetime = found.datetime()
+    return at.replace(tzinfo=UTC, microsecond=0)
+
+
+def _first(dark: Callable[[datetime], bool], early: datetime, late: datetime) -> datetime:
+    """First second that is as the later of two times, between which day and night change."""
+    seconds, becomes = range((late - early) // _SECOND), dark(late)
+    count = bisect_left(seconds, x=True, key=lambda n: dark(early + _SECOND * n) is becomes)
     return early + _SECOND * count

@@ -244,6 +244,13 @@ def test_a_night_of_minutes_is_found(latitude: float, minutes: int) -> None:
     assert night_at(tangent, midnight) == night
 
 
+def test_the_first_night_after_white_nights_may_last_three_minutes() -> None:
+    """The library's own setting of the Sun is that of the next day here."""
+    place = Site(-68.26756296700736, 147.1034260869264, 3404.4811695469875, -17.297369097320715)
+    night = Night(utc("2027-03-09T14:21:21"), utc("2027-03-09T14:24:13"))
+    assert next_night(place, utc("2026-10-30T04:29:18")) == night
+
+
 @given(st.dates(date(2015, 1, 1), date(2035, 12, 31)), st.floats(0, 1, exclude_max=True))
 def test_day_obs_lasts_from_noon_to_noon(day: date, part: float) -> None:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
