@@ -15,7 +15,6 @@ from bot import FAILED, INVALID, config
 from bot.clients.kubernetes import KubernetesCluster
 from bot.clients.pagers import NOTIFIERS, HttpNotifier, connect
 from bot.clients.prompt_redis import PromptRedis
-from bot.config.settings import oncall_variable
 from bot.domain.environments import Environment
 from bot.domain.errors import (
     ClusterError,
@@ -171,7 +170,7 @@ async def _target(target: Target, slack: SlackApi, secrets: config.Secrets, prox
     url = target.address or ""
     host = urlsplit(url).hostname or ""
     unsigned = target.kind.signed and target.name not in secrets.oncall_keys
-    also = f"; unsigned, {oncall_variable(target.name)} is not set" if unsigned else ""
+    also = f"; unsigned, {config.oncall_variable(target.name)} is not set" if unsigned else ""
     if proxy.for_url(url) is not None or "{key}" in host:
         unknown = "a proxy or a key is on the way there, so only a page can prove it"
         return _unknown(subject, unknown + also, "`oncall test` sends one")

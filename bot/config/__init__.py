@@ -1,7 +1,7 @@
-"""Reads the configuration: a YAML file, and secrets from the environment only."""
+"""The configuration of one process."""
 
-from bot.config.document import ConfigurationError
-from bot.config.settings import Secrets, Settings, json_schema, load, load_secrets
+from bot.config.document import ConfigurationError, Secrets, json_schema, load, load_secrets
+from bot.config.settings import Settings, oncall_variable
 
 __all__ = [
     "ConfigurationError",
@@ -10,4 +10,5 @@ __all__ = [
     "json_schema",
     "load",
     "load_secrets",
+    "oncall_variable",
 ]

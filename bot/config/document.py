@@ -1,30 +1,49 @@
-"""The configuration file as text: its values, their lines, and what is wrong with it, in words.
+"""Reads the configuration: a YAML file with its lines, and secrets from the environment.
 
-Knows YAML, and how to tell people what a model refuses; not what the keys mean. Words are taken as
-they are written where YAML 1.1 would surprise: the key ``on`` is no truth value, and ``18:30`` is
-no number in base 60. No message repeats a secret.
+Everything that is wrong is said at once, with its line and in words. Words are taken as they are
+written where YAML 1.1 would surprise: the key ``on`` is no truth value, and ``18:30`` is no number
+in base 60. No message repeats a secret.
 """
 
-import difflib
+import ast
+import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-Model = TypeVar("Model", bound=BaseModel)
-
-Location = tuple[str | int, ...]
-"""Keys and indexes that lead from the top of the file to a value."""
-
-_ECHOED = 24
-"""Longer texts are not repeated in a message: they are no slip of the finger, perhaps a secret."""
+from bot.config.settings import (
+    ALIASES,
+    STATE_SCHEMES,
+    Location,
+    RuleSection,
+    Section,
+    Settings,
+    Target,
+    but_is,
+    did_you_mean,
+    disagreements,
+    oncall_variable,
+    redis_variable,
+    section_name,
+    settings_type,
+)
+from bot.domain.oncall import Kind
+from bot.domain.rules import RULES
+from bot.domain.times import format_duration
 
 _LONGEST_FIGURE = 40
 """Python refuses to read thousands of digits; what is longer stays text and is no number."""
@@ -84,17 +103,6 @@ class Fault(NamedTuple):
     def written(self, file: str) -> str:
         """Write it as people read it, ``FILE:LINE: environments.prod.redis.url: problem``."""
         return ": ".join(filter(None, (f"{file}:{self.line}", dotted(self.location), self.text)))
-
-
-class Finding(NamedTuple):
-    """Keys that contradict each other.
-
-    What is reported already at one of the places that it was concluded from is not reported twice.
-    """
-
-    location: Location
-    text: str
-    concluded_from: tuple[Location, ...]
 
 
 class Document:
@@ -173,16 +181,22 @@ class Document:
         return mapping
 
 
-def read(
-    path: Path,
-    environ: Mapping[str, str],
-    model: type[Model],
-    context: object,
-    *,
-    stand_ins: Mapping[str, object],
-    disagreements: Callable[[Model], Iterable[Finding]],
-) -> Model:
-    """Read a configuration file, or say everything that is wrong with it.
+_STAND_INS: Mapping[str, object] = {
+    "environments": {"stand-in": {}},
+    "channel": "stand-in",
+    "instruments": ["stand_in"],
+    "redis": {"url": "redis://stand-in"},
+    "url": "redis://stand-in",
+    "name": "stand-in",
+    "kind": "slack",
+    "namespace": "stand-in",
+    "application": "stand-in",
+}
+"""What replaces a required key that is missing or wrong, while the rest is checked."""
+
+
+def load(path: Path, environ: Mapping[str, str], kinds: Iterable[Kind]) -> Settings:
+    """Read the configuration file.
 
     Parameters
     ----------
@@ -190,19 +204,16 @@ def read(
         The file, as messages shall name it.
     environ
         Environment variables; secrets among them are kept out of messages.
-    context
-        What the model's validators want to know.
-    stand_ins
-        What replaces a required key that is missing or wrong, while the rest is checked.
-    disagreements
-        Finds keys that are each right and contradict each other.
+    kinds
+        What a target of the on-call may be.
 
     Raises
     ------
     ConfigurationError
         With every problem of the file, by line.
     """
-    document = _document(path)
+    document, model = _document(path), settings_type()
+    known = {each.name: each for each in kinds}
     # A wrong value is taken out, and the rest is looked at again: keys that must agree with each
     # other are checked although another one is wrong.
     data = deepcopy(document.data)
@@ -210,15 +221,15 @@ def read(
     repaired: list[Location] = []
     for _ in range(_ROUNDS):
         try:
-            settings = model.model_validate(data, context=context)
+            settings = model.model_validate(data, context=known)
         except ValidationError as error:
             details = _distinct(error.errors(include_url=False))
             faults += [
-                document.fault(_location(each), _words(each, model))
+                document.fault(_location(each), _words(each))
                 for each in details
                 if not _touched(_location(each), repaired)
             ]
-            repaired += [_repair(data, each, stand_ins) for each in details]
+            repaired += [_repair(data, each) for each in details]
         else:
             faults += [
                 document.fault(finding.location, finding.text)
@@ -287,9 +298,7 @@ def _touched(location: Location, repaired: list[Location]) -> bool:
     )
 
 
-def _repair(
-    data: dict[str, Any], detail: ErrorDetails, stand_ins: Mapping[str, object]
-) -> Location:
+def _repair(data: dict[str, Any], detail: ErrorDetails) -> Location:
     """Take a wrong value out, or put something right where a key is missing."""
     location = _location(detail)
     # Without its wrong element a list would count its other elements anew: it goes as a whole.
@@ -302,17 +311,17 @@ def _repair(
         except (KeyError, IndexError, TypeError):
             return location
     if detail["type"] == "missing":
-        parent[location[-1]] = deepcopy(stand_ins.get(str(location[-1])))
+        parent[location[-1]] = deepcopy(_STAND_INS.get(str(location[-1])))
     elif isinstance(parent, dict):
         parent.pop(location[-1], None)
     return location
 
 
-def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _words(detail: ErrorDetails) -> str:
     """Say in plain words what pydantic found."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_key(_location(detail), model)
+        return _unknown_key(_location(detail))
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
@@ -323,16 +332,17 @@ def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:
     return words.format(but=but_is(detail["input"]), **context)
 
 
-def _unknown_key(location: Location, model: type[BaseModel]) -> str:
+def _unknown_key(location: Location) -> str:
     key = str(location[-1])
-    near = did_you_mean(key, _keys(location[:-1], model))
+    near = did_you_mean(key, _keys(location[:-1]))
     if not near and re.search("passw|token|secret|key", key):
         return "unknown key; secrets come from the environment only"
     return f"unknown key{near}"
 
 
-def _keys(location: Location, section: type[BaseModel]) -> list[str]:
+def _keys(location: Location) -> list[str]:
     """Keys that the section at a location knows."""
+    section: type[BaseModel] = settings_type()
     named = False
     for part in location:
         if named:
@@ -349,12 +359,6 @@ def _is_section(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """End a message with the nearest word, where one is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean `{near[0]}`?" if near else ""
-
-
 def _concealed(fault: Fault, environ: Mapping[str, str]) -> Fault:
     text = fault.text
     for name, value in environ.items():
@@ -363,66 +367,10 @@ def _concealed(fault: Fault, environ: Mapping[str, str]) -> Fault:
     return fault._replace(text=text)
 
 
-class Variables:
-    """Reads environment variables, and collects what is wrong with them."""
-
-    def __init__(self, environ: Mapping[str, str]):
-        self._environ = environ
-        self.problems: list[str] = []
-
-    def problem(self, name: str, text: str) -> None:
-        """Note what is wrong with a variable."""
-        self.problems.append(f"{name}: {text}")
-
-    def secret(self, name: str, why: str | None = None) -> SecretStr | None:
-        """Value of a variable; `why` says what it is for where it must be there."""
-        value = self._environ.get(name, "").strip()
-        file = self._environ.get(f"{name}_FILE", "").strip()
-        if value and file:
-            self.problem(name, f"is set, and so is {name}_FILE; set one of them")
-        elif file:
-            value = self._content(f"{name}_FILE", file)
-        elif not value and why:
-            self.problem(name, f"is not set; {why}")
-        return SecretStr(value) if value else None
-
-    def _content(self, name: str, file: str) -> str:
-        # No message repeats the path: somebody may have put the secret itself there.
-        try:
-            content = Path(file).read_text("utf-8").strip()
-        except OSError as error:
-            self.problem(name, f"names a file that cannot be read ({error.strerror})")
-        except ValueError:
-            self.problem(name, "names a file that is not text in UTF-8")
-        else:
-            if not content:
-                self.problem(name, "names an empty file")
-            return content
-        return ""
-
-
 def dotted(location: Location) -> str:
     """Write a location as ``oncall.targets[0].url``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "".join(parts).removeprefix(".")
-
-
-def but_is(value: object) -> str:
-    """End a message with what stands in the file instead, where that is short."""
-    match value:
-        case None:
-            # YAML drops what follows a `#`, which in Slack begins a channel's name.
-            return " (it is empty)"
-        case bool():
-            return f", not {str(value).lower()}"
-        case str():
-            return f", not {value!r}" if len(value) <= _ECHOED else ""
-        case int() | float():
-            return f", not {value}"
-        case list():
-            return ", not a list"
-        case _:
-            return ", not a mapping of keys"
 
 
 def _broken(path: Path, line: int, text: str) -> ConfigurationError:
@@ -455,3 +403,208 @@ def _scalar(node: ScalarNode) -> Any:
         # An explicit tag that does not fit, such as `!!int many`: say so where it is used.
         return text
     return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """What comes from the environment only; printing it shows no secret.
+
+    Parameters
+    ----------
+    slack_bot_token
+        The bot token (``xoxb-…``).
+    slack_app_token
+        The app-level token (``xapp-…``); always there in Socket Mode.
+    slack_signing_secret
+        Always there in HTTP mode.
+    slack_api_url
+        Base of the Web API; no secret.
+    state_url
+        Address of the database: the environment's, else the file's.
+    redis_passwords
+        By environment, for those that have one.
+    oncall_keys
+        By target, for those that have one.
+    heartbeat_key
+        For ``{key}`` in the heartbeat's address.
+    kubeconfig
+        Path of kubectl's own configuration, where environments name a context of it; None for its
+        usual place.
+    """
+
+    slack_bot_token: SecretStr
+    slack_app_token: SecretStr | None
+    slack_signing_secret: SecretStr | None
+    slack_api_url: str
+    state_url: SecretStr
+    redis_passwords: Mapping[str, SecretStr]
+    oncall_keys: Mapping[str, SecretStr]
+    heartbeat_key: SecretStr | None
+    kubeconfig: str | None = None
+
+
+def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
+    """Take the secrets from the environment.
+
+    Parameters
+    ----------
+    settings
+        The configuration, which says what is needed.
+    environ
+        Environment variables; ``NAME_FILE`` holds the path of a file with the value of ``NAME``.
+
+    Raises
+    ------
+    ConfigurationError
+        With every variable that is missing or unusable.
+    """
+    variables = _Variables(environ)
+    socket_mode = settings.slack.mode == "socket"
+    page = "from the Slack app's page"
+    bot_token = variables.secret(
+        "SLACK_BOT_TOKEN", f'it is the bot token (xoxb-…), {page} "OAuth & Permissions"'
+    )
+    app_token = variables.secret(
+        "SLACK_APP_TOKEN",
+        f'it is the app-level token (xapp-…) for Socket Mode, {page} "Basic Information"'
+        if socket_mode
+        else None,
+    )
+    signing_secret = variables.secret(
+        "SLACK_SIGNING_SECRET",
+        None
+        if socket_mode
+        else f'it proves that requests come from Slack, {page} "Basic Information"',
+    )
+    passwords = {name: variables.secret(redis_variable(name)) for name in settings.environments}
+    keys = {
+        target.name: variables.secret(oncall_variable(target.name), _why_key(target))
+        for target in settings.oncall.targets
+    }
+    heartbeat = settings.oncall.heartbeat
+    heartbeat_key = variables.secret(
+        "PROMPT_REDIS_HEARTBEAT_KEY",
+        "`oncall.heartbeat` holds {key}" if heartbeat and "{key}" in heartbeat else None,
+    )
+    state_url = variables.secret("PROMPT_REDIS_STATE_URL") or SecretStr(settings.state.url)
+    if state_url.get_secret_value().partition(":")[0] not in STATE_SCHEMES:
+        variables.problem(
+            "PROMPT_REDIS_STATE_URL", f"must begin with one of {', '.join(STATE_SCHEMES)}"
+        )
+    api_url = environ.get("SLACK_API_URL", "").strip() or "https://slack.com/api/"
+    if not re.match(r"https?://[^/\s]", api_url):
+        variables.problem("SLACK_API_URL", "must be an address that begins with https://")
+    if variables.problems or bot_token is None:
+        raise ConfigurationError(variables.problems)
+    return Secrets(
+        slack_bot_token=bot_token,
+        slack_app_token=app_token,
+        slack_signing_secret=signing_secret,
+        slack_api_url=api_url.rstrip("/") + "/",
+        state_url=state_url,
+        redis_passwords={name: value for name, value in passwords.items() if value},
+        oncall_keys={name: value for name, value in keys.items() if value},
+        heartbeat_key=heartbeat_key,
+        kubeconfig=environ.get("KUBECONFIG", "").strip() or None,
+    )
+
+
+def _why_key(target: Target) -> str | None:
+    if target.url is not None and "{key}" in target.url:
+        return f"the url of on-call target `{target.name}` holds {{key}}"
+    if target.kind.key:
+        return f"it is the {target.kind.key} of on-call target `{target.name}`"
+    return None
+
+
+class _Variables:
+    """Reads environment variables, and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]):
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def problem(self, name: str, text: str) -> None:
+        self.problems.append(f"{name}: {text}")
+
+    def secret(self, name: str, why: str | None = None) -> SecretStr | None:
+        """Value of a variable; `why` says what it is for where it must be there."""
+        value = self._environ.get(name, "").strip()
+        file = self._environ.get(f"{name}_FILE", "").strip()
+        if value and file:
+            self.problem(name, f"is set, and so is {name}_FILE; set one of them")
+        elif file:
+            value = self._content(f"{name}_FILE", file)
+        elif not value and why:
+            self.problem(name, f"is not set; {why}")
+        return SecretStr(value) if value else None
+
+    def _content(self, name: str, file: str) -> str:
+        # No message repeats the path: somebody may have put the secret itself there.
+        try:
+            content = Path(file).read_text("utf-8").strip()
+        except OSError as error:
+            self.problem(name, f"names a file that cannot be read ({error.strerror})")
+        except ValueError:
+            self.problem(name, "names a file that is not text in UTF-8")
+        else:
+            if not content:
+                self.problem(name, "names an empty file")
+            return content
+        return ""
+
+
+def json_schema(kinds: Iterable[Kind]) -> dict[str, Any]:
+    """Describe the configuration file as JSON Schema, for editors and for checks in CI."""
+    schema = settings_type().model_json_schema(schema_generator=_JsonSchema)
+    inner = schema["$defs"]
+    keys = inner["Target"]["properties"]
+    keys["kind"] = {"enum": [each.name for each in kinds], **keys["kind"]}
+    for section in _sections(Section):
+        if vars(sys.modules[section.__module__]).get(section.__name__) is section:
+            described = schema if section is Settings else inner.get(section.__name__, {})
+            bases = [each for each in section.__mro__ if issubclass(each, Section)]
+            _describe(described, *reversed(bases[: bases.index(Section)]))
+    for rule in RULES.values():
+        _describe(inner[section_name(rule)], RuleSection, type(rule.limits))
+        off = "; off by default" if rule.off else ""
+        told = f"{rule.about.removesuffix('.')}{off}."
+        inner["Rules"]["properties"][rule.name]["description"] = told
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+
+
+def _describe(schema: dict[str, Any], *declaring: type) -> None:
+    """Give each key the text below it, in the classes that declare them."""
+    properties = schema.get("properties", {})
+    for each in declaring:
+        for name, text in _docstrings(each):
+            key = ALIASES.get(name, name)
+            if key in properties:
+                properties[key]["description"] = text
+
+
+class _JsonSchema(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        # pydantic writes PT5S; people write 5s.
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def _sections(base: type[Section]) -> Iterator[type[Section]]:
+    for section in base.__subclasses__():
+        yield section
+        yield from _sections(section)
+
+
+def _docstrings(declaring: type) -> Iterator[tuple[str, str]]:
+    """Give the name of every key that a class itself declares, and its text."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(declaring))).body
+    assert isinstance(tree, ast.ClassDef)  # noqa: S101 -- what getsource gives for a class
+    for key, text in pairwise(tree.body):
+        match key, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(docstring))),
+            ):
+                yield name, inspect.cleandoc(docstring)
+            case _:
+                pass

@@ -1,70 +1,434 @@
 """The configuration: every key, its default and what it is for, as a tree of frozen values.
 
-Read from a YAML file, and secrets from the environment only. Everything that is wrong is said at
-once, with its line and in words, before anything starts: what two keys must agree on is checked
-last, so that one slip hides no other.
+First what one key may hold, then the sections; the section of an alarm rule is made from its row
+in `bot.domain.rules`. What two keys must agree on stands at the end: it is checked when all else is
+right, so that one slip hides no other. Messages are for the person who wrote the file, and
+complete "environments.prod.channel: ...".
 """
 
-import ast
-import inspect
+import difflib
 import re
-import sys
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import time, timedelta
+from enum import Enum
 from functools import cache
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, Literal
+from string import Formatter
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, get_type_hints
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, StrictBool, create_model
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+)
 
 from bot.clients.kubernetes import Location as KubernetesLocation
-from bot.config.alarms import ALIASES, Alarms, RuleSection, overridden, rules_section, section_name
-from bot.config.document import (
-    ConfigurationError,
-    Finding,
-    Location,
-    Variables,
-    did_you_mean,
-    read,
-)
-from bot.config.values import (
-    STATE_SCHEMES,
-    AnyDuration,
-    Channel,
-    Channels,
-    Command,
-    Count,
-    Duration,
-    Hook,
-    InstrumentName,
-    Instruments,
-    JobName,
-    LongIdle,
-    Number,
-    Port,
-    RedisUrl,
-    Section,
-    StateUrl,
-    TargetKind,
-    TargetOn,
-    TargetWhen,
-    Text,
-    TimeOfDay,
-    User,
-    Usergroup,
-    Word,
-    duration,
-)
 from bot.domain import environments as domain
 from bot.domain.night import Site
 from bot.domain.oncall import Kind, On, When
 from bot.domain.oncall import Target as OncallTarget
-from bot.domain.rules import RULES, STALLED, Rule
-from bot.domain.times import format_duration
+from bot.domain.rules import RULES, STALLED, Percent, Rule, Thresholds, rule_of
+from bot.domain.times import DURATIONS, PATTERN, format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+STATE_SCHEMES = (
+    "sqlite+aiosqlite",
+    "postgresql+asyncpg",
+    "postgresql+psycopg",
+    "sqlite",
+    "postgresql",
+)
+"""Databases that can hold the bot's state."""
+
+
+Location = tuple[str | int, ...]
+"""Keys and indexes that lead from the top of the file to a value."""
+
+_ECHOED = 24
+"""Longer texts are not repeated in a message: they are no slip of the finger, perhaps a secret."""
+
+
+_TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+
+def duration(value: object) -> timedelta:
+    """Read a duration, or say in words what it must look like."""
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"must be a duration such as {DURATIONS}{but_is(value)}")  # noqa: TRY004 -- pydantic collects ValueError
+    return parse_duration(value)
+
+
+def _positive(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("must be more than 0s")
+    return duration
+
+
+def _at_least_an_hour(duration: timedelta) -> timedelta:
+    if duration < timedelta(hours=1):
+        raise ValueError("must be at least 1h: workers may rest that long")
+    return duration
+
+
+def _time_of_day(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or re.fullmatch(_TIME_OF_DAY, value) is None:
+        raise ValueError(f'must be a time of day in UTC such as "18:30"{but_is(value)}')
+    return time.fromisoformat(value)
+
+
+_Item = TypeVar("_Item", bound=Hashable)
+_Value = TypeVar("_Value", bound="DataclassInstance")
+
+
+def one_of(value: object, choices: Mapping[str, _Item]) -> _Item:
+    """Read a word that stands for something."""
+    if not isinstance(value, str) or value not in choices:
+        *most, last = choices
+        raise ValueError(f"must be {', '.join(most)} or {last}{but_is(value)}")
+    return choices[value]
+
+
+def _kind(value: object, info: ValidationInfo) -> Kind:
+    kinds: Mapping[str, Kind] = info.context or {}
+    return one_of(value, kinds)
+
+
+def _word_of(enum: type[Enum]) -> tuple[PlainValidator, WithJsonSchema]:
+    words = {each.value: each for each in enum}
+    schema = WithJsonSchema({"enum": list(words), "type": "string"})
+    return PlainValidator(lambda value: one_of(value, words)), schema
+
+
+def _all_different(items: Sequence[_Item]) -> Sequence[_Item]:
+    twice = [item for index, item in enumerate(items) if item in items[:index]]
+    if twice:
+        raise ValueError(f"names {twice[0]} twice")
+    return items
+
+
+def _placeholders(*allowed: str, required: str | None = None) -> AfterValidator:
+    def check(template: str) -> str:
+        try:
+            found = [
+                field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+                for _, field, spec, conversion in Formatter().parse(template)
+                if field is not None
+            ]
+        except ValueError as error:
+            raise ValueError("has a brace without its partner") from error
+        unknown = next((name for name in found if name not in allowed), None)
+        names = " and ".join(f"{{{name}}}" for name in allowed)
+        if unknown is not None:
+            raise ValueError(f"may hold {names} only, not {{{unknown}}}")
+        if required is not None and required not in found:
+            raise ValueError(f"must hold {{{required}}}")
+        return template
+
+    return AfterValidator(check)
+
+
+def _address(*schemes: str, instead: str, host: bool = True) -> AfterValidator:
+    # No message repeats the address: it may hold the very secret that must not be there.
+    def check(url: str) -> str:
+        wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+        try:
+            parts = urlsplit(url)
+            parts.port  # noqa: B018 -- raises where it is no port
+            secret = parts.password or parse_qs(parts.query).get("password")
+        except ValueError as error:
+            raise ValueError("is not an address: look at its host and port") from error
+        if secret:
+            raise ValueError(f"must not hold a password; {instead}")
+        if parts.scheme not in schemes:
+            raise ValueError(f"must be an address that begins with {wanted}")
+        if (host and not parts.hostname) or re.search(r"\s", url):
+            raise ValueError("is not an address: look at its host and port")
+        return url
+
+    return AfterValidator(check)
+
+
+def _written(pattern: str, wanted: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Ask for a pattern, and say in words what it asks for."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must be {wanted}{but_is(text)}")
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"pattern": pattern, "type": "string"})
+
+
+def _without_hash(name: str) -> str:
+    return name.removeprefix("#")
+
+
+_FROM_ENVIRONMENT = "secrets come from the environment only, here from "
+
+AnyDuration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["90s", "15m", "1h30m"]}),
+]
+"""A duration; zero means at once."""
+
+Duration = Annotated[AnyDuration, AfterValidator(_positive)]
+LongIdle = Annotated[AnyDuration, AfterValidator(_at_least_an_hour)]
+TimeOfDay = Annotated[
+    time,
+    BeforeValidator(_time_of_day),
+    WithJsonSchema({"type": "string", "pattern": _TIME_OF_DAY, "examples": ["18:30"]}),
+]
+
+TargetKind = Annotated[Kind, PlainValidator(_kind), WithJsonSchema({"type": "string"})]
+"""One of the kinds that whoever reads the file knows; the context of validation."""
+
+TargetWhen = Annotated[When, *_word_of(When)]
+TargetOn = Annotated[On, *_word_of(On)]
+
+Channel = Annotated[
+    str,
+    *_written(
+        r"^#?(?:[CG][A-Z0-9]{2,}|[a-z0-9_\-]{1,80})$",
+        "a channel's name (lower case, no spaces) or its ID such as C0123ABC",
+    ),
+    AfterValidator(_without_hash),
+]
+Channels = Annotated[tuple[Channel, ...], AfterValidator(_all_different)]
+Command = Annotated[
+    str,
+    *_written(r"^/[a-z0-9_\-]{1,31}$", "a slash command in lower case, such as /prompt-redis"),
+]
+Instrument = Annotated[
+    str,
+    *_written(r"^[a-z][a-z0-9_]*$", "an instrument's name in lower case, such as lsstcam"),
+]
+Instruments = Annotated[tuple[Instrument, ...], Field(min_length=1), AfterValidator(_all_different)]
+Usergroup = Annotated[
+    str,
+    *_written(r"^S[A-Z0-9]{2,}$", "a user group's ID such as S0123ABC (IDs, never names)"),
+]
+User = Annotated[
+    str, *_written(r"^[UW][A-Z0-9]{2,}$", "a user's ID such as U0123ABC (IDs, never names)")
+]
+Word = Annotated[
+    str, *_written(r"^[a-z0-9][a-z0-9_\-]*$", "lower-case letters, digits, `-` and `_`")
+]
+Text = Annotated[str, Field(min_length=1)]
+
+Count = Annotated[StrictInt, Field(ge=1)]
+Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Percentage = Annotated[Number, Field(gt=0, le=100)]
+Port = Annotated[StrictInt, Field(ge=0, le=65535)]
+
+InstrumentName = Annotated[str, _placeholders("instrument", required="instrument")]
+"""A template from which each instrument gets a name of its own."""
+
+JobName = Annotated[str, _placeholders("instrument")]
+Link = Annotated[
+    str,
+    _placeholders("environment", "instrument"),
+    _address("https", "http", instead="people will read it"),
+]
+Hook = Annotated[
+    str,
+    _placeholders("key"),
+    _address("https", "http", instead="write {key} and set its variable"),
+]
+"""An address that is called; ``{key}`` stands for a secret from the environment."""
+
+RedisUrl = Annotated[
+    str,
+    _address("redis", "rediss", instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_<ENV>_PASSWORD"),
+]
+StateUrl = Annotated[
+    str,
+    _address(
+        *STATE_SCHEMES,
+        instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_STATE_URL",
+        host=False,
+    ),
+]
+
+
+def _undescribed(schema: dict[str, Any]) -> None:
+    # Each key describes its section; where both say the same, pydantic would keep neither there.
+    schema.pop("description", None)
+
+
+class Section(BaseModel):
+    """Settings of one purpose; unknown keys are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        # Built once, as part of the whole tree, and not for every section by itself as well.
+        defer_build=True,
+        json_schema_extra=_undescribed,
+    )
+
+    def value(self, kind: type[_Value], **instead: object) -> _Value:
+        """Give the value that has keys of these names, some perhaps with something else."""
+        keys = {each.name for each in fields(kind)} - set(instead)
+        return kind(**{key: getattr(self, key) for key in keys}, **instead)
+
+
+def but_is(value: object) -> str:
+    """End a message with what stands in the file instead, where that is short."""
+    match value:
+        case None:
+            # YAML drops what follows a `#`, which in Slack begins a channel's name.
+            return " (it is empty)"
+        case bool():
+            return f", not {str(value).lower()}"
+        case str():
+            return f", not {value!r}" if len(value) <= _ECHOED else ""
+        case int() | float():
+            return f", not {value}"
+        case list():
+            return ", not a list"
+        case _:
+            return ", not a mapping of keys"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """End a message with the nearest word, where one is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean `{near[0]}`?" if near else ""
+
+
+_KINDS: Mapping[Any, Any] = {timedelta: Duration, int: Count, Percent: Percentage}
+"""What the limits of a rule may be, and how the file holds each."""
+
+
+ALIASES = {"hold": "for"}
+"""Keys that are no names in Python."""
+
+
+class RuleSection(Section):
+    """An alarm rule."""
+
+    enabled: StrictBool = True
+    """Whether the rule is evaluated."""
+
+
+class Rules(Section):
+    """The alarm rules; has a key for each once `rules_section` has made it."""
+
+
+def rules_section(rules: Iterable[Rule[Any]]) -> type[Rules]:
+    """Make the section that has a key for each rule."""
+    sections = {rule.name: rule_section(rule) for rule in rules}
+    keys: dict[str, Any] = {name: (each, each()) for name, each in sections.items()}
+    return create_model("Rules", __base__=Rules, **keys)
+
+
+def rule_section(rule: Rule[Any]) -> type[RuleSection]:
+    """Make the section of one rule."""
+    kinds = get_type_hints(type(rule.limits))
+    keys: dict[str, Any] = {"enabled": (StrictBool, not rule.off)}
+    for name, default in vars(rule.limits).items():
+        if name in ALIASES:
+            # Zero means at once.
+            keys[name] = (AnyDuration, Field(default=default, alias=ALIASES[name]))
+        else:
+            keys[name] = (_KINDS[kinds[name]], default)
+    return create_model(section_name(rule), __base__=RuleSection, **keys)
+
+
+def section_name(rule: Rule[Any]) -> str:
+    """Name the section of a rule, as in ``UnknownLagRule``."""
+    return "".join(part.capitalize() for part in rule.name.split("_")) + "Rule"
+
+
+class Links(Section):
+    """Addresses for people; may hold {environment} and {instrument}."""
+
+    grafana: Link | None = None
+    """Dashboard of the streams."""
+
+    argocd: Link | None = None
+    """Argo CD's page of Prompt Redis."""
+
+    jobs: Link | None = None
+    """Page of the workers' jobs."""
+
+    support: Link | None = None
+    """Where to ask for help."""
+
+    downtime: Link | None = None
+    """Where downtimes are announced."""
+
+
+class Alarms(Section):
+    """What is watched, and who hears of it."""
+
+    poll: Duration = duration("5s")
+    """Time between two looks at Redis."""
+
+    channel: Channel | None = None
+    """Channel for alarms; null: the environment's channel."""
+
+    still_on_it: Duration = duration("30m")
+    """After this time the owner of an alarm is asked whether they are still on it."""
+
+    escalate: Duration = duration("10m")
+    """After this time a critical alarm without owner is told to the on-call targets."""
+
+    links: Links = Links()
+    """Addresses that alarms and answers show."""
+
+    rules: Rules = Rules()
+    """The alarm rules."""
+
+    def thresholds(self) -> Thresholds:
+        """Give the limits of the rules, and which are on."""
+        sections: dict[str, RuleSection] = dict(self.rules)
+        limits = {}
+        for name, section in sections.items():
+            limits[name] = section.value(type(rule_of(name).limits))
+        return Thresholds(frozenset(n for n, each in sections.items() if each.enabled), limits)
+
+
+_Part = TypeVar("_Part", bound=Section)
+
+
+def overridden(common: _Part, override: _Part) -> _Part:
+    """Merge: the override's keys where they are written, else the common ones.
+
+    Parameters
+    ----------
+    common
+        What holds everywhere.
+    override
+        The same section as an environment wrote it, in part.
+    """
+    changes = {}
+    for name in override.model_fields_set:
+        value = getattr(override, name)
+        if isinstance(value, Section):
+            value = overridden(getattr(common, name), value)
+        changes[name] = value
+    return common.model_copy(update=changes)
 
 
 class Slack(Section):
@@ -397,48 +761,18 @@ EVERY = "all"
 """Stands for all environments in an on-call target."""
 
 
-_STAND_INS: Mapping[str, object] = {
-    "environments": {"stand-in": {}},
-    "channel": "stand-in",
-    "instruments": ["stand_in"],
-    "redis": {"url": "redis://stand-in"},
-    "url": "redis://stand-in",
-    "name": "stand-in",
-    "kind": "slack",
-    "namespace": "stand-in",
-    "application": "stand-in",
-}
-"""What replaces a required key that is missing or wrong, while the rest is checked."""
+class Finding(NamedTuple):
+    """Keys that contradict each other.
 
-
-def load(path: Path, environ: Mapping[str, str], kinds: Iterable[Kind]) -> Settings:
-    """Read the configuration file.
-
-    Parameters
-    ----------
-    path
-        The file, as messages shall name it.
-    environ
-        Environment variables; secrets among them are kept out of messages.
-    kinds
-        What a target of the on-call may be.
-
-    Raises
-    ------
-    ConfigurationError
-        With every problem of the file, by line.
+    What is reported already at one of the places that it was concluded from is not reported twice.
     """
-    return read(
-        path,
-        environ,
-        settings_type(),
-        {each.name: each for each in kinds},
-        stand_ins=_STAND_INS,
-        disagreements=_disagreements,
-    )
+
+    location: Location
+    text: str
+    concluded_from: tuple[Location, ...]
 
 
-def _disagreements(settings: Settings) -> Iterator[Finding]:
+def disagreements(settings: Settings) -> Iterator[Finding]:
     """Find what is wrong between keys that are each right."""
     names = list(settings.environments)
     yield from _variables(redis_variable, [(name, ("environments", name)) for name in names])
@@ -538,110 +872,6 @@ def _target(at: Location, target: Target, environments: list[str]) -> Iterator[F
             yield Finding(location, text, (location, ("environments", name)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Secrets:
-    """What comes from the environment only; printing it shows no secret.
-
-    Parameters
-    ----------
-    slack_bot_token
-        The bot token (``xoxb-…``).
-    slack_app_token
-        The app-level token (``xapp-…``); always there in Socket Mode.
-    slack_signing_secret
-        Always there in HTTP mode.
-    slack_api_url
-        Base of the Web API; no secret.
-    state_url
-        Address of the database: the environment's, else the file's.
-    redis_passwords
-        By environment, for those that have one.
-    oncall_keys
-        By target, for those that have one.
-    heartbeat_key
-        For ``{key}`` in the heartbeat's address.
-    kubeconfig
-        Path of kubectl's own configuration, where environments name a context of it; None for its
-        usual place.
-    """
-
-    slack_bot_token: SecretStr
-    slack_app_token: SecretStr | None
-    slack_signing_secret: SecretStr | None
-    slack_api_url: str
-    state_url: SecretStr
-    redis_passwords: Mapping[str, SecretStr]
-    oncall_keys: Mapping[str, SecretStr]
-    heartbeat_key: SecretStr | None
-    kubeconfig: str | None = None
-
-
-def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
-    """Take the secrets from the environment.
-
-    Parameters
-    ----------
-    settings
-        The configuration, which says what is needed.
-    environ
-        Environment variables; ``NAME_FILE`` holds the path of a file with the value of ``NAME``.
-
-    Raises
-    ------
-    ConfigurationError
-        With every variable that is missing or unusable.
-    """
-    variables = Variables(environ)
-    socket_mode = settings.slack.mode == "socket"
-    page = "from the Slack app's page"
-    bot_token = variables.secret(
-        "SLACK_BOT_TOKEN", f'it is the bot token (xoxb-…), {page} "OAuth & Permissions"'
-    )
-    app_token = variables.secret(
-        "SLACK_APP_TOKEN",
-        f'it is the app-level token (xapp-…) for Socket Mode, {page} "Basic Information"'
-        if socket_mode
-        else None,
-    )
-    signing_secret = variables.secret(
-        "SLACK_SIGNING_SECRET",
-        None
-        if socket_mode
-        else f'it proves that requests come from Slack, {page} "Basic Information"',
-    )
-    passwords = {name: variables.secret(redis_variable(name)) for name in settings.environments}
-    keys = {
-        target.name: variables.secret(oncall_variable(target.name), _why_key(target))
-        for target in settings.oncall.targets
-    }
-    heartbeat = settings.oncall.heartbeat
-    heartbeat_key = variables.secret(
-        "PROMPT_REDIS_HEARTBEAT_KEY",
-        "`oncall.heartbeat` holds {key}" if heartbeat and "{key}" in heartbeat else None,
-    )
-    state_url = variables.secret("PROMPT_REDIS_STATE_URL") or SecretStr(settings.state.url)
-    if state_url.get_secret_value().partition(":")[0] not in STATE_SCHEMES:
-        variables.problem(
-            "PROMPT_REDIS_STATE_URL", f"must begin with one of {', '.join(STATE_SCHEMES)}"
-        )
-    api_url = environ.get("SLACK_API_URL", "").strip() or "https://slack.com/api/"
-    if not re.match(r"https?://[^/\s]", api_url):
-        variables.problem("SLACK_API_URL", "must be an address that begins with https://")
-    if variables.problems or bot_token is None:
-        raise ConfigurationError(variables.problems)
-    return Secrets(
-        slack_bot_token=bot_token,
-        slack_app_token=app_token,
-        slack_signing_secret=signing_secret,
-        slack_api_url=api_url.rstrip("/") + "/",
-        state_url=state_url,
-        redis_passwords={name: value for name, value in passwords.items() if value},
-        oncall_keys={name: value for name, value in keys.items() if value},
-        heartbeat_key=heartbeat_key,
-        kubeconfig=environ.get("KUBECONFIG", "").strip() or None,
-    )
-
-
 def redis_variable(environment: str) -> str:
     """Name of the variable that holds an environment's Redis password."""
     return f"PROMPT_REDIS_{_upper(environment)}_PASSWORD"
@@ -654,67 +884,3 @@ def oncall_variable(target: str) -> str:
 
 def _upper(name: str) -> str:
     return name.upper().replace("-", "_")
-
-
-def _why_key(target: Target) -> str | None:
-    if target.url is not None and "{key}" in target.url:
-        return f"the url of on-call target `{target.name}` holds {{key}}"
-    if target.kind.key:
-        return f"it is the {target.kind.key} of on-call target `{target.name}`"
-    return None
-
-
-def json_schema(kinds: Iterable[Kind]) -> dict[str, Any]:
-    """Describe the configuration file as JSON Schema, for editors and for checks in CI."""
-    schema = settings_type().model_json_schema(schema_generator=_JsonSchema)
-    inner = schema["$defs"]
-    keys = inner["Target"]["properties"]
-    keys["kind"] = {"enum": [each.name for each in kinds], **keys["kind"]}
-    for section in _sections(Section):
-        if vars(sys.modules[section.__module__]).get(section.__name__) is section:
-            described = schema if section is Settings else inner.get(section.__name__, {})
-            bases = [each for each in section.__mro__ if issubclass(each, Section)]
-            _describe(described, *reversed(bases[: bases.index(Section)]))
-    for rule in RULES.values():
-        _describe(inner[section_name(rule)], RuleSection, type(rule.limits))
-        off = "; off by default" if rule.off else ""
-        told = f"{rule.about.removesuffix('.')}{off}."
-        inner["Rules"]["properties"][rule.name]["description"] = told
-    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
-
-
-def _describe(schema: dict[str, Any], *declaring: type) -> None:
-    """Give each key the text below it, in the classes that declare them."""
-    properties = schema.get("properties", {})
-    for each in declaring:
-        for name, text in _docstrings(each):
-            key = ALIASES.get(name, name)
-            if key in properties:
-                properties[key]["description"] = text
-
-
-class _JsonSchema(GenerateJsonSchema):
-    def encode_default(self, dft: Any) -> Any:
-        # pydantic writes PT5S; people write 5s.
-        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
-
-
-def _sections(base: type[Section]) -> Iterator[type[Section]]:
-    for section in base.__subclasses__():
-        yield section
-        yield from _sections(section)
-
-
-def _docstrings(declaring: type) -> Iterator[tuple[str, str]]:
-    """Give the name of every key that a class itself declares, and its text."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(declaring))).body
-    assert isinstance(tree, ast.ClassDef)  # noqa: S101 -- what getsource gives for a class
-    for key, text in pairwise(tree.body):
-        match key, text:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(docstring))),
-            ):
-                yield name, inspect.cleandoc(docstring)
-            case _:
-                pass

@@ -20,7 +20,7 @@ from bot import __version__, config
 from bot.__main__ import main
 from bot.app import find_commands
 from bot.clients.pagers import NOTIFIERS
-from bot.config.values import STATE_SCHEMES
+from bot.config.settings import STATE_SCHEMES
 from bot.domain.errors import UserError
 from bot.domain.rules import RULES
 from bot.domain.runbook import topics
