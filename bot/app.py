@@ -37,19 +37,15 @@ from bot.metrics import Metrics
 from bot.render import errors
 from bot.render.blocks import message
 from bot.render.pages import page_words
-from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals
 from bot.services.changes import Changes, DailyPrune
 from bot.services.environments import Identities, Services
-from bot.services.history import History
-from bot.services.leadership import Leader
-from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
 from bot.services.oncall import Oncall, Receipts
 from bot.services.rights import Rights
-from bot.services.streams import LastSeen, Streams
+from bot.services.streams import Streams
 from bot.services.watch import Pulse, Watch
 from bot.services.workloads import Cluster, Restarts, Workloads
 from bot.slack.api import Identity, Proxy, SlackApi
@@ -59,20 +55,17 @@ from bot.slack.http import Events
 from bot.slack.paging import Pager, kinds, notifiers
 from bot.slack.posting import Cards, Notices
 from bot.slack.sockets import Sockets
-from bot.storage.alarms import Incidents
+from bot.storage.alarms import Incidents, Silences
 from bot.storage.approvals import Requests
 from bot.storage.audit import Audit
-from bot.storage.chores import Chores
 from bot.storage.database import Database
-from bot.storage.deliveries import Deliveries
-from bot.storage.leadership import Leadership
+from bot.storage.lease import Chores, Deliveries, Leader
 from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.positions import Positions
 from bot.storage.posts import Posts
 from bot.storage.retention import forget
 from bot.storage.samples import Samples
-from bot.storage.silences import Silences
 from bot.web import Web
 
 _log = structlog.get_logger()
@@ -241,17 +234,15 @@ class App:
         self._requests, self._audit = Requests(database), Audit(database)
         self._incidents, self._silences = Incidents(database), Silences(database)
         self._windows, self._samples = Windows(database), Samples(database)
-        self._posts, self._outbox = Posts(database), Outbox(database)
+        self._posts, self._outbox = Posts(database, identity.url), Outbox(database)
         self._positions, self._chores = Positions(database), Chores(database)
 
-        self.leader = Leader(Leadership(database, self._holder), self._metrics.leads)
-        self._seen = LastSeen(self._positions)
+        self.leader = Leader(database, self._holder, self._metrics.leads)
         self._directory = Directory(slack, monotonic)
         self._calls = Calls(proxy.for_url, clock=clock)
         stack.push_async_callback(self._calls.aclose)
         self._receipts = Receipts(self._outbox, self._holder, self._metrics)
 
-        self._addresses = Addresses(self._posts, identity.url)
         served = settings.served()
         deployment = Deployment(
             slash=settings.slack.command,
@@ -290,7 +281,7 @@ class App:
             holder=self._holder,
             leads=self.leader.leads,
             receipts=self._receipts,
-            addresses=self._addresses,
+            posts=self._posts,
         )
         for one in served:
             self._add(one)
@@ -396,7 +387,7 @@ class App:
         streams = Streams(
             environment,
             reads,
-            self._seen,
+            self._positions,
             self._metrics,
             clock=clock,
         )
@@ -438,7 +429,7 @@ class App:
             incidents=self._incidents,
             silences=self._silences,
             oncall=oncall,
-            addresses=self._addresses,
+            posts=self._posts,
             thresholds=settings.thresholds(),
             escalate=settings.escalate,
             still_on_it=settings.still_on_it,
@@ -450,14 +441,8 @@ class App:
             streams=streams,
             changes=Changes(environment, RedisChanges(url, password)),
             approvals=approvals,
-            ledger=Ledger(environment, self._audit),
-            history=History(
-                environment,
-                samples=self._samples,
-                incidents=self._incidents,
-                silences=self._silences,
-                clock=clock,
-            ),
+            audit=self._audit,
+            samples=self._samples,
             alarms=alarms,
             oncall=oncall,
             nights=Nights(
@@ -478,7 +463,7 @@ class App:
             maintenance=maintenance,
             workloads=workloads,
             restarts=Restarts(environment, workloads, streams, clock=clock),
-            addresses=self._addresses,
+            posts=self._posts,
             rights=rights,
         )
         self._watches[name] = Watch(
@@ -532,7 +517,7 @@ class App:
             Beat("cards", SECOND, self._cards.tick, wake=self._cards.wake),
             Beat("notices", SECOND, self._notices.tick, wake=self._notices.wake),
             Beat("pages", SECOND, self._pager.tick, wake=self._pager.wake),
-            Beat("positions", SECOND, self._seen.tick, wake=self._seen.wake),
+            Beat("positions", SECOND, self._positions.tick, wake=self._positions.wake),
             Beat("interrupted", TAKE_UP_EVERY, self._execution.tick, when=leads),
             Beat("retention", FORGET_EVERY, partial(forget, self._database), when=leads),
         ]
@@ -549,7 +534,7 @@ class App:
                 prune = DailyPrune(
                     services.environment,
                     services.changes,
-                    services.ledger,
+                    services.audit,
                     self._chores,
                     self._outbox,
                     daily=daily,
@@ -612,4 +597,4 @@ class App:
         for each in (self._cards, self._notices, self._pager):
             await each.finish(self._clock(), FLUSH_SECONDS)
         with suppress(StateError):
-            await self._seen.tick(self._clock())
+            await self._positions.tick(self._clock())

@@ -15,6 +15,7 @@ from time import perf_counter
 import structlog
 
 from bot.command import SHARE, Act, Call, Change, Command, Deployment, Person, Read, Registry, Reply
+from bot.domain.approvals import AuditLine
 from bot.domain.errors import CannotLookUp, Refused, StateError
 from bot.execution import Execution
 from bot.metrics import Metrics
@@ -273,12 +274,15 @@ class Dispatcher:
     async def _note_refusal(self, line: Line, why: str) -> None:
         """Keep in the audit what was refused, and why."""
         try:
-            await self._services[line.environment].ledger.note(
-                line.text[:_LONGEST_ACTION],
-                line.person,
-                "refused",
-                self._clock(),
-                answer=why,
+            await self._services[line.environment].audit.add(
+                AuditLine(
+                    self._clock(),
+                    line.environment,
+                    line.text[:_LONGEST_ACTION],
+                    line.person,
+                    "refused",
+                    answer=why,
+                )
             )
         except StateError:
             _log.exception("a refusal could not be written to the audit", refused=why)

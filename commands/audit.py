@@ -11,7 +11,7 @@ async def run(call: Call) -> Reply:
     """List the last actions, newest first."""
     text, blocks = latest(
         call.environment,
-        await call.services.ledger.latest(_wanted(call)),
+        await call.services.audit.latest(call.environment.name, _wanted(call)),
         call.deployment.workspace,
         call.now,
     )

@@ -29,18 +29,19 @@ async def run(call: Call) -> Reply:
     instrument, span = call.instrument(), call.span("since", SPAN)
     if not SHORTEST <= span <= LONGEST:
         raise call.mistake("`--since` must be from 10m to 30d: what was seen is kept for 30 days.")
-    history, environment, until = call.services.history, call.environment, call.now
+    environment, until = call.environment, call.now
+    samples, alarms = call.services.samples, call.services.alarms
     since = until - span
     points: Sequence[Minute | Sample] = ()
     if span <= CLOSE:
-        points = await history.samples(instrument, since)
-    points = points or await history.minutes(instrument, since)
+        points = await samples.recent(environment.name, since, instrument)
+    points = points or await samples.minutes_until_now(environment.name, since, instrument, until)
     if not points:
         text, blocks = nothing(environment, instrument, span, call.deployment.started, until)
         return Reply(blocks, text)
     incidents, silences, windows = await asyncio.gather(
-        history.incidents(since),
-        history.silences(since),
+        alarms.between(since, until),
+        alarms.silences_between(since, until),
         call.services.maintenance.between(since, until),
     )
     about = [each for each in incidents if each.instrument in ("", instrument)]

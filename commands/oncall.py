@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bot.command import Act, Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident
+from bot.domain.approvals import AuditLine
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.oncall import On, Receipt, Target, Told, When
@@ -52,7 +53,7 @@ async def page(call: Call) -> AsyncIterator[Reply]:
     """Tell everybody who is told at this hour what was typed."""
     text = call.arguments.rest
     targets = await call.services.oncall.call(text, call.person, call.now)
-    await call.services.ledger.note(f"oncall page {text}"[:_LONGEST], call.person, "done", call.now)
+    await _note(call, f"oncall page {text}"[:_LONGEST])
     first, blocks, _ = called(call.environment, text, targets, call.person.name, call.now)
     yield Reply(blocks, first)
 
@@ -60,9 +61,14 @@ async def page(call: Call) -> AsyncIterator[Reply]:
 async def test(call: Call) -> AsyncIterator[Reply]:
     """Tell every target that this is a test."""
     targets = await call.services.oncall.test(call.person, call.now)
-    await call.services.ledger.note("oncall test", call.person, "done", call.now)
+    await _note(call, "oncall test")
     text, blocks, buttons = tested(call.environment, targets, call.person.name, call.now)
     yield Reply(blocks, text, buttons)
+
+
+async def _note(call: Call, action: str) -> None:
+    line = AuditLine(call.now, call.environment.name, action, call.person, "done")
+    await call.services.audit.add(line)
 
 
 async def escalate(call: Call) -> AsyncIterator[Reply]:

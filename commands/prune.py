@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply
+from bot.domain.approvals import AuditLine
 from bot.domain.changes import LEAST_IDLE, Pruned
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
@@ -36,13 +37,16 @@ async def run(call: Call) -> AsyncIterator[Reply]:
             shown = now
             yield _progress(environment, instrument, idle, done, now)
     removed = f"{done.removed:,} of {done.names:,} names removed"
-    await call.services.ledger.note(
-        f"prune {instrument}",
-        call.person,
-        "done",
-        call.now,
-        answer=removed,
-        after={"removed": str(done.removed)},
+    await call.services.audit.add(
+        AuditLine(
+            call.now,
+            environment.name,
+            f"prune {instrument}",
+            call.person,
+            "done",
+            answer=removed,
+            after={"removed": str(done.removed)},
+        )
     )
     yield pruned(environment, instrument, idle, done, datetime.now(UTC))
 

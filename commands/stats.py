@@ -12,7 +12,7 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import StateError
-from bot.domain.samples import RATES_OVER, Minute, Rates, highest, sparkline
+from bot.domain.samples import RATES_OVER, Minute, Rates, highest, rates, sparkline
 from bot.domain.streams import Entry, Forbidden, Group, Look, NoAnswer, Stream, Verdict
 from bot.domain.workloads import Jobs
 from bot.render import workloads
@@ -97,11 +97,13 @@ def _buttons(call: Call, looks: Sequence[Look], firing: Sequence[Incident]) -> l
 
 async def _last_hour(call: Call, instrument: str) -> LastHour:
     """Give what is known of the last hour; the bot's own database may be away."""
-    started, history = call.deployment.started, call.services.history
+    started, name = call.deployment.started, call.environment.name
+    samples = call.services.samples
     try:
         async with asyncio.timeout(_ANSWER_WITHIN):
-            minutes = await history.minutes(instrument, call.now - HOUR)
-            return LastHour(started, minutes, await history.rates(instrument))
+            minutes = await samples.minutes_until_now(name, call.now - HOUR, instrument, call.now)
+            recent = await samples.recent(name, call.now - RATES_OVER, instrument)
+            return LastHour(started, minutes, rates(recent))
     except (StateError, TimeoutError):
         return LastHour(started)
 
@@ -110,10 +112,11 @@ async def _firing(call: Call, instruments: Sequence[str]) -> list[Incident]:
     """Give the open alarms about these streams, or the Redis under them."""
     try:
         async with asyncio.timeout(_ANSWER_WITHIN):
-            firing = await call.services.history.firing()
+            firing = await call.services.alarms.firing()
     except (StateError, TimeoutError):
         return []
-    return [each for each in firing if each.instrument in ("", *instruments)]
+    about = [each for each in firing if each.instrument in ("", *instruments)]
+    return sorted(about, key=lambda each: each.id)
 
 
 def _stream(

@@ -88,7 +88,7 @@ async def _window(call: Call) -> tuple[Window | None, str]:
     """Give the window that is under way or comes next, and the address of its announcement."""
     try:
         window = next(iter(await call.services.maintenance.windows()), None)
-        return window, await call.services.addresses.of(window.id) if window else ""
+        return window, await call.services.posts.address(window.id) if window else ""
     except StateError:
         return None, ""
 

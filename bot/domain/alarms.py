@@ -194,6 +194,8 @@ class Silence:
         From when until when; `ends` is None until the incidents that it holds are resolved.
     lifted
         When somebody ended it early.
+    version
+        Grows when it is lifted.
     """
 
     id: int
@@ -206,6 +208,11 @@ class Silence:
     rule: str | None = None
     incident: int | None = None
     lifted: datetime | None = None
+    version: int = 0
+
+    def lifted_at(self, now: datetime) -> Self:
+        """End it early."""
+        return replace(self, lifted=now, version=self.version + 1)
 
     def active(self, now: datetime) -> bool:
         """Tell whether it holds anything at this moment."""

@@ -198,6 +198,8 @@ class Request:
         Who denied or withdrew it, and why.
     started
         When its execution began.
+    taken_by
+        Process that took it, for whoever looks into an incident.
     executor, heartbeat
         Process that carries it out, and its last sign of life.
     progress
@@ -229,6 +231,12 @@ class Request:
     heartbeat: datetime | None = None
     progress: tuple[str, ...] = ()
     outcome: Outcome | None = None
+    taken_by: str = ""
+
+    @property
+    def happened(self) -> Happened | None:
+        """Whether the change was made; None where that is not known yet."""
+        return self.outcome.happened if self.outcome else None
 
     @property
     def alone(self) -> bool:
@@ -307,7 +315,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditLine:
     """One line of the audit: an action, or a refusal of one.
 
     Parameters

@@ -121,6 +121,8 @@ class Window:
         What was said of it already: word and its time, so that a changed time is said anew.
     updates
         How many updates were written.
+    edited
+        True if it was changed after the announcement.
     """
 
     id: int
@@ -140,6 +142,7 @@ class Window:
     closing: str = ""
     said: frozenset[tuple[str, datetime]] = field(default=frozenset())
     updates: int = 0
+    edited: bool = False
 
     @property
     def planned(self) -> timedelta:
@@ -209,7 +212,7 @@ class Window:
     def updated(self) -> Self:
         """Count an update."""
         self._must(not self.stage.final)
-        return self._next(updates=self.updates + 1)
+        return self._next(updates=self.updates + 1, edited=True)
 
     def _must(self, possible: bool, instead: str = "") -> None:
         if not possible:
@@ -218,20 +221,21 @@ class Window:
     def _moved(
         self, starts: datetime, ends: datetime, during_observing: bool, now: datetime
     ) -> Self:
-        moved = self._next(
-            starts=starts,
-            ends=ends,
-            during_observing=self.during_observing or during_observing,
-        )
         # Of what would have been reminded of by now, people just heard.
         reminders = [Due(word, starts - before) for word, before in REMINDERS.items()]
         reminders.append(Due(Word.ENDING, ends - ENDING_BEFORE))
-        return moved.having_said(*(each for each in reminders if each.at <= now))
+        heard = {(each.word.value, each.at) for each in reminders if each.at <= now}
+        return self._next(
+            starts=starts,
+            ends=ends,
+            during_observing=self.during_observing or during_observing,
+            said=self.said | heard,
+            edited=True,
+        )
 
     def having_said(self, *things: Due) -> Self:
-        """Note what is being said of it; not a step of its own."""
-        said = self.said | {(each.word.value, each.at) for each in things}
-        return replace(self, said=said)
+        """Note what is being said of it."""
+        return self._next(said=self.said | {(each.word.value, each.at) for each in things})
 
     def due(self, now: datetime) -> tuple[Due, ...]:
         """Give the reminders whose time has come and that were not said yet, in order.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Generic, TypeVar
 
 from bot.domain.oncall import Page
 
@@ -84,8 +85,8 @@ class Post:
         Versions: it is drawn anew while `shown` is behind.
     key
         Random; by it a post whose answer was lost is found again.
-    tried
-        True if it may have been posted although `ts` is not known.
+    attempts
+        How often it was tried since then.
     """
 
     id: int
@@ -97,19 +98,33 @@ class Post:
     wanted: int
     shown: int
     key: str
-    tried: bool
+    attempts: int
+
+    @property
+    def tried(self) -> bool:
+        """True if it may have been posted although `ts` is not known."""
+        return self.ts is None and self.attempts > 0
+
+    def address(self, workspace: str) -> str:
+        """Give its address, from that of the Slack workspace; empty where either is not known."""
+        if self.ts is None or self.channel is None or not workspace:
+            return ""
+        return f"{workspace}archives/{self.channel}/p{self.ts.replace('.', '')}"
+
+
+Content = TypeVar("Content", Notice, Page)
 
 
 @dataclass(frozen=True)
-class Queued:
-    """A notice that waits to be sent.
+class Queued(Generic[Content]):
+    """A notice or a page that waits to be sent.
 
     Parameters
     ----------
     id
         Of the row.
-    notice
-        What to say.
+    content
+        What to say, or what to tell whom.
     written
         When it was written.
     key
@@ -119,32 +134,7 @@ class Queued:
     """
 
     id: int
-    notice: Notice
-    written: datetime
-    key: str
-    attempts: int = 0
-
-
-@dataclass(frozen=True)
-class QueuedPage:
-    """A page that waits to be sent.
-
-    Parameters
-    ----------
-    id
-        Of the row.
-    page
-        What to tell whom.
-    written
-        When it was written.
-    key
-        Random; by it a message whose answer was lost is found again.
-    attempts
-        How often it was tried; above 0 it may have been sent.
-    """
-
-    id: int
-    page: Page
+    content: Content
     written: datetime
     key: str
     attempts: int = 0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from bot.domain.approvals import Entry, Happened, State
+from bot.domain.approvals import AuditLine, Happened, State
 from bot.domain.environments import Environment
 from bot.domain.notices import Post
 from bot.render.blocks import Block, Markup, code, join, link, mark, section, truncate
@@ -21,7 +21,7 @@ _ON_THE_WAY = (State.OPEN.value, State.APPROVED.value)
 
 def latest(
     environment: Environment,
-    entries: Sequence[tuple[Entry, Post | None]],
+    entries: Sequence[tuple[AuditLine, Post | None]],
     workspace: str,
     now: datetime,
 ) -> tuple[Markup, list[Block]]:
@@ -57,12 +57,12 @@ def latest(
     return first, [section(first), *paragraphs]
 
 
-def _line(entry: Entry, post: Post | None, workspace: str, now: datetime) -> Markup:
+def _line(entry: AuditLine, post: Post | None, workspace: str, now: datetime) -> Markup:
     request = mark("")
     if entry.request is not None:
         request = mark(", request {}", entry.request)
-        if post is not None and post.ts is not None and post.channel is not None and workspace:
-            url = f"{workspace}archives/{post.channel}/p{post.ts.replace('.', '')}"
+        url = post.address(workspace) if post else ""
+        if url:
             request = mark(", {}", link(url, f"request {entry.request}"))
     parts = [
         mark(

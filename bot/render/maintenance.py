@@ -439,7 +439,7 @@ def _scheduled(
         form = link(wider, "the form in df-announce")
         lines.append(mark("*Wider downtime?* Also fill in {}.", form))
     blocks = [section(first), *reason(window, first), fields(facts), section(join("\n", lines))]
-    if window.version:
+    if window.edited:
         blocks.append(context(updated(now)))
     return first, blocks, _planned_buttons(window)
 

@@ -26,7 +26,7 @@ from bot.domain.alarms import (
     seen,
     with_skipped,
 )
-from bot.domain.approvals import Entry
+from bot.domain.approvals import AuditLine
 from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
 from bot.domain.night import is_night
@@ -34,10 +34,10 @@ from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page, PageEvent, Target
 from bot.domain.rules import Finding, Severity, Thresholds
 from bot.domain.samples import Figures
-from bot.services.addresses import Addresses
 from bot.services.oncall import Oncall
-from bot.storage.alarms import AlreadyOpen, Incidents
-from bot.storage.silences import Silences
+from bot.storage.alarms import AlreadyOpen, Incidents, Silences
+from bot.storage.posts import Posts
+from bot.storage.steps import Effects
 
 _log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class Alarms:
         incidents: Incidents,
         silences: Silences,
         oncall: Oncall,
-        addresses: Addresses,
+        posts: Posts,
         thresholds: Thresholds,
         escalate: timedelta,
         still_on_it: timedelta,
@@ -83,7 +83,7 @@ class Alarms:
         self._incidents = incidents
         self._silences = silences
         self._oncall = oncall
-        self._addresses = addresses
+        self._posts = posts
         self.thresholds = thresholds
         self.escalate_after = escalate
         self._still_on_it = still_on_it
@@ -101,7 +101,15 @@ class Alarms:
 
     async def history(self, limit: int) -> list[Incident]:
         """Give the last alarms, newest first."""
-        return await self._incidents.history(self._environment.name, limit)
+        return await self._incidents.latest(self._environment.name, limit)
+
+    async def between(self, since: datetime, until: datetime) -> list[Incident]:
+        """Give the alarms that fired at any moment of a time, held or not, oldest first."""
+        return await self._incidents.between(self._environment.name, since, until)
+
+    async def silences_between(self, since: datetime, until: datetime) -> list[Silence]:
+        """Give the silences that held something at any moment of a time."""
+        return await self._silences.between(self._environment.name, since, until)
 
     async def find(self, number: int) -> Incident:
         """Give one alarm.
@@ -165,9 +173,10 @@ class Alarms:
     async def silence(self, draft: Silence) -> Silence:
         """Begin a silence; the watch holds what it matches at its next look."""
         what = draft.instrument or draft.rule or str(draft.incident)
+        now = draft.starts
+        line = self._line(f"silence {what}", draft.by, now, draft.reason)
         made = await self._silences.create(
-            draft,
-            lambda silence: self._entry(f"silence {what}", silence.by, draft.starts, draft.reason),
+            draft, lambda _: Effects(line=line), writer=self._writer, now=now
         )
         self._changed()
         return made
@@ -183,18 +192,20 @@ class Alarms:
         found = await self._silences.find(number)
         if found is None or found.environment != self._environment.name:
             raise UserError(f"{self._environment.label} has no silence {number}.")
-        lifted = None
-        if found.active(now):
-            entry = self._entry(f"unsilence {number}", person, now)
-            lifted = await self._silences.lift(number, now, entry)
-        if lifted is None:
+        if not found.active(now) or not await self._lift(found, person, now):
             raise UserError(f"Silence {number} has ended already.")
         self._changed()
-        return lifted
+        return found.lifted_at(now)
+
+    async def _lift(self, silence: Silence, person: Person, now: datetime, why: str = "") -> bool:
+        effects = Effects(line=self._line(f"unsilence {silence.id}", person, now, why))
+        return await self._silences.replace(
+            silence, silence.lifted_at(now), effects, writer=self._writer, now=now
+        )
 
     async def links(self, incidents: Sequence[Incident]) -> Mapping[int, str]:
         """Give the address of each alarm's message, where it has one."""
-        found = {each.id: await self._addresses.of(each.id) for each in incidents}
+        found = {each.id: await self._posts.address(each.id) for each in incidents}
         return {number: address for number, address in found.items() if address}
 
     async def _step(
@@ -215,15 +226,12 @@ class Alarms:
             after = change(before)
             pages = self._oncall.about(after, page, PageEvent.TRIGGER, now) if page else []
             notice = _notice(after, transition, by=person.name, at=now.isoformat())
-            if await self._incidents.replace(
-                before,
-                after,
+            effects = Effects(
                 notices=[notice] if before.held is None else (),
                 pages=pages,
-                entry=self._entry(action, person, now),
-                redraw=True,
-                writer=self._writer,
-            ):
+                line=self._line(action, person, now),
+            )
+            if await self._incidents.replace(before, after, effects, writer=self._writer, now=now):
                 self._changed()
                 return after
         raise Refused("Others changed this alarm at the same time. Look once more, and try again.")
@@ -237,9 +245,7 @@ class Alarms:
         for silence in silences:
             holds = (silence.matches(each) and not each.rule.pierces for each in firing)
             if silence.ends is None and not any(holds):
-                why = "what it was to last for is resolved"
-                entry = self._entry(f"unsilence {silence.id}", BOT, now, why)
-                await self._silences.lift(silence.id, now, entry)
+                await self._lift(silence, BOT, now, "what it was to last for is resolved")
 
     async def by_subject(self) -> dict[Subject, Incident]:
         """Give the incidents that are not resolved, with their peaks."""
@@ -287,7 +293,7 @@ class Alarms:
         held = holds.on(incident, figures.at)
         incident = replace(incident, held=held, was_held=held is not None)
         try:
-            made = await self._incidents.open(incident, shown=held is None, writer=self._writer)
+            made = await self._incidents.create(incident, writer=self._writer, now=figures.at)
         except AlreadyOpen:
             return
         _log.warning(
@@ -325,9 +331,8 @@ class Alarms:
         after = replace(after, version=before.version + 1)
         notices = [_notice(after, transition) for transition in transitions]
         redraw = step.redraw or bool(pages) or Transition.ASKED in transitions
-        done = await self._incidents.replace(
-            before, after, notices=notices, pages=pages, redraw=redraw, writer=self._writer
-        )
+        effects = Effects(notices, pages, redraw=redraw)
+        done = await self._incidents.replace(before, after, effects, writer=self._writer, now=now)
         if not done:
             # Somebody has just owned or silenced it; the next look goes on from there.
             return
@@ -358,8 +363,8 @@ class Alarms:
             skipped=known.skipped or incident.skipped,
         )
 
-    def _entry(self, action: str, person: Person, now: datetime, reason: str = "") -> Entry:
-        return Entry(now, self._environment.name, action, person, "done", reason=reason)
+    def _line(self, action: str, person: Person, now: datetime, reason: str = "") -> AuditLine:
+        return AuditLine(now, self._environment.name, action, person, "done", reason=reason)
 
 
 def _notice(incident: Incident, transition: Transition, **more: str) -> Notice:

@@ -6,7 +6,7 @@ transaction. Of two people, or two replicas, one is first, and the other is told
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from bot.domain.alarms import Hours
 from bot.domain.approvals import (
     LONGEST_REASON,
     SILENT_AFTER,
-    Entry,
+    AuditLine,
     Happened,
     Outcome,
     Plan,
@@ -25,18 +25,19 @@ from bot.domain.approvals import (
 from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import Refused, UserError
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import Page
 from bot.domain.times import clock, duration
 from bot.domain.workloads import RESTART_LIMIT
 from bot.metrics import Metrics
 from bot.services.oncall import Oncall
 from bot.services.rights import Rights
 from bot.storage.approvals import OneIsOpen, Requests
+from bot.storage.steps import Effects
 
 _TRIES = 20
 """Compare-and-sets in a row that others win; every one of them brought the request further."""
 
 _SEAL = object()
+_NOTHING = Effects()
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,14 @@ class Approvals:
             expires=now + policy.expires,
             needed=policy.approvals,
             self_approval=policy.self_approval,
+            taken_by=self._executor,
         )
         try:
             created = await self._requests.create(
-                draft, executor=self._executor, entry=lambda made: _line(made, now)
+                draft,
+                lambda made: Effects(line=_line(made, now)),
+                writer=self._executor,
+                now=now,
             )
         except OneIsOpen as error:
             raise _occupied(error.request) from error
@@ -216,7 +221,8 @@ class Approvals:
                 )
             notices = [Notice(Said.ALONE, request.environment, request.id)] if alone else []
             pages = await self._oncall.alone(request, vote) if alone else ()
-            if await self._replace(request, after, notices, _line(after, now), pages=pages):
+            effects = Effects(notices, pages, _line(after, now))
+            if await self._replace(request, after, now, effects):
                 return Approved(after, _SEAL) if after.state is State.APPROVED else after
         raise _busy(number)
 
@@ -258,13 +264,13 @@ class Approvals:
         for request in await self._requests.due(now):
             if request.environment == self._environment.name:
                 expired = request.expired(now)
-                await self._replace(request, expired, [_told(request)], _line(expired, now))
+                await self._replace(request, expired, now, _ended(expired, now))
 
     async def begin(self, approved: Approved, now: datetime) -> Request | None:
         """Begin the execution; None where it has been taken from this process."""
         request = approved.request
         running = request.running(now)
-        return running if await self._replace(request, running) else None
+        return running if await self._replace(request, running, now) else None
 
     async def beat(self, request: Request, now: datetime) -> bool:
         """Give a sign of life of an execution; False where it has been taken away."""
@@ -273,12 +279,12 @@ class Approvals:
     async def progress(self, request: Request, lines: tuple[str, ...], now: datetime) -> Request:
         """Show how far an execution has come."""
         after = request.progressed(lines, now)
-        return after if await self._replace(request, after) else request
+        return after if await self._replace(request, after, now) else request
 
     async def finish(self, request: Request, outcome: Outcome, now: datetime) -> bool:
         """Record what came of a request; False where another process has recorded it."""
         after = request.finished(outcome, now)
-        return await self._replace(request, after, [_told(request)], _line(after, now))
+        return await self._replace(request, after, now, _ended(after, now))
 
     async def abandoned(self, now: datetime) -> list[Request]:
         """Give the requests whose process has died, and those of which nobody knows the end."""
@@ -289,7 +295,7 @@ class Approvals:
     async def take_up(self, request: Request, now: datetime) -> Approved | None:
         """Take over the execution of a process that has died; None where another one was first."""
         after = request.taken_up(self._executor, now)
-        return Approved(after, _SEAL) if await self._replace(request, after) else None
+        return Approved(after, _SEAL) if await self._replace(request, after, now) else None
 
     async def hand_over(self, request: Request, now: datetime) -> bool:
         """Let the next leader take up an execution at once, because this process ends."""
@@ -304,13 +310,13 @@ class Approvals:
             notice = replace(_told(request), said=Said.RESOLVED)
         else:
             notice = _told(request)
-        return await self._replace(request, after, [notice], _line(after, now))
+        return await self._replace(request, after, now, Effects([notice], line=_line(after, now)))
 
     async def _end(self, number: int, now: datetime, end: Callable[[Request], Request]) -> Request:
         for _ in range(_TRIES):
             request = await self._open(number, now)
             after = end(request)
-            if await self._replace(request, after, [_told(request)], _line(after, now)):
+            if await self._replace(request, after, now, _ended(after, now)):
                 return after
         raise _busy(number)
 
@@ -319,7 +325,7 @@ class Approvals:
         if request.state is State.OPEN and request.expires <= now:
             # Its buttons are about to go; a click in between must not count.
             expired = request.expired(now)
-            await self._replace(request, expired, [_told(request)], _line(expired, now))
+            await self._replace(request, expired, now, _ended(expired, now))
             request = await self.find(number)
         if request.state is not State.OPEN:
             raise Refused(_over(request, now))
@@ -365,22 +371,9 @@ class Approvals:
             )
 
     async def _replace(
-        self,
-        before: Request,
-        after: Request,
-        notices: list[Notice] | None = None,
-        entry: Entry | None = None,
-        *,
-        pages: Sequence[Page] = (),
+        self, before: Request, after: Request, now: datetime, effects: Effects = _NOTHING
     ) -> bool:
-        done = await self._requests.replace(
-            before,
-            after,
-            notices=notices or [],
-            pages=pages,
-            entry=entry,
-            writer=self._executor,
-        )
+        done = await self._requests.replace(before, after, effects, writer=self._executor, now=now)
         if done:
             self._changed()
             if after.state.final and not before.state.final:
@@ -394,12 +387,16 @@ def _told(request: Request) -> Notice:
     return Notice(Said.OUTCOME, request.environment, request.id)
 
 
-def _line(request: Request, now: datetime) -> Entry:
+def _ended(request: Request, now: datetime) -> Effects:
+    return Effects([_told(request)], line=_line(request, now))
+
+
+def _line(request: Request, now: datetime) -> AuditLine:
     """Write what the audit keeps of a step."""
     outcome = request.outcome
     alone = next((vote.reason for vote in request.votes if vote.alone), "")
     given = " · ".join(vote.reason for vote in request.votes if vote.reason)
-    return Entry(
+    return AuditLine(
         at=now,
         environment=request.environment,
         action=f"{request.command} {request.arguments}".strip(),

@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 import structlog
 
 from bot.clients.redis_changes import RedisChanges
-from bot.domain.approvals import Request
+from bot.domain.approvals import AuditLine, Request
 from bot.domain.changes import (
     LEAST_IDLE,
     Clearing,
@@ -27,8 +27,8 @@ from bot.domain.environments import BOT, Environment
 from bot.domain.errors import RedisError, Refused
 from bot.domain.notices import Notice, Said
 from bot.services.approvals import Approved
-from bot.services.ledger import Ledger
-from bot.storage.chores import Chores
+from bot.storage.audit import Audit
+from bot.storage.lease import Chores
 from bot.storage.outbox import Outbox
 
 _log = structlog.get_logger()
@@ -113,7 +113,7 @@ class DailyPrune:
         self,
         environment: Environment,
         changes: Changes,
-        ledger: Ledger,
+        audit: Audit,
         chores: Chores,
         outbox: Outbox,
         *,
@@ -122,7 +122,7 @@ class DailyPrune:
     ) -> None:
         self._environment = environment
         self._changes = changes
-        self._ledger = ledger
+        self._audit = audit
         self._chores = chores
         self._outbox = outbox
         self._daily = daily
@@ -145,13 +145,15 @@ class DailyPrune:
                 last = step
         except RedisError as error:
             _log.warning("the daily prune failed", instrument=instrument, reason=str(error))
-            await self._ledger.note(action, BOT, "failed", now, answer=str(error))
+            line = AuditLine(now, environment.name, action, BOT, "failed", answer=str(error))
+            await self._audit.add(line)
             return
         if last is None:
             return
         removed = f"{last.removed:,} of {last.names:,} names removed"
-        figures = {"removed": str(last.removed)}
-        await self._ledger.note(action, BOT, "done", now, answer=removed, after=figures)
+        after = {"removed": str(last.removed)}
+        line = AuditLine(now, environment.name, action, BOT, "done", answer=removed, after=after)
+        await self._audit.add(line)
         if last.dropped:
             entries = sum(count for _, count in last.dropped)
             text = (

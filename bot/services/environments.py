@@ -9,18 +9,18 @@ import structlog
 
 from bot.domain.environments import Environment
 from bot.domain.errors import SameRedis
-from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals
 from bot.services.changes import Changes
-from bot.services.history import History
-from bot.services.ledger import Ledger
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
 from bot.services.oncall import Oncall
 from bot.services.rights import Rights
 from bot.services.streams import Streams
 from bot.services.workloads import Restarts, Workloads
+from bot.storage.audit import Audit
+from bot.storage.posts import Posts
+from bot.storage.samples import Samples
 
 _log = structlog.get_logger()
 
@@ -33,15 +33,15 @@ class Services:
     streams: Streams
     changes: Changes
     approvals: Approvals
-    ledger: Ledger
-    history: History
+    audit: Audit
+    samples: Samples
     alarms: Alarms
     oncall: Oncall
     nights: Nights
     maintenance: Maintenance
     workloads: Workloads
     restarts: Restarts
-    addresses: Addresses
+    posts: Posts
     rights: Rights
 
 

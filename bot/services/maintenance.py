@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bot.domain.alarms import Hours, Incident
-from bot.domain.approvals import Entry, Request
+from bot.domain.approvals import AuditLine, Request
 from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
 from bot.domain.maintenance import LONGEST_TEXT, Stage, Window, Word, check_times
@@ -22,6 +22,7 @@ from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
 from bot.storage.maintenance import Overlaps, Windows
 from bot.storage.outbox import Outbox
+from bot.storage.steps import Effects
 
 _log = structlog.get_logger()
 
@@ -248,7 +249,7 @@ class Maintenance:
         name = self._environment.name
         started, ended = window.started or window.starts, window.ended or window.ends
         during = await self._incidents.between(name, started, ended)
-        requests = await self._requests.recent(name, _RECENT_REQUESTS)
+        requests = await self._requests.latest(name, _RECENT_REQUESTS)
         return Closing(
             held=[each for each in during if each.was_held],
             firing=await self._incidents.firing(name),
@@ -270,8 +271,8 @@ class Maintenance:
     async def _look(self, window: Window, now: datetime) -> None:
         if window.stage is Stage.SCHEDULED and window.starts <= now:
             notices = self._about(window, Word.STARTED, window.starts, window.owner)
-            entry = self._entry(f"maintenance start {window.id}", BOT, now)
-            await self._replace(window, window.begun(now), notices, entry)
+            line = self._line(f"maintenance start {window.id}", BOT, now)
+            await self._replace(window, window.begun(now), Effects(notices, line=line), now)
             return
         due = window.due(now)
         if due:
@@ -282,26 +283,23 @@ class Maintenance:
                 for notice in self._about(window, each.word, each.at, window.owner, places=thread)
             ]
             # Nothing that the announcement shows has changed.
-            await self._replace(
-                window, window.having_said(*due), notices, None, redraw=False, now=now
-            )
+            effects = Effects(notices, redraw=False)
+            await self._replace(window, window.having_said(*due), effects, now)
 
     async def _create(
         self, draft: Window, action: str, places: Sequence[tuple[str, str]] = ()
     ) -> Window:
         """Keep a new window; one that has started is told to these places."""
+        now = draft.announced
 
-        def notices(made: Window) -> list[Notice]:
-            return self._about(made, Word.STARTED, draft.announced, draft.owner, places=places)
-
-        def entry(made: Window) -> Entry:
-            typed = f"{action} (window {made.id})"
-            return self._entry(typed, draft.owner, draft.announced, draft.reason)
+        def effects(made: Window) -> Effects:
+            return Effects(
+                self._about(made, Word.STARTED, now, draft.owner, places=places),
+                line=self._line(f"{action} (window {made.id})", draft.owner, now, draft.reason),
+            )
 
         try:
-            made = await self._windows.create(
-                draft, notices=notices, entry=entry, writer=self._writer
-            )
+            made = await self._windows.create(draft, effects, writer=self._writer, now=now)
         except Overlaps as error:
             raise _overlapping(error) from error
         self._changed()
@@ -327,35 +325,20 @@ class Maintenance:
         Refused
             If others were quicker, again and again.
         """
-        entry = self._entry(f"maintenance {action} {number}", person, now, text)
+        line = self._line(f"maintenance {action} {number}", person, now, text)
         for _ in range(_TRIES):
             before = await self.find(number)
             after = step(before)
             notices = self._about(after, word, now, person, text=text)
-            if await self._replace(before, after, notices, entry):
+            if await self._replace(before, after, Effects(notices, line=line), now):
                 return after
         raise Refused("Others changed this window at the same time. Look once more, and try again.")
 
     async def _replace(
-        self,
-        before: Window,
-        after: Window,
-        notices: Sequence[Notice],
-        entry: Entry | None,
-        *,
-        redraw: bool = True,
-        now: datetime | None = None,
+        self, before: Window, after: Window, effects: Effects, now: datetime
     ) -> bool:
         try:
-            done = await self._windows.replace(
-                before,
-                after,
-                notices=notices,
-                entry=entry,
-                redraw=redraw,
-                writer=self._writer,
-                now=now,
-            )
+            done = await self._windows.replace(before, after, effects, writer=self._writer, now=now)
         except Overlaps as error:
             raise _overlapping(error) from error
         if done:
@@ -389,8 +372,8 @@ class Maintenance:
     def _notice(self, window: int | None, values: dict[str, str], channel: str) -> Notice:
         return Notice(Said.WINDOW, self._environment.name, window, values, channel)
 
-    def _entry(self, action: str, person: Person, now: datetime, reason: str = "") -> Entry:
-        return Entry(now, self._environment.name, action, person, "done", reason=reason)
+    def _line(self, action: str, person: Person, now: datetime, reason: str = "") -> AuditLine:
+        return AuditLine(now, self._environment.name, action, person, "done", reason=reason)
 
 
 def _check_text(text: str) -> None:

@@ -19,14 +19,13 @@ from bot.domain.rules import Severity
 from bot.domain.samples import Minute
 from bot.domain.streams import NoAnswer
 from bot.services.streams import Streams
-from bot.storage.alarms import Incidents
+from bot.storage.alarms import Incidents, Silences
 from bot.storage.approvals import Requests
 from bot.storage.audit import Audit
-from bot.storage.chores import Chores
+from bot.storage.lease import Chores
 from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.samples import Samples
-from bot.storage.silences import Silences
 
 _log = structlog.get_logger()
 

@@ -255,7 +255,7 @@ class Oncall:
 
     async def _send(self, pages: Sequence[Page], now: datetime) -> None:
         for page in pages:
-            await self._outbox.add_page(page, writer=self._writer, now=now)
+            await self._outbox.add(page, writer=self._writer, now=now)
         self._changed()
 
     def _pages(

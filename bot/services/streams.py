@@ -2,11 +2,10 @@
 
 Commands that ask while a look is under way share the next one, so a crowd in the channel costs
 Redis no more than one person does, and nobody gets figures from before they asked. Looks never wait
-for the bot's database: where each group stands is left in `LastSeen`, and a loop writes it down.
+for the bot's database: where each group stands is left in `Positions`, and a loop writes it down.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,54 +40,10 @@ class Watched:
     took: timedelta
 
 
-class LastSeen:
-    """Remembers where each group stood when last looked at, so that a new one can begin there.
-
-    One for all environments; every process looks, and the latest of them is kept.
-    """
-
-    def __init__(self, positions: Positions) -> None:
-        self._positions = positions
-        self._known: dict[tuple[str, str], EntryId] = {}
-        self._new: defaultdict[str, dict[str, EntryId]] = defaultdict(dict)
-        self.wake = asyncio.Event()
-
-    def looked(self, environment: str, looks: Collection[Look]) -> None:
-        """Take over what a look found; a missing group keeps the place where it stood."""
-        for look in looks:
-            if look.group is None:
-                continue
-            stands = look.group.last_delivered
-            if self._known.get((environment, look.instrument)) != stands:
-                self._known[environment, look.instrument] = stands
-                self._new[environment][look.instrument] = stands
-                self.wake.set()
-
-    async def last(self, environment: str, instrument: str) -> tuple[EntryId, datetime] | None:
-        """Tell where a group stood when it was last seen, and when; None if it never was."""
-        return await self._positions.last(environment, instrument)
-
-    async def tick(self, now: datetime) -> None:
-        """Write down what is new.
-
-        Raises
-        ------
-        StateError
-            If the database does not take it; it is offered again.
-        """
-        for environment in list(self._new):
-            seen = self._new.pop(environment)
-            try:
-                await self._positions.keep(environment, seen, now)
-            except Exception:
-                self._new[environment] = seen | self._new[environment]
-                raise
-
-
 class Streams:
     """One environment's streams.
 
-    What a look finds is remembered in `last_seen`, and told in `metrics`. Methods other than looks
+    What a look finds is remembered in `positions`, and told in `metrics`. Methods other than looks
     raise `RedisError` where Redis does not answer, or refuses.
     """
 
@@ -96,14 +51,14 @@ class Streams:
         self,
         environment: Environment,
         redis: PromptRedis,
-        last_seen: LastSeen,
+        positions: Positions,
         metrics: Metrics,
         *,
         clock: Callable[[], datetime],
     ) -> None:
         self._environment = environment
         self._redis = redis
-        self._last_seen = last_seen
+        self._positions = positions
         self._metrics = metrics
         self._clock = clock
         self._looking = asyncio.Lock()
@@ -145,7 +100,7 @@ class Streams:
         }
         took = timedelta(seconds=perf_counter() - started)
         self._metrics.looked(environment.name, looks.values(), took)
-        self._last_seen.looked(environment.name, looks.values())
+        self._positions.looked(environment.name, looks.values())
         return Watched(looks, memory, took)
 
     def _unmoved_since(self, instrument: str, state: StreamState, now: datetime) -> datetime | None:
@@ -160,7 +115,7 @@ class Streams:
 
     async def last_seen(self, instrument: str) -> tuple[EntryId, datetime] | None:
         """Tell where the group stood when any process last saw it, and when that was."""
-        return await self._last_seen.last(self._environment.name, instrument)
+        return await self._positions.last(self._environment.name, instrument)
 
     async def server(self) -> ServerInfo:
         """Ask the server how it is."""

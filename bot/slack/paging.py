@@ -17,7 +17,7 @@ import structlog
 
 from bot.clients.pagers import Calls, HttpNotifier, Notifier
 from bot.domain.errors import StateError
-from bot.domain.notices import QueuedPage
+from bot.domain.notices import Queued
 from bot.domain.oncall import (
     GIVEN_UP_AFTER,
     Kind,
@@ -32,12 +32,12 @@ from bot.domain.oncall import (
 from bot.loops import Tasks
 from bot.render.blocks import message
 from bot.render.pages import page as drawn
-from bot.services.addresses import Addresses
 from bot.services.oncall import Receipts
 from bot.slack.api import SlackApi, SlackRefused
 from bot.slack.directory import Channels
 from bot.slack.posting import CLAIMED_FOR, GIVEN, LOOK_BACK
 from bot.storage.outbox import Outbox
+from bot.storage.posts import Posts
 
 _log = structlog.get_logger()
 
@@ -157,7 +157,7 @@ class Pager:
         Tells whether this process sends for the others, too.
     receipts
         Note what came of each try.
-    addresses
+    posts
         Know where the message of a page's alarm is.
 
     Attributes
@@ -174,16 +174,16 @@ class Pager:
         holder: str,
         leads: Callable[[], bool],
         receipts: Receipts,
-        addresses: Addresses,
+        posts: Posts,
     ) -> None:
         self._outbox = outbox
         self._notifiers = notifiers
         self._holder = holder
         self._leads = leads
         self._receipts = receipts
-        self._addresses = addresses
+        self._posts = posts
         self._lanes: dict[str, Tasks] = {}
-        self._sending: dict[int, QueuedPage] = {}
+        self._sending: dict[int, Queued[Page]] = {}
         self.wake = asyncio.Event()
 
     async def tick(self, now: datetime) -> None:
@@ -191,7 +191,7 @@ class Pager:
         writer = None if self._leads() else self._holder
         waiting = await self._outbox.pages(now, writer=writer, limit=_MOST)
         for queued in waiting:
-            lane = self._lane(queued.page.target)
+            lane = self._lane(queued.content.target)
             if queued.id in self._sending or lane.full:
                 continue
             if await self._outbox.is_over(queued):
@@ -215,7 +215,7 @@ class Pager:
             self._lanes[target] = Tasks(at_once=AT_ONCE, waiting=0)
         return self._lanes[target]
 
-    async def _send(self, queued: QueuedPage, now: datetime) -> None:
+    async def _send(self, queued: Queued[Page], now: datetime) -> None:
         try:
             claimed = await self._outbox.claim(queued, self._holder, now, now + CLAIMED_FOR)
             if claimed is not None:
@@ -226,14 +226,14 @@ class Pager:
         finally:
             del self._sending[queued.id]
 
-    async def _try(self, queued: QueuedPage, now: datetime) -> None:
-        target = queued.page.target
+    async def _try(self, queued: Queued[Page], now: datetime) -> None:
+        target = queued.content.target
         begun = monotonic()
         failure = await self._notify(queued)
         # What a target asks for counts from its answer, and that may have taken a while.
         now += timedelta(seconds=monotonic() - begun)
         if failure is None:
-            await self._receipts.note(queued.page, Receipt(now, Told.SENT), queued.attempts + 1)
+            await self._receipts.note(queued.content, Receipt(now, Told.SENT), queued.attempts + 1)
             await self._outbox.sent(queued, now)
             return
         tries = queued.attempts + 1
@@ -250,21 +250,21 @@ class Pager:
             reason=failure.reason,
             tries=tries,
         )
-        await self._receipts.note(queued.page, receipt, tries)
+        await self._receipts.note(queued.content, receipt, tries)
         if last:
             await self._outbox.give_up(queued, now, failure.reason)
         else:
             await self._outbox.failed(queued, not_before=now + pause)
 
-    async def _notify(self, queued: QueuedPage) -> PageFailed | None:
-        target = queued.page.target
+    async def _notify(self, queued: Queued[Page]) -> PageFailed | None:
+        target = queued.content.target
         notifier = self._notifiers.get(target)
         if notifier is None:
             return PageFailed(f"there is no target {target} any more", permanent=True)
         try:
             async with asyncio.timeout(GIVEN):
                 await notifier.notify(
-                    await self._with_link(queued.page),
+                    await self._with_link(queued.content),
                     key=queued.key,
                     perhaps_since=queued.written if queued.attempts else None,
                 )
@@ -284,11 +284,11 @@ class Pager:
         if page.link or not page.incident:
             return page
         try:
-            return replace(page, link=await self._addresses.of(page.incident))
+            return replace(page, link=await self._posts.address(page.incident))
         except StateError:
             _log.exception("a page goes without its link", target=page.target)
             return page
 
 
-def _alarm(queued: QueuedPage) -> tuple[str, str]:
-    return queued.page.target, queued.page.key
+def _alarm(queued: Queued[Page]) -> tuple[str, str]:
+    return queued.content.target, queued.content.key

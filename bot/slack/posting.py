@@ -225,7 +225,7 @@ async def _around(incident: Incident, services: Services) -> Around:
         jobs=jobs,
         restartable=services.workloads.configured,
         window=inside.id if inside else None,
-        announcement=await services.addresses.of(inside.id) if inside else "",
+        announcement=await services.posts.address(inside.id) if inside else "",
     )
 
 
@@ -282,7 +282,7 @@ class Notices:
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""
         writer = None if self._leads() else self._holder
-        for queued in await self._outbox.waiting(now, writer=writer, limit=50):
+        for queued in await self._outbox.notices(now, writer=writer, limit=50):
             if queued.id not in self._sending and not self._tasks.full:
                 self._sending.add(queued.id)
                 self._tasks.start(self._send(queued, now), name=f"notice {queued.id}")
@@ -293,7 +293,7 @@ class Notices:
             await self.tick(now)
         await self._tasks.drain(seconds)
 
-    async def _send(self, queued: Queued, now: datetime) -> None:
+    async def _send(self, queued: Queued[Notice], now: datetime) -> None:
         try:
             claimed = await self._outbox.claim(queued, self._holder, now, now + CLAIMED_FOR)
             if claimed is not None:
@@ -301,7 +301,7 @@ class Notices:
         finally:
             self._sending.discard(queued.id)
 
-    async def _try(self, queued: Queued, now: datetime) -> None:
+    async def _try(self, queued: Queued[Notice], now: datetime) -> None:
         try:
             async with asyncio.timeout(GIVEN):
                 await self._post(queued, now)
@@ -317,8 +317,8 @@ class Notices:
             _log.warning("a notice could not be sent", notice=queued.id, reason=str(error))
             await self._outbox.failed(queued, not_before=now + pause)
 
-    async def _post(self, queued: Queued, now: datetime) -> None:
-        notice = queued.notice
+    async def _post(self, queued: Queued[Notice], now: datetime) -> None:
+        notice = queued.content
         services = self._services.get(notice.environment)
         if services is None:
             raise SlackRefused("no such environment")

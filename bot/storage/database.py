@@ -5,22 +5,21 @@ the remedy; neither holds the URL, which may hold a password.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import Table, make_url, text, update
+from sqlalchemy import Executable, Row, Table, make_url, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.domain.errors import FatalError, StateError, StateTrouble
-from bot.storage.postgresql import PostgresqlServer
+from bot.storage.engines import PostgresqlServer, SqliteFile
+from bot.storage.errors import translated
+from bot.storage.migrations import is_current, upgrade
 from bot.storage.schema import leadership, outbox, posts
-from bot.storage.sqlite import SqliteFile
-from bot.storage.troubles import translated
-from bot.storage.upgrading import is_current, upgrade
 
 PATIENCE = timedelta(seconds=5)
 """How long to wait for a connection, and for somebody else's lock."""
@@ -148,8 +147,7 @@ class Database:
         StateError
             If there is none.
         """
-        async with self.statement() as connection:
-            await connection.execute(text("SELECT 1"))
+        await self.fetch(text("SELECT 1"))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -196,6 +194,28 @@ class Database:
             yield connection
         finally:
             await asyncio.shield(connection.close())
+
+    async def fetch(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Give the rows of one statement.
+
+        Raises
+        ------
+        StateError
+            If the database does not do what it is asked.
+        """
+        async with self.statement() as connection:
+            return (await connection.execute(statement)).all()
+
+    async def change(self, statement: Executable) -> int:
+        """Execute one statement, and tell how many rows it changed.
+
+        Raises
+        ------
+        StateError
+            If the database does not do what it is asked.
+        """
+        async with self.statement() as connection:
+            return (await connection.execute(statement)).rowcount
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Make an insertion that can say what to do about a conflict."""

@@ -1,54 +1,71 @@
-"""The last delivered ID of each stream, as last seen: where a lost group is to begin again."""
+"""Where each group stood when it was last looked at, so that a new one can begin there."""
 
-from collections.abc import Mapping
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
 
-from bot.domain.streams import EntryId
+from bot.domain.streams import EntryId, Look
 from bot.storage.database import Database
 from bot.storage.schema import positions
 
 
 class Positions:
-    """Remembers how far each stream was read.
+    """Remembers the last delivered ID of every stream.
 
-    Parameters
-    ----------
-    database
-        Where it is kept.
+    Looks never wait for the database: they leave what they saw here, and `tick` writes it down;
+    `wake` is set where there is something to write.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known: dict[tuple[str, str], EntryId] = {}
+        self._new: defaultdict[str, dict[str, EntryId]] = defaultdict(dict)
+        self.wake = asyncio.Event()
 
-    async def keep(self, environment: str, delivered: Mapping[str, EntryId], now: datetime) -> None:
-        """Keep the last delivered ID of each instrument."""
-        if not delivered:
-            return
-        insertion = self._database.insert(positions).values(
-            [
-                {
-                    "environment": environment,
-                    "instrument": instrument,
-                    "entry": str(entry),
-                    "seen": now,
-                }
-                for instrument, entry in delivered.items()
+    def looked(self, environment: str, looks: Collection[Look]) -> None:
+        """Take over what a look found; a missing group keeps the place where it stood."""
+        for look in looks:
+            if look.group is None:
+                continue
+            stands = look.group.last_delivered
+            if self._known.get((environment, look.instrument)) != stands:
+                self._known[environment, look.instrument] = stands
+                self._new[environment][look.instrument] = stands
+                self.wake.set()
+
+    async def tick(self, now: datetime) -> None:
+        """Write down what is new.
+
+        Raises
+        ------
+        StateError
+            If the database does not take it; it is offered again.
+        """
+        for environment in list(self._new):
+            seen = self._new.pop(environment)
+            rows = [
+                {"environment": environment, "instrument": each, "entry": entry, "seen": now}
+                for each, entry in seen.items()
             ]
-        )
-        statement = insertion.on_conflict_do_update(
-            index_elements=["environment", "instrument"],
-            set_={"entry": insertion.excluded.entry, "seen": insertion.excluded.seen},
-        )
-        async with self._database.statement() as connection:
-            await connection.execute(statement)
+            insertion = self._database.insert(positions).values(rows)
+            newer = {name: insertion.excluded[name] for name in ("entry", "seen")}
+            try:
+                await self._database.change(
+                    insertion.on_conflict_do_update(
+                        index_elements=["environment", "instrument"], set_=newer
+                    )
+                )
+            except Exception:
+                self._new[environment] = seen | self._new[environment]
+                raise
 
     async def last(self, environment: str, instrument: str) -> tuple[EntryId, datetime] | None:
         """Give the last delivered ID and when it was seen; None if it never was."""
         query = select(positions.c.entry, positions.c.seen).where(
             positions.c.environment == environment, positions.c.instrument == instrument
         )
-        async with self._database.statement() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else (EntryId.parse(row.entry), row.seen)
+        found = await self._database.fetch(query)
+        return (found[0].entry, found[0].seen) if found else None

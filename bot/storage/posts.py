@@ -1,18 +1,19 @@
 """Messages that channels should show: where each is, and whether it shows the newest version."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, insert, or_, select, update
+from sqlalchemy import case, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.notices import Post, Subject
 from bot.storage.database import Database
+from bot.storage.rows import Rows
 from bot.storage.schema import posts
 
-COLUMNS = tuple(column.label(f"post_{column.name}") for column in posts.c)
-"""The row as `read_post` reads it, also beside another table's."""
+POSTS = Rows(posts, Post)
 
 
 class Posts:
@@ -22,22 +23,28 @@ class Posts:
     ----------
     database
         Where they are kept.
+    workspace
+        Address of the Slack workspace; empty where it is not known.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, workspace: str = "") -> None:
         self._database = database
+        self._workspace = workspace
 
     async def find(self, subject: int) -> Post | None:
         """Give the post of a request, an incident or a window."""
-        async with self._database.statement() as connection:
-            found = await connection.execute(select(*COLUMNS).where(posts.c.subject == subject))
-            row = found.one_or_none()
-        return None if row is None else read_post(row)
+        found = await self._database.fetch(select(posts).where(posts.c.subject == subject))
+        return POSTS.read(found[0]) if found else None
+
+    async def address(self, subject: int) -> str:
+        """Give the address of the message of a request, an alarm or a window; empty for none."""
+        post = await self.find(subject)
+        return post.address(self._workspace) if post else ""
 
     async def behind(self, now: datetime, limit: int = 50) -> list[Post]:
         """Give the posts to draw anew that nobody is at, oldest first."""
         query = (
-            select(*COLUMNS)
+            select(posts)
             .where(
                 posts.c.shown < posts.c.wanted,
                 or_(posts.c.claimed_until.is_(None), posts.c.claimed_until <= now),
@@ -46,9 +53,7 @@ class Posts:
             .order_by(posts.c.id)
             .limit(limit)
         )
-        async with self._database.statement() as connection:
-            rows = (await connection.execute(query)).all()
-        return [read_post(row) for row in rows]
+        return [POSTS.read(row) for row in await self._database.fetch(query)]
 
     async def want(self, subject: int) -> None:
         """Ask for it to be drawn anew."""
@@ -82,11 +87,12 @@ class Posts:
                 or_(posts.c.claimed_until.is_(None), posts.c.claimed_until <= now),
             )
             .values(claimed_by=holder, claimed_until=until, attempts=attempts)
-            .returning(*COLUMNS)
+            .returning(posts)
         )
-        async with self._database.statement() as connection:
-            row = (await connection.execute(statement)).one_or_none()
-        return None if row is None else read_post(row, claims=1)
+        for row in await self._database.fetch(statement):
+            claimed = POSTS.read(row)
+            return replace(claimed, attempts=max(claimed.attempts - 1, 0))
+        return None
 
     async def shown(self, post: Post, holder: str, *, channel: str, ts: str, version: int) -> bool:
         """Record what a channel shows now; False if another process has taken the post.
@@ -122,8 +128,7 @@ class Posts:
             .where(posts.c.id == post.id, posts.c.key == post.key)
             .values(ts=None, attempts=0, key=new_key(), wanted=posts.c.wanted + 1)
         )
-        async with self._database.statement() as connection:
-            await connection.execute(statement)
+        await self._database.change(statement)
 
     async def _release(self, post: Post, holder: str, **values: Any) -> bool:
         statement = (
@@ -131,8 +136,7 @@ class Posts:
             .where(posts.c.id == post.id, posts.c.claimed_by == holder)
             .values(claimed_by=None, claimed_until=None, **values)
         )
-        async with self._database.statement() as connection:
-            return (await connection.execute(statement)).rowcount == 1
+        return await self._database.change(statement) == 1
 
 
 async def add_post(
@@ -142,7 +146,7 @@ async def add_post(
     await connection.execute(
         insert(posts).values(
             subject=subject,
-            kind=kind.value,
+            kind=kind,
             environment=environment,
             wanted=1,
             shown=0,
@@ -169,19 +173,3 @@ async def want(connection: AsyncConnection, subject: int) -> bool:
 def new_key() -> str:
     """Make up a key by which a message is found again."""
     return secrets.token_hex(16)
-
-
-def read_post(row: Row[Any], *, claims: int = 0) -> Post:
-    """Read a row of `COLUMNS`; `claims` of its attempts are the reader's own."""
-    return Post(
-        id=row.post_id,
-        subject=row.post_subject,
-        kind=Subject(row.post_kind),
-        environment=row.post_environment,
-        channel=row.post_channel,
-        ts=row.post_ts,
-        wanted=row.post_wanted,
-        shown=row.post_shown,
-        key=row.post_key,
-        tried=row.post_ts is None and row.post_attempts > claims,
-    )

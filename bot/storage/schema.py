@@ -1,89 +1,47 @@
 """Every table of the state, the same on SQLite and on PostgreSQL.
 
-Times are UTC. Columns that hold JSON are text: `bot.storage.documents` writes and reads them. A
-change here needs a migration beside it; a test compares the two.
+Times are UTC. A column is called like the field of the dataclass that it holds, and its codec
+(`bot.storage.rows`) is told here alone. A change here needs a migration beside it; a test compares
+the two.
 """
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Date,
-    DateTime,
-    Dialect,
-    ForeignKey,
     Index,
     Integer,
     MetaData,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
 
-MICROSECOND = timedelta(microseconds=1)
-
-
-class Time(TypeDecorator[datetime]):
-    """A moment: an aware time goes in, and comes back in UTC with its microseconds."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
-        """Give the database UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
-        """Say that it is UTC: SQLite knows no zones."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Span(TypeDecorator[timedelta]):
-    """A duration, in whole microseconds: what a `timedelta` holds."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: timedelta | None, _: Dialect) -> int | None:
-        """Give the database a number."""
-        return None if value is None else value // MICROSECOND
-
-    def process_result_value(self, value: int | None, _: Dialect) -> timedelta | None:
-        """Make a duration of it."""
-        return None if value is None else value * MICROSECOND
-
-
-class Words(TypeDecorator[str]):
-    """Text of people. PostgreSQL takes no NUL, and neither database takes half a character."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
-        """Replace what the databases refuse."""
-        if value is None:
-            return None
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
+from bot.domain.alarms import Holding, Skipped
+from bot.domain.approvals import Happened, Outcome, Plan, State, Vote
+from bot.domain.environments import Person
+from bot.domain.maintenance import Stage
+from bot.domain.notices import Notice, Subject
+from bot.domain.oncall import Page
+from bot.domain.rules import Finding, Severity
+from bot.domain.samples import Figures
+from bot.storage.rows import Id, Json, Name, Span, Time, Words
 
 metadata = MetaData(
     # A later migration can name what it changes.
     naming_convention={
         "pk": "%(table_name)s_key",
-        "fk": "%(table_name)s_%(column_0_name)s_of_%(referred_table_name)s",
         "uq": "%(table_name)s_one_%(column_0_name)s",
         "ix": "%(table_name)s_by_%(column_0_N_name)s",
     }
 )
+
+IDS = "ids"
+"""The one sequence of numbers: requests, alarms, silences and windows share it."""
 
 counters = Table(
     "counters",
@@ -91,7 +49,7 @@ counters = Table(
     Column("name", Text, primary_key=True),
     Column("value", Integer, nullable=False),
 )
-"""The last number given; requests, alarms, silences and windows share one row."""
+"""The last number given, in one row."""
 
 requests = Table(
     "requests",
@@ -101,43 +59,29 @@ requests = Table(
     Column("command", Text, nullable=False),
     Column("arguments", Words, nullable=False),
     Column("reason", Words, nullable=False),
-    Column("requester", Text, nullable=False),
-    Column("requester_name", Words, nullable=False),
-    Column("plan", Text, nullable=False),
+    Column("requester", Json(Person), nullable=False),
+    Column("plan", Json(Plan), nullable=False),
     Column("key", Text, nullable=False),
     Column("asked", Time, nullable=False),
     Column("expires", Time, nullable=False),
     Column("needed", Integer, nullable=False),
     Column("self_approval", Boolean, nullable=False),
-    # For whoever looks into an incident: the process that took the request.
     Column("taken_by", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", Name(State), nullable=False),
     Column("version", Integer, nullable=False),
+    Column("votes", Json(tuple[Vote, ...]), nullable=False),
     Column("ended", Time),
-    Column("ended_by", Text),
-    Column("ended_by_name", Words),
+    Column("ended_by", Json(Person)),
     Column("answer", Words, nullable=False),
     Column("started", Time),
     Column("executor", Text, nullable=False),
     Column("heartbeat", Time),
-    Column("progress", Text, nullable=False),
-    Column("outcome", Text),
+    Column("progress", Json(tuple[str, ...]), nullable=False),
+    Column("outcome", Json(Outcome)),
     # Of the outcome, for the look at doubtful ones.
-    Column("happened", Text),
+    Column("happened", Name(Happened)),
     Index("requests_by_environment", "environment", "id"),
     Index("requests_by_state", "state", "environment"),
-)
-
-votes = Table(
-    "votes",
-    metadata,
-    Column("request", ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True),
-    Column("person", Text, primary_key=True),
-    Column("position", Integer, nullable=False),
-    Column("name", Words, nullable=False),
-    Column("at", Time, nullable=False),
-    Column("alone", Boolean, nullable=False),
-    Column("reason", Words, nullable=False),
 )
 
 posts = Table(
@@ -146,7 +90,7 @@ posts = Table(
     Column("id", Integer, primary_key=True),
     # No foreign key: requests, alarms and windows have their numbers from one sequence.
     Column("subject", Integer, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),
+    Column("kind", Name(Subject), nullable=False),
     Column("environment", Text, nullable=False),
     Column("channel", Text),
     Column("ts", Text),
@@ -170,13 +114,11 @@ outbox = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("lane", Text, nullable=False),
+    # Of the content, for whoever looks for what was said of something. No foreign key, for the
+    # same reason.
     Column("said", Text, nullable=False),
-    Column("environment", Text, nullable=False),
-    # No foreign key, for the same reason.
     Column("subject", Integer),
-    Column("values", Text, nullable=False),
-    # Another one than the environment's.
-    Column("channel", Text),
+    Column("content", Json(Notice | Page), nullable=False),
     Column("written", Time, nullable=False),
     Column("writer", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -206,22 +148,21 @@ alarms = Table(
     Column("instrument", Text, nullable=False),
     Column("began", Time, nullable=False),
     Column("opened", Time, nullable=False),
-    Column("findings", Text, nullable=False),
-    Column("figures", Text, nullable=False),
-    Column("worst", Text, nullable=False),
+    Column("findings", Json(Mapping[str, Finding]), nullable=False),
+    Column("figures", Json(Figures), nullable=False),
+    Column("worst", Name(Severity), nullable=False),
     Column("highest_waiting", Integer, nullable=False),
     Column("highest_visits", Integer, nullable=False),
     Column("highest_capped", Boolean, nullable=False),
     Column("highest_wait", Span),
-    Column("skipped", Text, nullable=False),
-    Column("held", Text),
+    Column("skipped", Json(tuple[Skipped, ...]), nullable=False),
+    Column("held", Name(Holding)),
     Column("was_held", Boolean, nullable=False),
-    Column("owner", Text),
-    Column("owner_name", Words),
+    Column("owner", Json(Person)),
     Column("owned", Time),
     Column("asked", Time),
     Column("critical_since", Time),
-    Column("told", Text, nullable=False),
+    Column("told", Json(Mapping[str, datetime]), nullable=False),
     Column("resolved", Time),
     Column("drawn", Time),
     Column("version", Integer, nullable=False),
@@ -243,8 +184,7 @@ silences = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("environment", Text, nullable=False),
-    Column("person", Text, nullable=False),
-    Column("person_name", Words, nullable=False),
+    Column("by", Json(Person), nullable=False),
     Column("reason", Words, nullable=False),
     Column("starts", Time, nullable=False),
     Column("ends", Time),
@@ -252,6 +192,7 @@ silences = Table(
     Column("rule", Text),
     Column("incident", Integer),
     Column("lifted", Time),
+    Column("version", Integer, nullable=False),
     Index("silences_by_environment", "environment", "id"),
 )
 
@@ -263,21 +204,19 @@ windows = Table(
     Column("starts", Time, nullable=False),
     Column("ends", Time, nullable=False),
     Column("reason", Words, nullable=False),
-    Column("owner", Text, nullable=False),
-    Column("owner_name", Words, nullable=False),
+    Column("owner", Json(Person), nullable=False),
     Column("announced", Time, nullable=False),
     Column("during_observing", Boolean, nullable=False),
-    Column("stage", Text, nullable=False),
+    Column("stage", Name(Stage), nullable=False),
     Column("version", Integer, nullable=False),
     Column("started", Time),
-    Column("started_by", Text),
-    Column("started_by_name", Words),
+    Column("started_by", Json(Person)),
     Column("ended", Time),
-    Column("ended_by", Text),
-    Column("ended_by_name", Words),
+    Column("ended_by", Json(Person)),
     Column("closing", Words, nullable=False),
-    Column("said", Text, nullable=False),
+    Column("said", Json(frozenset[tuple[str, datetime]]), nullable=False),
     Column("updates", Integer, nullable=False),
+    Column("edited", Boolean, nullable=False),
     Index("windows_by_environment", "environment", "id"),
 )
 
@@ -298,7 +237,7 @@ samples = Table(
     # What Redis counts for ever, or is told to have counted, is not bounded by 32 bits.
     Column("length", BigInteger, nullable=False),
     Column("added", BigInteger, nullable=False),
-    Column("last_delivered", Text, nullable=False),
+    Column("last_delivered", Id, nullable=False),
     Column("lag", BigInteger),
     Column("announced", Integer, nullable=False),
     Index("samples_by_environment", "environment", "at"),
@@ -330,17 +269,16 @@ audit = Table(
     Column("at", Time, nullable=False),
     Column("environment", Text, nullable=False),
     Column("action", Words, nullable=False),
-    Column("person", Text, nullable=False),
-    Column("person_name", Words, nullable=False),
+    Column("person", Json(Person), nullable=False),
     Column("result", Text, nullable=False),
     # No foreign key: the audit outlives the requests.
     Column("request", Integer),
-    Column("approvers", Text, nullable=False),
+    Column("approvers", Json(tuple[str, ...]), nullable=False),
     Column("reason", Words, nullable=False),
     Column("answer", Words, nullable=False),
     Column("alone", Boolean, nullable=False),
-    Column("before", Text, nullable=False),
-    Column("after", Text, nullable=False),
+    Column("before", Json(Mapping[str, str]), nullable=False),
+    Column("after", Json(Mapping[str, str]), nullable=False),
     Index("audit_by_environment", "environment", "id"),
 )
 
@@ -358,8 +296,7 @@ positions = Table(
     metadata,
     Column("environment", Text, primary_key=True),
     Column("instrument", Text, primary_key=True),
-    # As text: its halves are unsigned, and the databases' integers are not.
-    Column("entry", Text, nullable=False),
+    Column("entry", Id, nullable=False),
     Column("seen", Time, nullable=False),
 )
 

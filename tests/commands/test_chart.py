@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.alarms import Incident
+from bot.domain.alarms import Holding, Incident
 from bot.domain.environments import Environment
 from bot.domain.rules import Severity
 from bot.domain.samples import Figures, Minute
@@ -54,11 +54,12 @@ async def remember(world: World) -> datetime:
         {},
         Figures(peak),
         worst=Severity.CRITICAL,
+        held=Holding.SILENCE,
         resolved=peak + MINUTE,
     )
     async with state(world) as database:
         await Samples(database).add_minutes("prod", found)
-        await Incidents(database).open(over, shown=False, writer="test")
+        await Incidents(database).create(over, writer="test", now=peak)
     return peak
 
 

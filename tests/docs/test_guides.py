@@ -32,7 +32,7 @@ from bot.domain.samples import Figures
 from bot.loops import NOT_YET
 from bot.render import rules
 from bot.storage.database import Database
-from bot.storage.leadership import LEASE
+from bot.storage.lease import LEASE
 from tests.docs.knowledge import (
     BIN,
     EXAMPLE,

@@ -54,7 +54,7 @@ class Office:
     async def paged(self, now: datetime) -> dict[str, str]:
         """Give who was paged, and what the page says."""
         found = await self.outbox.pages(now, writer="here")
-        return {each.page.target: each.page.summary for each in found}
+        return {each.content.target: each.content.summary for each in found}
 
 
 @asynccontextmanager

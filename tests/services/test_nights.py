@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from bot.domain.alarms import Incident, Silence, Skipped
-from bot.domain.approvals import Entry
+from bot.domain.approvals import AuditLine
 from bot.domain.environments import BOT, Environment
 from bot.domain.errors import RedisUnreachable, StateError, StateTrouble, Unreachable
 from bot.domain.night import day_obs, next_dawn, next_dusk
@@ -16,17 +16,15 @@ from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures, Minute, Sample
 from bot.domain.streams import EntryId, Group, Look, NoAnswer, Stream, StreamState, Waiting
 from bot.services.nights import Nights
-from bot.storage.alarms import Incidents
+from bot.storage.alarms import Incidents, Silences
 from bot.storage.approvals import Requests
 from bot.storage.audit import Audit
-from bot.storage.chores import Chores
 from bot.storage.database import Database
+from bot.storage.lease import Chores
 from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.samples import Samples
-from bot.storage.silences import Silences
-from tests.storage.alarm_drafts import line
-from tests.storage.drafts import at, create, draft
+from tests.storage.drafts import create, draft, make
 from tests.support.a_watch import ANA, MINUTE
 
 PROD = Environment("prod", ("lsstcam",))
@@ -87,10 +85,10 @@ class Scene:
 
     async def said(self, now: datetime) -> list[tuple[Said, str]]:
         """Give what was said by then, in order, and send it."""
-        waiting = await self.outbox.waiting(now, limit=1000)
+        waiting = await self.outbox.notices(now, limit=1000)
         for each in waiting:
             await self.outbox.sent(each, now)
-        return [(each.notice.said, each.notice.values.get("evening", "")) for each in waiting]
+        return [(each.content.said, each.content.values.get("evening", "")) for each in waiting]
 
     async def passes(self, begin: datetime, end: datetime) -> dict[datetime, list[Said]]:
         """Let every minute of a time pass; gives what was said, and when."""
@@ -143,8 +141,8 @@ async def test_consumer_names_that_were_removed_are_counted(scene: Scene) -> Non
         (25, "prune lsstcam", "1"),
         (2, "prune hsc", "7"),
     ):
-        entry = Entry(ENDS - ago * HOUR, "prod", action, BOT, "done", after={"removed": removed})
-        await audit.add(entry)
+        line = AuditLine(ENDS - ago * HOUR, "prod", action, BOT, "done", after={"removed": removed})
+        await audit.add(line)
     assert (await scene.nights.night("lsstcam", evening, DUE)).removed == 12_800
 
 
@@ -196,9 +194,10 @@ def a_silence(ends: datetime | None) -> Silence:
 async def test_what_is_wrong_before_the_night(scene: Scene) -> None:
     now = DUSK - timedelta(hours=1)
     for ends in (DUSK - MINUTE, DUSK + MINUTE, None):
-        await scene.silences.create(a_silence(ends), lambda each: line(f"silence {each.id}"))
+        await make(scene.silences, a_silence(ends))
     for minutes in (16, 14):
-        await create(Requests(scene.database), at(draft(f"{minutes}"), now - minutes * MINUTE))
+        asked = now - minutes * MINUTE
+        await create(Requests(scene.database), replace(draft(f"{minutes}"), asked=asked))
     report = await scene.nights.dusk(now)
     assert report is not None
     assert report.dusk == DUSK
@@ -256,9 +255,9 @@ async def test_the_figures_of_a_night(scene: Scene) -> None:
         )
         if name == "backlog":
             draft = replace(draft, skipped=(Skipped("v1", 172, began), Skipped("v2", 100, began)))
-        made = await incidents.open(draft, shown=True, writer="one")
+        made = await incidents.create(draft, writer="one", now=began)
         over = replace(made, resolved=began + lasted * MINUTE, version=made.version + 1)
-        assert await incidents.replace(made, over, redraw=True, writer="one")
+        assert await incidents.replace(made, over, writer="one", now=began)
     for seconds, left in ((170, 900), (10, 7)):
         seen = DUE - timedelta(seconds=seconds)
         sample = Sample("lsstcam", seen, reached=True, there=True, waiting=left)

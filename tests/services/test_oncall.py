@@ -77,7 +77,7 @@ def oncall(database: Database) -> Oncall:
 
 
 async def written(database: Database) -> list[Page]:
-    return [each.page for each in await Outbox(database).pages(NOW + timedelta(seconds=1))]
+    return [each.content for each in await Outbox(database).pages(NOW + timedelta(seconds=1))]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ async def test_a_failed_page_is_said_once_in_the_channel(
     kinds = {"s": Told.SENT, "f": Told.FAILED, "g": Told.GIVEN_UP}
     for tries, outcome in enumerate(outcomes, 1):
         await receipts.note(page, Receipt(NOW, kinds[outcome], "no answer"), tries)
-    notices = [each.notice for each in await outbox.waiting(NOW + timedelta(seconds=1))]
+    notices = [each.content for each in await outbox.notices(NOW + timedelta(seconds=1))]
     assert [notice.values["given up"] for notice in notices] == said
     for notice in notices:
         assert (notice.said, notice.environment, notice.subject) == (Said.TARGET_FAILED, "prod", 31)

@@ -9,7 +9,8 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.domain.environments import Environment
 from bot.domain.streams import EntryId, Group, Stream, StreamState, Waiting
 from bot.metrics import Metrics
-from bot.services.streams import LastSeen, Streams
+from bot.services.streams import Streams
+from bot.storage.database import Database
 from bot.storage.positions import Positions
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
@@ -40,8 +41,8 @@ class Clock:
 
 def made(redis: SlowRedis, clock: Clock) -> Streams:
     environment = Environment("prod", ("lsstcam",))
-    last_seen = LastSeen(cast("Positions", None))
-    return Streams(environment, cast("PromptRedis", redis), last_seen, Metrics(), clock=clock)
+    positions = Positions(cast("Database", None))
+    return Streams(environment, cast("PromptRedis", redis), positions, Metrics(), clock=clock)
 
 
 async def test_who_asks_during_a_look_shares_the_next_one() -> None:

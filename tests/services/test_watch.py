@@ -25,12 +25,11 @@ from bot.domain.workloads import Application, Event, Jobs, Workload
 from bot.metrics import Metrics
 from bot.services.approvals import Approved
 from bot.services.watch import Pulse
-from bot.storage.alarms import Incidents
+from bot.storage.alarms import Incidents, Silences
 from bot.storage.audit import Audit
 from bot.storage.database import Database
 from bot.storage.samples import Samples
-from bot.storage.silences import Silences
-from tests.storage.alarm_drafts import line
+from tests.storage.drafts import make
 from tests.support.a_watch import ANA, BEN, MINUTE, a_watch
 from tests.support.pager_servers import HEARTBEAT_KEY, PagerServers
 
@@ -130,7 +129,7 @@ class Post:
                 self.failed += 1
 
     async def alarms(self) -> list[Incident]:
-        return await Incidents(self.database).history("prod", 100)
+        return await Incidents(self.database).latest("prod", 100)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -292,7 +291,7 @@ async def test_a_silence_until_resolved_ends_by_itself(post: Post) -> None:
     (alarm,) = await post.alarms()
     silences = Silences(post.database)
     draft = Silence(0, "prod", ANA, "known", post.now, None, instrument="lsstcam")
-    made = await silences.create(draft, lambda each: line(f"silence {each.id}"))
+    made = await make(silences, draft)
     await post.passes(MINUTE)
     (alarm,) = await post.alarms()
     assert alarm.held is not None

@@ -32,7 +32,6 @@ from bot.domain.oncall import (
 from bot.domain.rules import Severity
 from bot.metrics import Metrics
 from bot.preflight import check
-from bot.services.addresses import Addresses
 from bot.services.oncall import Receipts
 from bot.slack.api import Proxy, SlackApi
 from bot.slack.directory import Channels
@@ -108,8 +107,9 @@ class Talk(Outbox):
         super().__init__(database)
         self.said: list[Notice] = []
 
-    async def add(self, notice: Notice, **_: object) -> None:
-        self.said.append(notice)
+    async def add(self, content: Notice | Page, **_: object) -> None:
+        assert isinstance(content, Notice)
+        self.said.append(content)
 
 
 class Noted(Receipts):
@@ -124,10 +124,10 @@ class Noted(Receipts):
         await super().note(page, receipt, tries)
 
 
-class Archive(Addresses):
+class Archive(Posts):
     """Has an address for every alarm, but for one that cannot be looked up."""
 
-    async def of(self, subject: int) -> str:
+    async def address(self, subject: int) -> str:
         if subject == 13:
             raise StateError(StateTrouble.UNREACHABLE)
         return f"https://example.slack.com/archives/{subject}"
@@ -164,12 +164,12 @@ class Desk:
             holder=holder,
             leads=lambda: self.leading,
             receipts=self.noted,
-            addresses=Archive(Posts(self.database), ""),
+            posts=Archive(self.database),
         )
 
     async def write(self, *pages: Page, writer: str = "one", now: datetime = NOW) -> None:
         for page in pages:
-            await self.outbox.add_page(page, writer=writer, now=now)
+            await self.outbox.add(page, writer=writer, now=now)
 
     async def rows(self) -> list[tuple[bool, str]]:
         """Whether each page is at its end, and why it was not sent."""

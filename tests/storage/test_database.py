@@ -18,11 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.domain.errors import FatalError, StateError, StateTrouble
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
-from bot.storage.deliveries import Deliveries
+from bot.storage.lease import Deliveries
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
-from tests.storage.alarm_drafts import notice, page
-from tests.storage.drafts import NOW, create, draft
+from tests.storage.drafts import NOW, create, draft, notice, page
 
 SHORT = timedelta(milliseconds=50)
 PASSWORD = "s3cr3t-w0rd"
@@ -111,7 +110,7 @@ async def test_a_full_disk_is_said_and_passes(sqlite_url: str) -> None:
                 await create(requests, draft(f"{number} " * 2000))
         assert caught.value.kind is StateTrouble.FULL
         assert str(caught.value) == "The bot's database is full: its disk has no space left."
-        kept = len(await requests.recent("prod", 100))
+        kept = len(await requests.latest("prod", 100))
         async with database.statement() as connection:
             await pages(connection, 100_000)
         assert (await create(requests)).id == kept + 1
@@ -212,16 +211,16 @@ async def test_claims_of_a_dead_process_end_when_a_sqlite_file_is_opened(sqlite_
         assert await Posts(database).behind(NOW) == []
         outbox = Outbox(database)
         await outbox.add(notice(1), writer="dead", now=NOW)
-        await outbox.add_page(page(1), writer="dead", now=NOW)
-        for queued in await outbox.waiting(NOW):
+        await outbox.add(page(1), writer="dead", now=NOW)
+        for queued in await outbox.notices(NOW):
             assert await outbox.claim(queued, "dead", NOW, NOW + timedelta(seconds=30))
         for waiting in await outbox.pages(NOW):
             assert await outbox.claim(waiting, "dead", NOW, NOW + timedelta(seconds=30))
-        assert await outbox.waiting(NOW) == []
+        assert await outbox.notices(NOW) == []
         assert await outbox.pages(NOW) == []
     async with opened(sqlite_url) as database:
         assert len(await Posts(database).behind(NOW)) == 1
-        assert len(await Outbox(database).waiting(NOW)) == 1
+        assert len(await Outbox(database).notices(NOW)) == 1
         assert len(await Outbox(database).pages(NOW)) == 1
 
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from bot.domain.notices import Notice, Queued, QueuedPage, Said
+from bot.domain.notices import Notice, Queued, Said
+from bot.domain.oncall import Page
 from bot.storage.database import Database
-from bot.storage.outbox import TOO_OLD, Outbox, add_notices, add_pages
+from bot.storage.outbox import TOO_OLD, Outbox, add_all
 from bot.storage.schema import outbox as table
-from tests.storage.alarm_drafts import page
-from tests.storage.drafts import NOW
+from tests.storage.drafts import NOW, page
 
 UNTIL = NOW + timedelta(seconds=30)
 NOTICE = Notice(Said.OUTCOME, "prod", 1, {"by": "“Ben”\n"})
@@ -19,22 +19,22 @@ NOTICE = Notice(Said.OUTCOME, "prod", 1, {"by": "“Ben”\n"})
 @pytest.fixture
 async def outbox(database: Database) -> Outbox:
     async with database.transaction() as connection:
-        await add_notices(connection, [NOTICE], writer="one", now=NOW)
+        await add_all(connection, [NOTICE], writer="one", now=NOW)
     return Outbox(database)
 
 
-async def claimed(outbox: Outbox) -> Queued:
-    [queued] = await outbox.waiting(NOW)
+async def claimed(outbox: Outbox) -> Queued[Notice]:
+    [queued] = await outbox.notices(NOW)
     taken = await outbox.claim(queued, "one", NOW, UNTIL)
     assert taken is not None
     return taken
 
 
 async def test_a_notice_waits_until_it_is_sent(outbox: Outbox) -> None:
-    [queued] = await outbox.waiting(NOW, writer="one")
-    assert (queued.notice, queued.written, queued.attempts) == (NOTICE, NOW, 0)
+    [queued] = await outbox.notices(NOW, writer="one")
+    assert (queued.content, queued.written, queued.attempts) == (NOTICE, NOW, 0)
     await outbox.sent(await claimed(outbox), NOW)
-    assert await outbox.waiting(UNTIL) == []
+    assert await outbox.notices(UNTIL) == []
     assert await outbox.claim(queued, "two", UNTIL, UNTIL) is None
 
 
@@ -42,8 +42,8 @@ async def test_a_notice_may_be_for_another_channel(outbox: Outbox) -> None:
     for channel in ("dm-observing", "C0DM"):
         mirrored = Notice(Said.WINDOW, "prod", 12, {"place": "mirror"}, channel)
         await outbox.add(mirrored, writer="two", now=NOW)
-        [*_, queued] = await outbox.waiting(NOW)
-        assert queued.notice == mirrored
+        [*_, queued] = await outbox.notices(NOW)
+        assert queued.content == mirrored
         assert await outbox.claim(queued, "one", NOW, UNTIL) == queued
 
 
@@ -51,18 +51,18 @@ async def test_each_process_has_its_own_and_the_leader_everybodys(
     outbox: Outbox, database: Database
 ) -> None:
     async with database.transaction() as connection:
-        await add_notices(connection, [NOTICE] * 3, writer="two", now=NOW)
-    assert len(await outbox.waiting(NOW, writer="one")) == 1
-    assert len(await outbox.waiting(NOW, writer="two")) == 3
-    assert [each.id for each in await outbox.waiting(NOW, limit=3)] == [1, 2, 3]
+        await add_all(connection, [NOTICE] * 3, writer="two", now=NOW)
+    assert len(await outbox.notices(NOW, writer="one")) == 1
+    assert len(await outbox.notices(NOW, writer="two")) == 3
+    assert [each.id for each in await outbox.notices(NOW, limit=3)] == [1, 2, 3]
 
 
 async def test_one_process_at_a_time_sends_a_notice(outbox: Outbox) -> None:
-    [queued] = await outbox.waiting(NOW)
+    [queued] = await outbox.notices(NOW)
     claims = await asyncio.gather(*(outbox.claim(queued, f"{n}", NOW, UNTIL) for n in range(10)))
     assert sum(claim is not None for claim in claims) == 1
-    assert await outbox.waiting(NOW) == []
-    [again] = await outbox.waiting(UNTIL)
+    assert await outbox.notices(NOW) == []
+    [again] = await outbox.notices(UNTIL)
     assert again.attempts == 1, "it may have been sent"
 
 
@@ -75,31 +75,31 @@ async def test_a_claim_counts_the_attempts_before_it(outbox: Outbox) -> None:
 
 async def test_a_failed_one_waits_for_its_time(outbox: Outbox) -> None:
     await outbox.failed(await claimed(outbox), not_before=UNTIL)
-    assert await outbox.waiting(UNTIL - timedelta(microseconds=1)) == []
-    assert len(await outbox.waiting(UNTIL)) == 1
+    assert await outbox.notices(UNTIL - timedelta(microseconds=1)) == []
+    assert len(await outbox.notices(UNTIL)) == 1
 
 
 async def test_who_was_too_slow_does_not_give_back_what_another_has(outbox: Outbox) -> None:
     slow = await claimed(outbox)
-    [again] = await outbox.waiting(UNTIL)
+    [again] = await outbox.notices(UNTIL)
     assert await outbox.claim(again, "two", UNTIL, UNTIL + timedelta(seconds=30))
     await outbox.failed(slow, not_before=NOW)
-    assert await outbox.waiting(UNTIL) == []
+    assert await outbox.notices(UNTIL) == []
 
 
 async def test_after_a_day_it_is_given_up(outbox: Outbox, database: Database) -> None:
-    assert len(await outbox.waiting(NOW + TOO_OLD - timedelta(seconds=1))) == 1
-    assert await outbox.waiting(NOW + TOO_OLD) == []
+    assert len(await outbox.notices(NOW + TOO_OLD - timedelta(seconds=1))) == 1
+    assert await outbox.notices(NOW + TOO_OLD) == []
     async with database.statement() as connection:
         row = (await connection.execute(select(table.c.closed, table.c.why))).one()
     assert row == (NOW + TOO_OLD, "not said within a day")
-    assert await outbox.waiting(NOW) == []
+    assert await outbox.notices(NOW) == []
 
 
 async def test_what_is_given_up_is_not_sent(outbox: Outbox, database: Database) -> None:
     await outbox.give_up(await claimed(outbox), NOW, "no such channel")
     await outbox.sent(Queued(1, NOTICE, NOW, ""), UNTIL)
-    assert await outbox.waiting(UNTIL) == []
+    assert await outbox.notices(UNTIL) == []
     async with database.statement() as connection:
         row = (await connection.execute(select(table.c.closed, table.c.why))).one()
     assert row == (NOW, "no such channel")
@@ -111,11 +111,11 @@ async def test_what_is_given_up_is_not_sent(outbox: Outbox, database: Database) 
 @pytest.fixture
 async def pages(database: Database) -> Outbox:
     async with database.transaction() as connection:
-        await add_pages(connection, [page(17)], writer="one", now=NOW)
+        await add_all(connection, [page(17)], writer="one", now=NOW)
     return Outbox(database)
 
 
-async def claimed_page(outbox: Outbox) -> QueuedPage:
+async def claimed_page(outbox: Outbox) -> Queued[Page]:
     [queued] = await outbox.pages(NOW)
     taken = await outbox.claim(queued, "one", NOW, UNTIL)
     assert taken is not None
@@ -124,7 +124,7 @@ async def claimed_page(outbox: Outbox) -> QueuedPage:
 
 async def test_a_page_waits_until_it_is_sent(pages: Outbox) -> None:
     [queued] = await pages.pages(NOW, writer="one")
-    assert (queued.page, queued.written, queued.attempts) == (page(17), NOW, 0)
+    assert (queued.content, queued.written, queued.attempts) == (page(17), NOW, 0)
     assert len(queued.key) == 32
     taken = await claimed_page(pages)
     assert taken == queued
@@ -135,18 +135,18 @@ async def test_a_page_waits_until_it_is_sent(pages: Outbox) -> None:
 
 async def test_a_page_does_not_wait_behind_notices(outbox: Outbox, database: Database) -> None:
     async with database.transaction() as connection:
-        await add_notices(connection, [NOTICE] * 100, writer="one", now=NOW)
-        await add_pages(connection, [page(17)], writer="one", now=NOW)
-        await add_notices(connection, [NOTICE], writer="one", now=NOW)
-    assert [each.page for each in await outbox.pages(NOW, limit=1)] == [page(17)]
-    waiting = await outbox.waiting(NOW, limit=1000)
-    assert [each.notice for each in waiting] == [NOTICE] * 102
+        await add_all(connection, [NOTICE] * 100, writer="one", now=NOW)
+        await add_all(connection, [page(17)], writer="one", now=NOW)
+        await add_all(connection, [NOTICE], writer="one", now=NOW)
+    assert [each.content for each in await outbox.pages(NOW, limit=1)] == [page(17)]
+    waiting = await outbox.notices(NOW, limit=1000)
+    assert [each.content for each in waiting] == [NOTICE] * 102
 
 
 async def test_each_process_has_its_own_pages_and_the_leader_everybodys(pages: Outbox) -> None:
-    await pages.add_page(page(0, "all"), writer="two", now=NOW)
-    assert [each.page.target for each in await pages.pages(NOW)] == ["prompt", "all"]
-    assert [each.page for each in await pages.pages(NOW, writer="two")] == [page(0, "all")]
+    await pages.add(page(0, "all"), writer="two", now=NOW)
+    assert [each.content.target for each in await pages.pages(NOW)] == ["prompt", "all"]
+    assert [each.content for each in await pages.pages(NOW, writer="two")] == [page(0, "all")]
     assert [each.id for each in await pages.pages(NOW, limit=1)] == [1]
 
 
@@ -177,9 +177,9 @@ async def test_a_failed_page_waits_for_its_time_and_keeps_its_attempts(pages: Ou
 async def test_a_page_is_given_up_after_a_day_or_when_it_is_no_use(
     pages: Outbox, database: Database
 ) -> None:
-    await pages.add_page(page(), writer="one", now=NOW + TOO_OLD)
+    await pages.add(page(), writer="one", now=NOW + TOO_OLD)
     [late] = await pages.pages(NOW + TOO_OLD)
-    assert late.page == page(), "of no alarm: by hand, or a test"
+    assert late.content == page(), "of no alarm: by hand, or a test"
     await pages.give_up(late, NOW + TOO_OLD, "no such key")
     async with database.statement() as connection:
         rows = await connection.execute(select(table.c.subject, table.c.closed, table.c.why))

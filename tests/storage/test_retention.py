@@ -7,22 +7,32 @@ from sqlalchemy import event, func, select
 from bot.domain.approvals import Vote
 from bot.domain.notices import Notice, Said
 from bot.domain.samples import Minute, Sample
-from bot.storage.alarms import Incidents
+from bot.storage.alarms import Incidents, Silences
 from bot.storage.approvals import Requests
 from bot.storage.audit import Audit
-from bot.storage.chores import Chores
 from bot.storage.database import Database
-from bot.storage.deliveries import Deliveries
+from bot.storage.lease import Chores, Deliveries
 from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.storage.retention import BATCH, forget
 from bot.storage.samples import Samples
 from bot.storage.schema import metadata
-from bot.storage.silences import Silences
-from tests.storage.alarm_drafts import incident, line, resolve, silence, silenced
-from tests.storage.drafts import BEN, NOW, at, create, draft, end
-from tests.storage.window_drafts import window
+from bot.storage.steps import Effects
+from tests.storage.drafts import (
+    BEN,
+    NOW,
+    create,
+    draft,
+    end,
+    incident,
+    line,
+    make,
+    resolve,
+    silence,
+    step,
+    window,
+)
 
 YEAR = timedelta(days=365)
 DAY = timedelta(days=1)
@@ -41,21 +51,20 @@ async def counts(database: Database, names: Sequence[str]) -> dict[str, int]:
 async def test_what_is_too_old_is_forgotten_and_nothing_else(database: Database) -> None:
     requests = Requests(database)
     for age in (YEAR + LITTLE, YEAR - LITTLE):
-        asked = await create(requests, at(draft(), NOW - age))
+        asked = await create(requests, replace(draft(), asked=NOW - age))
         voted = asked.voted(Vote(BEN, NOW), [], "one")
-        assert await requests.replace(
-            asked, voted, notices=[Notice(Said.OUTCOME, "prod", asked.id)], writer="one"
-        )
+        told = Effects([Notice(Said.OUTCOME, "prod", asked.id)], line=line(request=asked.id))
+        await step(requests, asked, voted, told)
         await end(requests, voted)
     outbox = Outbox(database)
-    for queued, age in zip(await outbox.waiting(NOW), (YEAR + LITTLE, YEAR - LITTLE), strict=True):
+    for queued, age in zip(await outbox.notices(NOW), (YEAR + LITTLE, YEAR - LITTLE), strict=True):
         await outbox.sent(queued, NOW - age)
     deliveries, chores = Deliveries(database), Chores(database)
     await deliveries.first("old", NOW - DAY - LITTLE)
     await deliveries.first("new", NOW - DAY + LITTLE)
     await chores.claim("prune", (NOW - 31 * DAY).date())
     await chores.claim("prune", (NOW - 30 * DAY).date())
-    names = ("requests", "votes", "posts", "outbox", "audit", "deliveries", "chores")
+    names = ("requests", "posts", "outbox", "audit", "deliveries", "chores")
     before = await counts(database, names)
     assert before == dict.fromkeys(before, 2)
 
@@ -72,7 +81,7 @@ async def test_what_is_too_old_is_forgotten_and_nothing_else(database: Database)
 
 async def test_a_request_that_is_not_over_stays(database: Database) -> None:
     requests = Requests(database)
-    asked = await create(requests, at(draft(), NOW - 2 * YEAR))
+    asked = await create(requests, replace(draft(), asked=NOW - 2 * YEAR))
     await forget(database, NOW)
     assert await requests.find(asked.id) == asked
 
@@ -81,11 +90,11 @@ async def test_alarms_are_forgotten_a_year_after_their_end(database: Database) -
     incidents, posts = Incidents(database), Posts(database)
     draft = replace(incident(), opened=NOW - 2 * YEAR)
     for age in (YEAR + LITTLE, YEAR - LITTLE):
-        made = await incidents.open(draft, shown=True, writer="one")
+        made = await make(incidents, draft)
         await resolve(incidents, made, NOW - age)
-    firing = await incidents.open(draft, shown=True, writer="one")
+    firing = await make(incidents, draft)
     await forget(database, NOW)
-    assert [each.id for each in await incidents.history("prod", 9)] == [3, 2]
+    assert [each.id for each in await incidents.latest("prod", 9)] == [3, 2]
     assert await incidents.firing("prod") == [firing]
     assert [each.subject for each in await posts.behind(NOW)] == [2, 3]
 
@@ -95,7 +104,7 @@ async def test_silences_are_forgotten_a_year_after_their_end(database: Database)
     draft = replace(silence(), starts=NOW - 3 * YEAR)
     old, young = NOW - YEAR - LITTLE, NOW - YEAR + LITTLE
     for ends, lifted in ((old, None), (NOW, old), (young, None), (NOW, young), (None, None)):
-        await silenced(silences, replace(draft, ends=ends, lifted=lifted))
+        await make(silences, replace(draft, ends=ends, lifted=lifted))
     await forget(database, NOW)
     found = [await silences.find(number) for number in range(1, 6)]
     assert [each and each.id for each in found] == [None, None, 3, 4, 5]
@@ -106,13 +115,13 @@ async def test_windows_are_forgotten_a_year_after_their_end(database: Database) 
     starts = NOW - 2 * YEAR
     for number, age in enumerate((YEAR + LITTLE, YEAR - LITTLE)):
         draft = window(starts + number * DAY)
-        made = await windows.create(draft, entry=lambda _: line("schedule"), writer="one")
+        made = await make(windows, draft.begun(draft.starts))
         over = made.over(BEN, "", NOW - age)
-        assert await windows.replace(made, over, writer="one")
+        await step(windows, made, over)
     started = window(starts + 3 * DAY).begun(starts + 3 * DAY)
-    going_on = await windows.create(started, entry=lambda _: line("start"), writer="one")
+    going_on = await make(windows, started)
     await forget(database, NOW)
-    assert [each.id for each in await windows.recent("prod", 9)] == [3, 2]
+    assert [each.id for each in await windows.latest("prod", 9)] == [3, 2]
     assert await windows.open("prod") == [going_on]
     assert [each.subject for each in await posts.behind(NOW)] == [2, 3]
 

@@ -14,33 +14,31 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
+from pydantic import TypeAdapter
 
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import StateError, StateTrouble
+from bot.domain.notices import Notice
 from bot.domain.oncall import Page, PageEvent, Target, key_of
 from bot.domain.rules import default_thresholds
 from bot.metrics import Metrics
-from bot.services.addresses import Addresses
 from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals
 from bot.services.maintenance import Maintenance
 from bot.services.rights import Rights
-from bot.services.streams import LastSeen, Streams
+from bot.services.streams import Streams
 from bot.services.watch import Watch
 from bot.services.workloads import Cluster, Workloads
-from bot.storage.alarm_documents import read_page
-from bot.storage.alarms import Incidents
+from bot.storage.alarms import Incidents, Silences
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
-from bot.storage.documents import read_values
 from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.positions import Positions
 from bot.storage.posts import Posts
 from bot.storage.samples import Samples
-from bot.storage.silences import Silences
 from tests.support.an_oncall import TARGETS, Lists, an_oncall
 from tests.support.slack_server import Message
 from tests.support.world import PROD, World
@@ -52,6 +50,7 @@ ONE = Environment("prod", ("a",))
 NIGHT = datetime(2026, 11, 24, 3, tzinfo=UTC)
 ANA, BEN = Person("U0ANA", "ana"), Person("U0BEN", "ben")
 MINUTE = timedelta(minutes=1)
+_NOTICE, _PAGE = TypeAdapter(Notice), TypeAdapter(Page)
 
 
 def nothing() -> None:
@@ -63,9 +62,9 @@ class Flaky(Incidents):
 
     trouble = ""
 
-    async def open(self, *arguments: Any, **named: Any) -> Incident:
+    async def create(self, *arguments: Any, **named: Any) -> Incident:
         self._fail("before")
-        made = await super().open(*arguments, **named)
+        made = await super().create(*arguments, **named)
         self._fail("after")
         return made
 
@@ -94,7 +93,7 @@ def the_alarms(
         incidents=incidents or Incidents(database),
         silences=Silences(database),
         oncall=an_oncall(environment, database, targets),
-        addresses=Addresses(Posts(database), "https://example.slack.com/"),
+        posts=Posts(database, "https://example.slack.com/"),
         thresholds=default_thresholds(),
         escalate=10 * MINUTE,
         still_on_it=30 * MINUTE,
@@ -126,7 +125,7 @@ def a_watch(
 ) -> Watched:
     """Build the watch over an environment, as the bot does."""
     metrics = metrics or Metrics()
-    streams = Streams(environment, redis, LastSeen(Positions(database)), metrics, clock=clock)
+    streams = Streams(environment, redis, Positions(database), metrics, clock=clock)
 
     async def zone(_: Person) -> None:
         return None
@@ -209,20 +208,20 @@ class Leaders(RuleBasedStateMachine):
         posts = self.posts()
         assert all(number == 1 for number in posts.values())
         said: Counter[int] = Counter()
-        talk = "SELECT subject, \"values\" FROM outbox WHERE lane = 'talk'"
-        for number, values in self.file.execute(talk):
+        talk = "SELECT subject, content FROM outbox WHERE lane = 'talk'"
+        for number, content in self.file.execute(talk):
             assert posts[number], "what was never shown is not talked about"
-            said[number] += read_values(values)["turn"] == "resolved"
+            said[number] += _NOTICE.validate_json(content).values["turn"] == "resolved"
         for number, over in self.file.execute("SELECT id, resolved FROM alarms"):
             assert said[number] == (over is not None and posts[number] == 1)
 
     @invariant()
     def told_once(self) -> None:
         pages: list[Page] = [
-            read_page(values)
-            for (values,) in self.file.execute("SELECT \"values\" FROM outbox WHERE lane = 'page'")
+            _PAGE.validate_json(content)
+            for (content,) in self.file.execute("SELECT content FROM outbox WHERE lane = 'page'")
         ]
-        for incident in self.run(self.incidents.history("prod", 1000)):
+        for incident in self.run(self.incidents.latest("prod", 1000)):
             mine = [each for each in pages if each.incident == incident.id]
             assert {each.key for each in mine} <= {key_of(incident)}
             begun = Counter(each.target for each in mine if each.step is PageEvent.TRIGGER)

@@ -1,0 +1,147 @@
+"""What one process alone does: what the leader does, a day's chore, an answer to Slack.
+
+The leader's lease is one row, renewed by compare-and-set; it shares the fate of the state that it
+guards. Times are the database's own, because two replicas need not agree on theirs. Between two
+renewals a leader that hangs may believe in its lease for longer than it lasts: what must not happen
+twice has a compare-and-set of its own.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
+
+from bot.domain.errors import StateError
+from bot.storage.database import Database
+from bot.storage.rows import Time
+from bot.storage.schema import chores, deliveries, leadership
+
+LEASE = timedelta(seconds=12)
+"""How long a leader that is not heard of stays the leader."""
+
+_log = structlog.get_logger()
+
+
+class Clock(FunctionElement[datetime]):
+    """The database's own time, some seconds from now."""
+
+    type = Time()
+    inherit_cache = False
+
+    def __init__(self, seconds: float = 0) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+@compiles(Clock, "postgresql")
+def _postgresql_clock(clock: Clock, _: Any, **__: Any) -> str:
+    return f"(clock_timestamp() + interval '{clock.seconds:.3f} seconds')"
+
+
+@compiles(Clock, "sqlite")
+def _sqlite_clock(clock: Clock, _: Any, **__: Any) -> str:
+    # The text that SQLAlchemy stores for a time, so that the two compare.
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.seconds:+.3f} seconds')"
+
+
+class Leader:
+    """Says whether this process leads, and keeps it leading.
+
+    Parameters
+    ----------
+    database
+        Where the row is.
+    holder
+        Name of this process, which no other has.
+    told
+        Is told after each renewal whether this process leads.
+    lease
+        How long it lasts without being renewed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        holder: str,
+        told: Callable[[bool], None] = lambda _: None,
+        *,
+        lease: timedelta = LEASE,
+    ) -> None:
+        self._database = database
+        self._name = holder
+        self._told = told
+        self._lease = lease
+        self._leads = False
+
+    def leads(self) -> bool:
+        """Tell whether this process leads, as far as it knows."""
+        return self._leads
+
+    async def tick(self, _: datetime) -> None:
+        """Become or stay the leader; without the database nobody is."""
+        free = or_(
+            leadership.c.holder.is_(None),
+            leadership.c.holder == self._name,
+            leadership.c.until <= Clock(),
+        )
+        values = {"holder": self._name, "until": Clock(self._lease.total_seconds())}
+        try:
+            leads = await self._database.change(update(leadership).where(free).values(values)) == 1
+        except StateError as error:
+            _log.warning("the leadership could not be renewed", reason=str(error))
+            leads = False
+        if leads != self._leads:
+            _log.info("this process leads" if leads else "this process leads no longer")
+        self._leads = leads
+        self._told(leads)
+
+    async def holder(self) -> str | None:
+        """Name the process that leads; None where there is none, or the database is away."""
+        query = select(leadership.c.holder).where(leadership.c.until > Clock())
+        try:
+            found = await self._database.fetch(query)
+        except StateError:
+            return None
+        return found[0].holder if found else None
+
+    async def aclose(self) -> None:
+        """Let another process lead at once."""
+        if self._leads:
+            self._leads = False
+            own = update(leadership).where(leadership.c.holder == self._name)
+            try:
+                await self._database.change(own.values(holder=None, until=None))
+            except StateError as error:
+                _log.warning("the leadership runs out by itself", reason=str(error))
+
+
+class Chores:
+    """Gives what is done once a day to the first process that asks for it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, name: str, day: date) -> bool:
+        """Take a day's chore; False if it has been taken."""
+        insertion = self._database.insert(chores).values(name=name, day=day)
+        return await self._database.change(insertion.on_conflict_do_nothing()) == 1
+
+
+class Deliveries:
+    """Remembers which of Slack's deliveries have come: one may be repeated, to another replica."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def first(self, trigger: str, now: datetime) -> datetime | None:
+        """Tell when a delivery came first, by Slack's ``trigger_id``; None if that is now."""
+        insertion = self._database.insert(deliveries).values(trigger=trigger, came=now, times=1)
+        statement = insertion.on_conflict_do_update(
+            index_elements=["trigger"], set_={"times": deliveries.c.times + 1}
+        ).returning(deliveries.c.came, deliveries.c.times)
+        [delivery] = await self._database.fetch(statement)
+        return None if delivery.times == 1 else delivery.came

@@ -1,0 +1,197 @@
+"""The one way in which a request, an incident, a silence or a window is made, and takes a step.
+
+A step is a compare-and-set: it leads from one version of a value to the next, and of two people,
+or two replicas, one is first. The row, the message to draw, what must be said, who must be paged
+and the line of the audit are written in one transaction, or nothing is: a crash loses none of it
+and repeats none.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain.approvals import AuditLine
+from bot.domain.notices import Notice, Subject
+from bot.domain.oncall import Page
+from bot.storage.audit import add_line
+from bot.storage.database import Database
+from bot.storage.outbox import add_all
+from bot.storage.posts import add_post, want
+from bot.storage.rows import Rows
+from bot.storage.schema import IDS, counters
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What a step brings along.
+
+    Parameters
+    ----------
+    notices, pages
+        What must be said, and who must be told.
+    line
+        The audit's line.
+    redraw
+        Whether the message is wanted anew.
+    """
+
+    notices: Sequence[Notice] = ()
+    pages: Sequence[Page] = ()
+    line: AuditLine | None = None
+    redraw: bool = True
+
+
+class Versioned(Protocol):
+    """A dataclass with a number, whose version grows by one with each step."""
+
+    @property
+    def id(self) -> int:
+        """From the one sequence of numbers that people type."""
+
+    @property
+    def environment(self) -> str:
+        """Whose it is."""
+
+    @property
+    def version(self) -> int:
+        """How many steps led to it."""
+
+
+Value = TypeVar("Value", bound=Versioned)
+
+
+class Steps(Generic[Value]):
+    """Keeps values of one kind.
+
+    Parameters
+    ----------
+    database
+        Where they are kept.
+    rows
+        Their table.
+    subject
+        What their messages are about; None for what has none.
+    """
+
+    def __init__(self, database: Database, rows: Rows[Value], subject: Subject | None) -> None:
+        self._database = database
+        self._rows = rows
+        self._subject = subject
+
+    async def create(
+        self,
+        draft: Value,
+        effects: Callable[[Value], Effects] = lambda _: Effects(),
+        *,
+        writer: str,
+        now: datetime,
+    ) -> Value:
+        """Keep a new value, want its message, and give it with its number.
+
+        A refusal uses up no number.
+
+        Parameters
+        ----------
+        draft
+            The value, without its number.
+        effects
+            Gives what it brings along, once the number is known.
+        writer
+            This process, which is the first to send notices and pages.
+        now
+            When they are written.
+        """
+        async with self._database.transaction() as connection:
+            taken = update(counters).where(counters.c.name == IDS)
+            taken = taken.values(value=counters.c.value + 1)
+            # Whoever else wants a number waits until this transaction ends, so that what is
+            # checked in it stays true.
+            number = (await connection.execute(taken.returning(counters.c.value))).scalar_one()
+            new: Value = replace(draft, id=number)  # type: ignore[type-var]
+            await self._check(connection, None, new, now)
+            await connection.execute(insert(self._rows.table).values(self._rows.write(new)))
+            await self._take_effect(connection, new, effects(new), writer, now)
+        return new
+
+    async def replace(
+        self,
+        before: Value,
+        after: Value,
+        effects: Effects = Effects(),
+        *,
+        writer: str,
+        now: datetime,
+    ) -> bool:
+        """Take a step, with all that it brings along; False if somebody was first.
+
+        Parameters
+        ----------
+        before, after
+            The value as it was found, and its next version.
+        effects
+            What the step brings along.
+        writer, now
+            As in `create`.
+        """
+        if (after.id, after.version) != (before.id, before.version + 1):
+            raise ValueError("a step leads from one version to the next")
+        table = self._rows.table
+        step = (
+            update(table)
+            .where(table.c.id == before.id, table.c.version == before.version)
+            # All of it: what the watch remembers between two steps is in `before` already.
+            .values(self._rows.write(after))
+        )
+        async with self._database.transaction() as connection:
+            if (await connection.execute(step)).rowcount == 0:
+                return False
+            await self._check(connection, before, after, now)
+            await self._take_effect(connection, after, effects, writer, now)
+        return True
+
+    async def find(self, number: int) -> Value | None:
+        """Give one."""
+        found = await self._select(self._rows.table.c.id == number)
+        return found[0] if found else None
+
+    async def latest(self, environment: str, limit: int) -> list[Value]:
+        """Give the last ones of an environment, whatever became of them, newest first."""
+        table = self._rows.table
+        query = select(table).where(table.c.environment == environment)
+        rows = await self._database.fetch(query.order_by(table.c.id.desc()).limit(limit))
+        return [self._rows.read(row) for row in rows]
+
+    async def _select(
+        self, *conditions: ColumnElement[bool], order: Sequence[ColumnElement[Any]] = ()
+    ) -> list[Value]:
+        table = self._rows.table
+        query = select(table).where(*conditions).order_by(*order, table.c.id)
+        return [self._rows.read(row) for row in await self._database.fetch(query)]
+
+    async def _check(
+        self, connection: AsyncConnection, before: Value | None, after: Value, now: datetime
+    ) -> None:
+        """Raise an error if another value is in the way of a new one, or of a step."""
+
+    def _shown(self, _: Value) -> bool:
+        """Tell whether a first message is wanted for a value."""
+        return True
+
+    async def _take_effect(
+        self,
+        connection: AsyncConnection,
+        value: Value,
+        effects: Effects,
+        writer: str,
+        now: datetime,
+    ) -> None:
+        drawn = not effects.redraw or self._subject is None or await want(connection, value.id)
+        if self._subject is not None and not drawn and self._shown(value):
+            await add_post(connection, value.id, value.environment, self._subject)
+        await add_all(connection, [*effects.notices, *effects.pages], writer=writer, now=now)
+        if effects.line:
+            await add_line(connection, effects.line)

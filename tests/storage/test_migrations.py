@@ -1,0 +1,232 @@
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from bot.domain.errors import FatalError
+from bot.domain.notices import Subject
+from bot.domain.streams import EntryId
+from bot.storage import migrations
+from bot.storage.alarms import Incidents, Silences
+from bot.storage.approvals import Requests
+from bot.storage.audit import Audit
+from bot.storage.database import Database
+from bot.storage.lease import Chores, Deliveries
+from bot.storage.maintenance import Windows
+from bot.storage.migrations import HEAD, LOCK, OLDEST
+from bot.storage.outbox import Outbox
+from bot.storage.positions import Positions
+from bot.storage.posts import Posts
+from bot.storage.samples import Samples
+from bot.storage.schema import leadership, metadata
+from tests.conftest import Postgresql
+from tests.storage import last_release
+from tests.storage.drafts import create, draft
+from tests.storage.last_release import HOUR, MINUTE, NOW
+
+SHORT = timedelta(milliseconds=50)
+DATA = Path(__file__).parents[1] / "data" / "state"
+
+
+@pytest.fixture
+def fresh_postgresql(postgresql: Postgresql) -> Iterator[str]:
+    """URL of a PostgreSQL database without tables."""
+    with postgresql.database(template="template1") as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite_url", "fresh_postgresql"])
+def fresh_url(request: pytest.FixtureRequest) -> str:
+    """URL of a database without tables, of either kind."""
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a database as the release before the second migration left it, of either kind."""
+    dump = (DATA / f"{request.param}.sql").read_text()
+    if request.param == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+            connection.executescript(dump)
+        yield f"sqlite+aiosqlite:///{tmp_path}/old.db"
+        return
+    postgresql: Postgresql = request.getfixturevalue("postgresql")
+    with postgresql.database(template="template1") as url:
+        name = url.split("?")[0].rpartition("/")[2]
+        postgresql.run(f"\\connect {name}\n{dump}")
+        yield url
+
+
+@asynccontextmanager
+async def raw(url: str) -> AsyncIterator[AsyncConnection]:
+    """A connection of somebody else."""
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        yield connection
+    await engine.dispose()
+
+
+def test_the_head_is_what_the_program_thinks() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+    assert (scripts.get_base(), scripts.get_current_head()) == (OLDEST, HEAD)
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+async def test_the_migrations_make_the_tables_of_the_schema(old_url: str) -> None:
+    database = await Database.open(old_url)
+    async with database.transaction() as connection:
+        assert await connection.run_sync(_differences) == []
+        await connection.execute(text("ALTER TABLE chores ADD COLUMN forgotten TEXT"))
+        assert len(await connection.run_sync(_differences)) == 1, "a difference would be seen"
+    await database.aclose()
+
+
+async def test_a_fresh_database_has_the_tables_of_the_schema(database: Database) -> None:
+    async with database.transaction() as connection:
+        assert await connection.run_sync(_differences) == []
+
+
+async def test_what_the_release_before_wrote_is_read_unchanged(old_url: str) -> None:
+    database = await Database.open(old_url)
+    try:
+        await _read_back(database)
+        # And goes on from there.
+        assert (await create(Requests(database), draft("another"))).id == 22
+    finally:
+        await database.aclose()
+
+
+async def _read_back(database: Database) -> None:
+    requests = Requests(database)
+    assert await requests.latest("prod", 100) == last_release.REQUESTS[::-1]
+    assert [each.id for each in await requests.live("prod")] == [7, 8, 9, 10]
+    assert [each.id for each in await requests.executing()] == [7, 8]
+    assert [each.id for each in await requests.doubtful()] == [3]
+    incidents = Incidents(database)
+    for expected in last_release.INCIDENTS:
+        found = await incidents.find(expected.id)
+        assert found == expected
+        assert list(found.findings) == list(expected.findings), "in their order"
+    silences = Silences(database)
+    for silence in last_release.SILENCES:
+        assert await silences.find(silence.id) == silence
+    assert await Windows(database).latest("prod", 100) == last_release.WINDOWS[::-1]
+    samples = Samples(database)
+    assert await samples.recent("prod", NOW - HOUR) == last_release.SAMPLES
+    assert set(await samples.minutes("prod", NOW - HOUR)) == set(last_release.MINUTES)
+    audit = Audit(database)
+    lines = [*await audit.latest("dev", 100), *await audit.latest("prod", 100)]
+    assert [line for line, _ in lines] == last_release.AUDIT[::-1]
+    assert lines[-1][1] == await Posts(database).find(1), "its card"
+    await _read_back_what_waits(database)
+    last = EntryId(1795498255163, 18446744073709551615)
+    assert await Positions(database).last("prod", "lsstcam") == (last, NOW)
+    assert not await Chores(database).claim("prune", NOW.date())
+    assert await Deliveries(database).first("trigger “1”", NOW + HOUR) == NOW
+
+
+async def _read_back_what_waits(database: Database) -> None:
+    outbox, posts = Outbox(database), Posts(database)
+    first, second, *others = last_release.NOTICES
+    assert [(each.content, each.attempts) for each in await outbox.notices(NOW + MINUTE)] == [
+        (second, 1),
+        *((each, 0) for each in others),
+    ]
+    assert first not in [each.content for each in await outbox.notices(NOW)], "it was sent"
+    _, tried, by_hand = last_release.PAGES
+    assert [(each.content, each.attempts) for each in await outbox.pages(NOW + MINUTE)] == [
+        (tried, 1),
+        (by_hand, 0),
+    ]
+    behind = await posts.behind(NOW + 2 * HOUR)
+    # 1 is shown; 12 is held, and was never to be shown.
+    assert [each.subject for each in behind] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 18, 19, 20, 21]
+    assert {each.kind for each in behind if each.subject in (11, 13)} == {Subject.ALARM}
+    assert [each.tried for each in behind[:4]] == [True, True, True, False]
+    shown = await posts.find(1)
+    assert shown is not None
+    assert (shown.channel, shown.ts, shown.kind) == ("C0PROD", "1795498255.000100", Subject.REQUEST)
+    assert shown.wanted == shown.shown == 6
+
+
+async def test_the_leader_of_before_is_known(old_url: str) -> None:
+    async with raw(old_url) as other:
+        holder = (await other.execute(select(leadership.c.holder))).scalar()
+    assert holder == "pod-1-0f1e2d3c"
+    database = await Database.open(old_url)
+    [row] = await database.fetch(select(leadership.c.holder))
+    await database.aclose()
+    assert row.holder == (None if old_url.startswith("sqlite") else holder), "its file is ours now"
+
+
+_NEWER = (
+    "The bot's database belongs to a newer release of the bot (its tables are at 9999, this "
+    f"release knows {HEAD}). Run that release, or restore a backup of the database from before it."
+)
+_OLDER = (
+    "The bot's database is too old for this release of the bot (its tables are at 0002, this "
+    f"release begins at {OLDEST}). Start the release before this one once, then this one."
+)
+
+
+@pytest.mark.parametrize(("revision", "refusal"), [("9999", _NEWER), ("0002", _OLDER)])
+async def test_a_database_of_another_age_is_refused(
+    state_url: str, revision: str, refusal: str
+) -> None:
+    database = await Database.open(state_url)
+    async with database.transaction() as connection:
+        await connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))  # noqa: S608 -- from the test
+    await database.aclose()
+    with pytest.raises(FatalError) as caught:
+        await Database.open(state_url)
+    assert str(caught.value) == refusal
+
+
+async def test_several_processes_may_open_a_fresh_database_at_once(fresh_postgresql: str) -> None:
+    databases = await asyncio.gather(*(Database.open(fresh_postgresql) for _ in range(4)))
+    assert (await create(Requests(databases[3]))).id == 1
+    await asyncio.gather(*(database.aclose() for database in databases))
+
+
+async def test_a_migration_waits_for_that_of_another_process(fresh_postgresql: str) -> None:
+    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    async with raw(fresh_postgresql) as other:
+        await other.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        opening = asyncio.create_task(Database.open(fresh_postgresql, patience=SHORT))
+        async with asyncio.timeout(30):
+            while not (await other.execute(waits)).scalar():  # noqa: ASYNC110 -- another process
+                await asyncio.sleep(0.01)
+        # The patience for other locks is not that for a migration.
+        await asyncio.sleep(2 * SHORT.total_seconds())
+        assert not opening.done()
+        await other.rollback()
+        await (await opening).aclose()
+
+
+async def test_a_start_that_fails_leaves_nothing_behind(fresh_url: str) -> None:
+    async with raw(fresh_url) as other:
+        # Somebody else's, where the last of ours belongs.
+        await other.execute(text("CREATE TABLE leadership (mine TEXT)"))
+        await other.commit()
+    with pytest.raises(FatalError) as caught:
+        await Database.open(fresh_url)
+    assert "Check that state.url names a database for the bot alone" in str(caught.value)
+    async with raw(fresh_url) as other:
+        tables = await other.run_sync(lambda connection: inspect(connection).get_table_names())
+    assert tables == ["leadership"]
