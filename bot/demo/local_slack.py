@@ -9,16 +9,17 @@ import platform
 import shutil
 import socket
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 
-from bot.demo import workspace
+from bot.demo import configuration
 from bot.demo.processes import Processes, last_line
 from bot.domain.errors import FatalError
 
-VERSION = "0.1.8"
-INSTALL_LIMIT = 120.0
-START_LIMIT = 20.0
+_VERSION = "0.1.8"
+_INSTALL_LIMIT = 120.0
+_START_LIMIT = 20.0
 """Seconds."""
 
 _PACKAGES = {
@@ -29,20 +30,15 @@ _PACKAGES = {
 }
 
 
+class LocalSlack(NamedTuple):
+    """Address of its page, without a slash at the end, and its process."""
+
+    url: str
+    process: asyncio.subprocess.Process
+
+
 async def install(processes: Processes, folder: Path) -> Path:
-    """Find local-slack, or install it with npm.
-
-    Parameters
-    ----------
-    processes
-        Runs npm.
-    folder
-        Where it is kept.
-
-    Returns
-    -------
-    Path
-        The program.
+    """Find local-slack in this folder, or install it there with npm; give the program.
 
     Raises
     ------
@@ -70,17 +66,17 @@ async def install(processes: Processes, folder: Path) -> Path:
     arguments = ["install", "--prefix", str(folder), "--no-save", "--no-package-lock"]
     # Without a network npm would try for minutes before it says so.
     arguments += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-    arguments += ["--no-audit", "--no-fund", f"{package}@{VERSION}"]
+    arguments += ["--no-audit", "--no-fund", f"{package}@{_VERSION}"]
     process = await processes.start(npm, *arguments, log=log)
     try:
-        async with asyncio.timeout(INSTALL_LIMIT):
+        async with asyncio.timeout(_INSTALL_LIMIT):
             code = await process.wait()
     except TimeoutError:
         code = None
     await processes.end(process)
     if code != 0 or not program.exists():
         raise FatalError(
-            f"npm could not install {package} {VERSION}: {_reason(log)}. The demo needs the npm "
+            f"npm could not install {package} {_VERSION}: {_reason(log)}. The demo needs the npm "
             f"registry once; check the network and its proxy. All that npm said is in {log}."
         )
     return program
@@ -94,26 +90,8 @@ def _reason(log: Path) -> str:
     return last_line(log)
 
 
-async def start(
-    processes: Processes, program: Path, run_folder: Path, port: int
-) -> tuple[str, asyncio.subprocess.Process]:
+async def start(processes: Processes, program: Path, run_folder: Path, port: int) -> LocalSlack:
     """Start it, on this port or the next free one.
-
-    Parameters
-    ----------
-    processes
-        Runs it.
-    program
-        From `install`.
-    run_folder
-        For its configuration, uploads and log.
-    port
-        The first to try.
-
-    Returns
-    -------
-    tuple
-        Address of its page, without a slash at the end, and its process.
 
     Raises
     ------
@@ -121,7 +99,7 @@ async def start(
         If it does not start.
     """
     config = run_folder / "local-slack.json"
-    config.write_text(json.dumps(workspace.local_slack_config()), "utf-8")
+    config.write_text(json.dumps(configuration.of_local_slack()), "utf-8")
     log = run_folder / "local-slack.log"
     free = _free_port(port)
     files = str(run_folder / "uploads")
@@ -130,14 +108,14 @@ async def start(
     )
     url = f"http://localhost:{free}"
     try:
-        async with asyncio.timeout(START_LIMIT), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(_START_LIMIT), aiohttp.ClientSession() as http:
             while not await _answers(http, url):
                 if process.returncode is not None:
                     raise FatalError(f"The local Slack did not start: {last_line(log)}")
                 await asyncio.sleep(0.1)
     except TimeoutError as error:
         raise FatalError(f"The local Slack does not answer at {url}.") from error
-    return url, process
+    return LocalSlack(url, process)
 
 
 async def _answers(http: aiohttp.ClientSession, url: str) -> bool:

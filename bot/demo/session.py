@@ -4,37 +4,21 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from bot import FAILED, INVALID
 from bot.demo import configuration, local_slack
 from bot.demo.processes import Processes
-from bot.demo.script import ScriptError, Step, parse
-from bot.demo.terminal import Terminal
-from bot.demo.world import Pace, World
-from bot.domain.errors import FatalError
-from bot.services.workloads import Cluster
+from bot.demo.terminal import ScriptStep, Terminal, parse
+from bot.demo.world import World
+from bot.domain.errors import FatalError, UserError
 
-
-class Serve(Protocol):
-    """Runs the bot: configuration file, environment, stop, ready; gives its exit code."""
-
-    async def __call__(
-        self,
-        path: Path,
-        environ: Mapping[str, str],
-        stop: asyncio.Event,
-        ready: asyncio.Event,
-        *,
-        clusters: Mapping[str, Cluster] | None = None,
-    ) -> int:
-        """Serve until `stop` is set; `clusters` runs the Redis of each environment."""
-        ...
-
+Serve = Callable[..., Coroutine[Any, Any, int]]
+"""Runs the bot, as `bot.app.serve` does; this is below it, and so is handed it."""
 
 WELCOME = """
 Open {url}
@@ -60,9 +44,7 @@ Open {url}
 """
 
 
-async def run(
-    serve: Serve, *, folder: Path, port: int, script: str | None, pace: Pace | None = None
-) -> int:
+async def run(serve: Serve, *, folder: Path, port: int, script: str | None) -> int:
     """Run the demo until Ctrl-C, SIGTERM or `quit`.
 
     Parameters
@@ -75,8 +57,6 @@ async def run(
         Of the page; the next free one is taken.
     script
         Actions by the clock; None for none.
-    pace
-        How fast the world turns; None for the real pace.
 
     Returns
     -------
@@ -85,15 +65,15 @@ async def run(
     """
     try:
         steps = parse(script) if script else []
-    except ScriptError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return INVALID
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    session = _Session(serve, folder, pace or Pace())
-    running = asyncio.create_task(session.run(port, steps, stop))
+    session = _Session(serve, Path.cwd() / folder, stop)
+    running = asyncio.create_task(session.run(port, steps))
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -111,60 +91,58 @@ async def run(
 
 
 class _Session:
-    def __init__(self, serve: Serve, folder: Path, pace: Pace) -> None:
+    def __init__(self, serve: Serve, folder: Path, stop: asyncio.Event) -> None:
         self._serve = serve
-        self._folder = Path.cwd() / folder
-        self._pace = pace
+        self._folder = folder
+        self._stop = stop
         self._began = monotonic()
         self.serving = False
 
-    async def run(self, port: int, steps: list[Step], stop: asyncio.Event) -> int:
+    async def run(self, port: int, steps: list[ScriptStep]) -> int:
         run_folder = Path(tempfile.mkdtemp(prefix="prompt-redis-demo-"))
         async with AsyncExitStack() as stack:
             processes = Processes(run_folder)
             stack.push_async_callback(processes.aclose)
-            world = World(processes, run_folder, self._pace)
+            world = World(processes, run_folder)
             self._say("starting the local Slack and two embedded Valkey servers ...")
             program = await local_slack.install(processes, self._folder / "local-slack")
-            url, slack = await local_slack.start(processes, program, run_folder, port)
+            slack = await local_slack.start(processes, program, run_folder, port)
             await world.start()
             stack.push_async_callback(world.aclose)
             self._say("visits are announced and read; starting the bot ...")
             urls = {name: server.url for name, server in world.servers.items()}
-            path = configuration.write(run_folder, urls)
+            path = configuration.of_bot(run_folder, urls)
             self.serving = True
-            return await self._watch(world, path, (url, slack), steps, stop)
+            ready = asyncio.Event()
+            environ = configuration.environ(slack.url)
+            serving = self._serve(path, environ, self._stop, ready, clusters=world.clusters)
+            return await self._watch(world, slack, asyncio.create_task(serving), ready, steps)
 
     async def _watch(
         self,
         world: World,
-        path: Path,
-        slack: tuple[str, asyncio.subprocess.Process],
-        steps: list[Step],
-        stop: asyncio.Event,
+        slack: local_slack.LocalSlack,
+        bot: asyncio.Task[int],
+        ready: asyncio.Event,
+        steps: list[ScriptStep],
     ) -> int:
-        """Run the world and the bot, and do what is wanted, until one of them ends."""
-        url, local = slack
-        ready = asyncio.Event()
-        environ = configuration.environ(url)
-        serving = self._serve(path, environ, stop, ready, clusters=world.clusters)
-        bot = asyncio.ensure_future(serving)
-        terminal = Terminal(world, stop)
+        """Let the world turn, and do what is wanted, until that, the bot or the Slack ends."""
+        terminal = Terminal(world, self._stop)
         waiting = asyncio.create_task(ready.wait())
-        gone = asyncio.create_task(local.wait())
+        gone = asyncio.create_task(slack.process.wait())
         turning = [asyncio.create_task(world.run()), asyncio.create_task(terminal.run())]
         tasks: list[asyncio.Task[Any]] = [waiting, gone, *turning]
         try:
             await asyncio.wait({bot, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if ready.is_set():
                 self._say("the bot is connected.")
-                print(WELCOME.format(url=url, log=self._folder / "bot.log"), flush=True)
+                print(WELCOME.format(url=slack.url, log=self._folder / "bot.log"), flush=True)
                 tasks.append(asyncio.create_task(terminal.follow(steps)))
                 with terminal:
                     await asyncio.wait({bot, gone, *turning}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             left = gone.done()
-            stop.set()
+            self._stop.set()
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,17 +1,51 @@
-"""What people do to the demo's world: typed lines and the clock's steps, one after the other."""
+"""What people do to the demo's world, typed or written in `--script`: one after the other."""
 
 import asyncio
 import os
+import re
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
-from bot.demo.script import ACTIONS, Step
 from bot.demo.world import World
-from bot.domain.errors import FatalError
+from bot.domain.errors import FatalError, UserError
 
-HELP = f"Type one of: {', '.join(ACTIONS)}, quit."
+ACTIONS: Mapping[str, Callable[[World], Awaitable[str]]] = {
+    "stall": World.stall,
+    "break group": World.break_group,
+    "kill redis": World.kill_redis,
+    "recover": World.recover,
+}
+
+
+class ScriptStep(NamedTuple):
+    """An action, and when: seconds after the start."""
+
+    at: float
+    action: str
+
+
+def parse(text: str) -> list[ScriptStep]:
+    """Read ``stall@30,recover@90``: actions with their seconds, in any order.
+
+    Raises
+    ------
+    UserError
+        If it is anything else.
+    """
+    steps = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*([a-z ]+?)\s*@\s*(\d{1,6}(?:\.\d+)?)s?\s*", part.lower())
+        if found is None or found.group(1) not in ACTIONS:
+            raise UserError(
+                f"--script: I cannot read {part.strip()!r}. Write for example stall@30,recover@90; "
+                f"the actions are {', '.join(ACTIONS)}."
+            )
+        steps.append(ScriptStep(float(found.group(2)), found.group(1)))
+    return sorted(steps)
 
 
 class Terminal:
@@ -51,7 +85,7 @@ class Terminal:
         while True:
             await self._do(await self._wanted.get())
 
-    async def follow(self, steps: list[Step]) -> None:
+    async def follow(self, steps: list[ScriptStep]) -> None:
         """Want each step at its time."""
         began = monotonic()
         for step in steps:
@@ -73,17 +107,11 @@ class Terminal:
         if action in ("quit", "exit"):
             self._stop.set()
             return
-        actions = {
-            "stall": self._world.stall,
-            "break group": self._world.break_group,
-            "kill redis": self._world.kill_redis,
-            "recover": self._world.recover,
-        }
-        if action not in actions:
-            print(HELP, flush=True)
+        if action not in ACTIONS:
+            print(f"Type one of: {', '.join(ACTIONS)}, quit.", flush=True)
             return
         try:
-            said = await actions[action]()
+            said = await ACTIONS[action](self._world)
         except (FatalError, RedisError) as error:
             said = f"that did not work: {error}"
         print(f"> {action}: {said}", flush=True)

@@ -8,39 +8,17 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
 
-from bot.demo import groups, history
-from bot.demo.cluster import EmbeddedCluster
 from bot.demo.processes import Processes
-from bot.demo.producer import Producer
-from bot.demo.servers import FIRST_PORT, Server
-from bot.demo.visits import DETECTORS
-from bot.demo.workers import Workers
+from bot.demo.servers import FIRST_PORT, EmbeddedCluster, Server
+from bot.demo.visits import DETECTORS, USUAL, Pace, Producer, Workers, write_past
 from bot.domain.environments import Environment
 
-TROUBLED = "prod"
+_TROUBLED = "prod"
 """The environment in which things go wrong."""
-
-
-class Pace(NamedTuple):
-    """How fast the world turns, in seconds.
-
-    Parameters
-    ----------
-    visits
-        Shortest and longest time between visits.
-    poll
-        Between two looks of the scaler.
-    processing
-        Shortest and longest time that a worker spends on an entry.
-    """
-
-    visits: tuple[float, float] = (20, 60)
-    poll: float = 2
-    processing: tuple[float, float] = (0.2, 0.6)
 
 
 class World:
@@ -59,7 +37,12 @@ class World:
     """
 
     def __init__(
-        self, processes: Processes, folder: Path, pace: Pace, *, first_port: int = FIRST_PORT
+        self,
+        processes: Processes,
+        folder: Path,
+        *,
+        pace: Pace = USUAL,
+        first_port: int = FIRST_PORT,
     ) -> None:
         self._pace = pace
         self.environments = {
@@ -86,24 +69,23 @@ class World:
         # One after the other: both look for a free port.
         for name, server in self.servers.items():
             await server.start()
-            await history.write(server.redis, self.environments[name], DETECTORS[name])
+            await write_past(server.redis, self.environments[name], DETECTORS[name])
 
     async def run(self) -> None:
         """Announce visits and read them until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for name, environment in self.environments.items():
                 redis = self.servers[name].redis
-                producer = Producer(redis, environment, DETECTORS[name], self._pace.visits)
+                producer = Producer(redis, environment, DETECTORS[name], self._pace)
                 tasks.create_task(producer.run())
                 for instrument, detectors in DETECTORS[name].items():
                     workers = Workers(
                         redis,
-                        stream=environment.stream(instrument),
-                        group=environment.group(instrument),
+                        environment.stream(instrument),
+                        environment.group(instrument),
                         # A burst is then taken within some 10 s, as the real ones take it.
-                        most=max(1, detectors // 8),
-                        poll=self._pace.poll,
-                        processing=self._pace.processing,
+                        max(1, detectors // 8),
+                        self._pace,
                     )
                     tasks.create_task(workers.run())
                     self._workers[name, instrument] = workers
@@ -121,7 +103,7 @@ class World:
         return (0, 0) if workers is None else (workers.working, workers.most)
 
     def _troubled(self) -> list[Workers]:
-        return [each for (name, _), each in self._workers.items() if name == TROUBLED]
+        return [each for (name, _), each in self._workers.items() if name == _TROUBLED]
 
     async def stall(self) -> str:
         """Make prod's workers stop reading."""
@@ -131,10 +113,10 @@ class World:
 
     async def break_group(self) -> str:
         """Destroy prod's consumer groups."""
-        environment, redis = self.environments[TROUBLED], self.servers[TROUBLED].redis
+        environment, redis = self.environments[_TROUBLED], self.servers[_TROUBLED].redis
         for instrument in environment.instruments:
             try:
-                stood_at = await groups.destroy(
+                stood_at = await _destroy(
                     redis, environment.stream(instrument), environment.group(instrument)
                 )
             except RedisError:
@@ -145,17 +127,17 @@ class World:
 
     async def kill_redis(self) -> str:
         """Kill prod's server."""
-        await self.servers[TROUBLED].kill()
+        await self.servers[_TROUBLED].kill()
         return "PROD's Redis was killed. `stats` says unreachable, and visits are not announced."
 
     async def recover(self) -> str:
         """Undo everything: server, group, workers."""
-        environment, server = self.environments[TROUBLED], self.servers[TROUBLED]
-        await self.clusters[TROUBLED].settled()
+        environment, server = self.environments[_TROUBLED], self.servers[_TROUBLED]
+        await self.clusters[_TROUBLED].settled()
         if not server.running:
             await server.start()
         for instrument, stood_at in self._stood_at.items():
-            await groups.recreate(
+            await _recreate(
                 server.redis,
                 environment.stream(instrument),
                 environment.group(instrument),
@@ -165,3 +147,32 @@ class World:
         for workers in self._troubled():
             workers.reading = True
         return "All is as it was. What waits is read within some seconds."
+
+
+async def _destroy(redis: Redis, stream: str, group: str) -> str | None:
+    """Destroy a group; give the ID of the entry that it was given last, None for no such group."""
+    # One transaction: no worker can read between the look and the end.
+    change = redis.pipeline(transaction=True)
+    change.xinfo_groups(stream)
+    change.xgroup_destroy(stream, group)
+    groups, _ = await change.execute()
+    return next((each["last-delivered-id"] for each in groups if each["name"] == group), None)
+
+
+async def _recreate(redis: Redis, stream: str, group: str, after: str) -> None:
+    """Create a group behind an entry; one that somebody has created meanwhile is left as it is.
+
+    A group that begins inside a stream is created with the number of entries before its start.
+    Without it Redis does not know the lag, and the scaler would start nobody.
+    """
+    look = redis.pipeline(transaction=True)
+    look.xinfo_stream(stream)
+    look.xrange(stream, f"({after}", "+")
+    about, waiting = await look.execute()
+    # What is added from here on counts in both figures.
+    read = about["entries-added"] - len(waiting)
+    try:
+        await redis.xgroup_create(stream, group, after, entries_read=read)
+    except ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
