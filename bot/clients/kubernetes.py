@@ -12,7 +12,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -116,15 +116,20 @@ class Location:
 
 @dataclass(frozen=True)
 class _Call:
-    """What a call is about, as a Role names it: ``get``, ``statefulsets.apps``.
+    """A call, and what it is about as a Role names it: ``get``, ``statefulsets.apps``.
 
-    The name is empty for all of a resource, the namespace where it is in none.
+    The name is empty for all of a resource, the namespace where it is in none. The body is sent as
+    JSON of the type `content`; the limit is in seconds.
     """
 
     verb: str
     resource: str
     namespace: str = ""
     name: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    content: str = "application/json"
+    limit: float | None = None
 
     @property
     def method(self) -> str:
@@ -225,13 +230,17 @@ class KubernetesCluster:
         """
         its = self._location
         template = {"metadata": {"annotations": {RESTARTED_AT: stamp}}}
-        await self._answer(
-            _Call("patch", "statefulsets.apps", its.namespace, its.statefulset),
+        patch = _Call(
+            "patch",
+            "statefulsets.apps",
+            its.namespace,
+            its.statefulset,
             query={"fieldManager": "prompt-redis-bot", "timeout": f"{CHANGE_LIMIT:.0f}s"},
             body={"metadata": {"resourceVersion": version}, "spec": {"template": template}},
             content="application/strategic-merge-patch+json",
             limit=CHANGE_LIMIT,
         )
+        await self._answer(patch)
 
     async def events(self, limit: int = 5) -> tuple[Event, ...]:
         """Give what Kubernetes reported last of the StatefulSet and its first pod, newest last."""
@@ -239,7 +248,7 @@ class KubernetesCluster:
         found: list[Event] = []
         for name in (its.statefulset, its.pod):
             query = {"fieldSelector": f"involvedObject.name={name}", "limit": "100"}
-            answer = await self._answer(_Call("list", "events", its.namespace), query=query)
+            answer = await self._answer(_Call("list", "events", its.namespace, query=query))
             found += [_event(each) for each in answer["items"]]
         found.sort(key=lambda event: event.at or datetime.min.replace(tzinfo=UTC))
         return tuple(found[-limit:])
@@ -276,23 +285,13 @@ class KubernetesCluster:
 
     async def may(self, permission: Permission) -> bool:
         """Ask whether the bot has a permission; asking needs none."""
-        attributes = {
-            "namespace": permission.namespace,
-            "verb": permission.verb,
-            "group": permission.group,
-            "resource": permission.resource,
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asdict(permission)},
         }
-        if permission.name:
-            attributes["name"] = permission.name
-        answer = await self._answer(
-            _Call("create", "selfsubjectaccessreviews.authorization.k8s.io"),
-            body={
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SelfSubjectAccessReview",
-                "spec": {"resourceAttributes": attributes},
-            },
-        )
-        return bool(answer["status"]["allowed"])
+        review = _Call("create", "selfsubjectaccessreviews.authorization.k8s.io", body=body)
+        return bool((await self._answer(review))["status"]["allowed"])
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[asyncio.Event]:
@@ -323,9 +322,10 @@ class KubernetesCluster:
 
     async def _watch_once(self, changed: asyncio.Event) -> None:
         """List the pod, and tell of each change after that until the watch ends."""
-        watch = _Call("watch", "pods", self._location.namespace, self._location.pod)
-        only = {"fieldSelector": f"metadata.name={self._location.pod}"}
-        listed = await self._answer(replace(watch, verb="list"), query=only)
+        its = self._location
+        only = {"fieldSelector": f"metadata.name={its.pod}"}
+        listing = _Call("list", "pods", its.namespace, its.pod, query=only)
+        listed = await self._answer(listing)
         changed.set()
         # From the list's version: the pod's own may be too old by far.
         query = only | {
@@ -333,8 +333,8 @@ class KubernetesCluster:
             "resourceVersion": listed["metadata"]["resourceVersion"],
             "timeoutSeconds": str(WATCHED_FOR),
         }
-        limit = WATCHED_FOR + self._limit
-        async with self._request(watch, query=query, limit=limit) as response:
+        watch = replace(listing, verb="watch", query=query, limit=WATCHED_FOR + self._limit)
+        async with self._request(watch) as response:
             if response.status != 200:  # noqa: PLR2004 -- HTTP's word for it
                 raise watch.failed(response.status, await response.read())
             async for line in response.content:
@@ -355,7 +355,7 @@ class KubernetesCluster:
         running, onwards = 0, ""
         for _ in range(_MOST_PAGES):
             query = {"limit": str(JOBS_IN_A_PAGE)} | ({"continue": onwards} if onwards else {})
-            answer = await self._answer(_Call("list", "jobs.batch", namespace), query=query)
+            answer = await self._answer(_Call("list", "jobs.batch", namespace, query=query))
             running += sum(bool(_at(each, "status", "active")) for each in answer["items"])
             onwards = _at(answer, "metadata", "continue")
             if not onwards:
@@ -367,15 +367,7 @@ class KubernetesCluster:
             return await self._answer(_Call("get", "scaledjobs.keda.sh", name, name))
         return None
 
-    async def _answer(
-        self,
-        call: _Call,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content: str = "application/json",
-        limit: float | None = None,
-    ) -> Any:
+    async def _answer(self, call: _Call) -> Any:
         """Make a call, and give the object that is answered.
 
         Raises
@@ -383,9 +375,7 @@ class KubernetesCluster:
         ClusterError
             For every answer that is none of success, and for none.
         """
-        async with self._request(
-            call, query=query, body=body, content=content, limit=limit or self._limit
-        ) as response:
+        async with self._request(call) as response:
             answer = await response.read()
             if not 200 <= response.status < 300:  # noqa: PLR2004 -- HTTP's successes
                 if response.status == 401:  # noqa: PLR2004 -- token, or authority, has been replaced
@@ -397,25 +387,18 @@ class KubernetesCluster:
                 raise ClusterUnreachable(ClusterTrouble.UNWELL) from error
 
     @asynccontextmanager
-    async def _request(
-        self,
-        call: _Call,
-        *,
-        limit: float,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content: str = "application/json",
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _request(self, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request, and translate whatever goes wrong with it, also while it is read."""
+        limit = call.limit or self._limit
         try:
             async with asyncio.timeout(limit), AsyncExitStack() as stack:
                 api = await self._opened()
                 method, url, headers, sent, _ = await api.param_serialize(
                     call.method,
                     call.path,
-                    query_params=list((query or {}).items()),
-                    header_params={"Accept": "application/json", "Content-Type": content},
-                    body=body,
+                    query_params=list(call.query.items()),
+                    header_params={"Accept": "application/json", "Content-Type": call.content},
+                    body=call.body,
                     auth_settings=["BearerToken"],
                 )
                 answer = await api.call_api(method, url, headers, sent, _request_timeout=limit)

@@ -10,7 +10,7 @@ this process or by the one that leads after it.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -290,25 +290,16 @@ class Restarts:
         ClusterInDoubt
             If nobody knows whether it was.
         """
-        request = approved.request
-        bound = Restarting.read(request.plan.bound)
-        cluster = self._workloads.cluster
-        refused = await self._ask(cluster, bound, stamp(request))
+        refused = await self._ask(approved.request)
         if refused is not None:
             yield {RESULT: STALE, "why": refused.value}
             return
-        begun = Progress(request.started or request.asked, self._clock(), known=True)
-        async for each in self._watch(cluster, request, bound, begun):
+        async for each in self._watch(approved.request, asked=True):
             yield each
 
-    async def resume(self, approved: Approved) -> AsyncIterator[Progress | Facts]:
+    def resume(self, approved: Approved) -> AsyncIterator[Progress | Facts]:
         """Watch a restart further that another process has asked for; nothing is asked again."""
-        request = approved.request
-        bound = Restarting.read(request.plan.bound)
-        begun = Progress(request.started or request.asked, self._clock())
-        cluster = self._workloads.cluster
-        async for each in self._watch(cluster, request, bound, begun):
-            yield each
+        return self._watch(approved.request, asked=False)
 
     async def look_back(self, request: Request) -> Facts | None:
         """Tell what came of a restart of which nobody knew; None while nobody does.
@@ -319,9 +310,9 @@ class Restarts:
             If Kubernetes does not do its part.
         """
         bound = Restarting.read(request.plan.bound)
-        wanted, now = stamp(request), self._clock()
-        progress = Progress(request.started or request.asked, now)
-        progress = progress.saw_cluster(await self._workloads.inspect(), bound, wanted)
+        workload = await self._workloads.cluster.workload()
+        progress = Progress(request.started or request.asked, self._clock())
+        progress = progress.saw_cluster(workload, bound, stamp(request))
         if not progress.known:
             return {RESULT: NEVER_ASKED} if progress.never_asked else None
         progress = await self._look_at_redis(progress, bound)
@@ -329,9 +320,10 @@ class Restarts:
             return await self._facts(progress, bound, bound.added)
         return None
 
-    async def _ask(self, cluster: Cluster, bound: Restarting, wanted: str) -> Hindrance | None:
+    async def _ask(self, request: Request) -> Hindrance | None:
         """Ask for it, and see that it was taken; tell why not, where the plan no longer holds."""
-        until = self._clock() + ASK_FOR
+        cluster, until = self._workloads.cluster, self._clock() + ASK_FOR
+        bound, wanted = Restarting.read(request.plan.bound), stamp(request)
         version, sent = "", False
         while True:
             try:
@@ -356,45 +348,32 @@ class Restarts:
                 return None
             await asyncio.sleep(self._every)
 
-    async def _watch(
-        self,
-        cluster: Cluster,
-        request: Request,
-        bound: Restarting,
-        progress: Progress,
-    ) -> AsyncIterator[Progress | Facts]:
+    async def _watch(self, request: Request, *, asked: bool) -> AsyncIterator[Progress | Facts]:
+        bound = Restarting.read(request.plan.bound)
+        progress = Progress(request.started or request.asked, self._clock(), known=asked)
         before: Sequence[EntryId] = bound.added
-        async with cluster.changes() as changed:
+        async with self._workloads.cluster.changes() as changed:
             while True:
                 changed.clear()
                 if progress.away is None and progress.answered is None:
                     before = await self._announced(bound, before)
-                progress = await self._look(cluster, progress, bound, stamp(request))
+                progress = await self._look(progress, bound, stamp(request))
                 yield progress
                 if progress.never_asked:
                     yield {RESULT: NEVER_ASKED}
                     return
                 if progress.overdue or (progress.back and await self._streams_answer()):
                     facts = await self._facts(progress, bound, before)
-                    yield {**facts, **await self._reported(cluster, progress)}
+                    yield {**facts, **await self._reported(progress)}
                     return
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(self._every):
                         await changed.wait()
-                except TimeoutError:
-                    pass
 
-    async def _look(
-        self, cluster: Cluster, progress: Progress, bound: Restarting, wanted: str
-    ) -> Progress:
+    async def _look(self, progress: Progress, bound: Restarting, wanted: str) -> Progress:
         """Look at Kubernetes and at Redis, at the same time; neither waits for the other's end."""
-        try:
-            seen, after = await asyncio.gather(
-                self._workload(cluster), self._look_at_redis(progress, bound)
-            )
-        finally:
-            at = self._clock()
-        after = replace(after, at=at)
+        seen, after = await asyncio.gather(self._workload(), self._look_at_redis(progress, bound))
+        after = replace(after, at=self._clock())
         if isinstance(seen, Workload):
             after = after.saw_cluster(seen, bound, wanted)
         else:
@@ -404,9 +383,9 @@ class Restarts:
             after = replace(after, answered=None)
         return after
 
-    async def _workload(self, cluster: Cluster) -> Workload | ClusterError:
+    async def _workload(self) -> Workload | ClusterError:
         try:
-            return await cluster.workload()
+            return await self._workloads.cluster.workload()
         except ClusterError as error:
             return error
 
@@ -490,34 +469,30 @@ class Restarts:
             return ""
         return _when(survey.visits[0].oldest.id) if survey and survey.visits else ""
 
-    async def _reported(self, cluster: Cluster, progress: Progress) -> Facts:
+    async def _reported(self, progress: Progress) -> Facts:
         """Give what Kubernetes says of a restart that has not come to a good end."""
         if progress.back:
             return {}
-        pod = progress.pod
-        events = ""
         try:
-            found = await cluster.events()
+            found = await self._workloads.cluster.events()
             events = "\n".join(
                 f"{each.at:%H:%M:%S} {each.reason}: {each.text}" if each.at else each.text
                 for each in found
             )
         except ClusterError as error:
             events = str(error)
-        return {**_facts_of(pod), "events": events}
-
-
-def _facts_of(pod: Pod | None) -> dict[str, str]:
-    if pod is None:
-        return {"pod": ""}
-    return {
-        "pod": pod.name,
-        "waiting": pod.waiting,
-        "why": pod.why,
-        "image_of_pod": pod.image,
-        "last_ended": pod.last_ended,
-        "ready": "yes" if pod.ready else "no",
-    }
+        pod = progress.pod
+        if pod is None:
+            return {"pod": "", "events": events}
+        return {
+            "events": events,
+            "pod": pod.name,
+            "waiting": pod.waiting,
+            "why": pod.why,
+            "image_of_pod": pod.image,
+            "last_ended": pod.last_ended,
+            "ready": "yes" if pod.ready else "no",
+        }
 
 
 def _last_added(look: Look) -> EntryId:
