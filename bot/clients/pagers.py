@@ -13,7 +13,6 @@ import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Self
@@ -89,8 +88,8 @@ class HttpNotifier(Notifier):
         """Post the page; whoever gets it knows one that it has, by its keys."""
         del perhaps_since
         body = json.dumps(self.content(page, key), ensure_ascii=False).encode("utf-8", "replace")
-        answer = await self._calls.post(self.name, self._url, body, self.headers(body))
-        check(self.name, answer, self.accepted)
+        headers = {"Content-Type": "application/json", **self.headers(body)}
+        await self._calls.call(self.name, self._url, self.accepted, body=body, headers=headers)
 
     @abstractmethod
     def content(self, page: Page, key: str) -> Mapping[str, Any]:
@@ -254,7 +253,7 @@ class Heartbeat:
     async def beat(self) -> bool:
         """Call it; a failure is logged, and told by False."""
         try:
-            check("the heartbeat", await self._calls.get("the heartbeat", self._url), SUCCESS)
+            await self._calls.call("the heartbeat", self._url)
         except PageFailed as error:
             _log.warning("the heartbeat does not arrive", reason=error.reason)
             self._well = False
@@ -263,14 +262,6 @@ class Heartbeat:
             _log.info("the heartbeat arrives again")
         self._well = True
         return True
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: the status, and how long the other side asks to be left alone."""
-
-    status: int
-    retry_after: timedelta | None
 
 
 class Calls:
@@ -314,18 +305,23 @@ class Calls:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def post(self, target: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send JSON to a target; raises `PageFailed` if there is no answer."""
-        sent = {"Content-Type": "application/json", **headers}
-        return await self._call("POST", target, url, body, sent)
+    async def call(
+        self,
+        target: str,
+        url: str,
+        accepted: Container[int] = SUCCESS,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Post a body to an address, or without one only ask it.
 
-    async def get(self, target: str, url: str) -> Answer:
-        """Call an address; raises `PageFailed` if there is no answer."""
-        return await self._call("GET", target, url, None, {})
-
-    async def _call(
-        self, method: str, target: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> Answer:
+        Raises
+        ------
+        PageFailed
+            If there is no answer, or not one of those that are accepted.
+        """
+        method = "GET" if body is None else "POST"
         try:
             async with self._session.request(
                 method,
@@ -336,15 +332,37 @@ class Calls:
                 # The key would go wherever the answer says.
                 allow_redirects=False,
             ) as response:
-                asked = response.headers
-                # Where it is a time, then one by the clock of whoever wrote it.
-                here = _date(asked.get("Date")) or self.clock()
-                return Answer(response.status, retry_after(asked.get("Retry-After"), here))
+                failure = self._refusal(target, response, accepted)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             lost = f"the connection to {target} was lost"
             failure = _unanswered(error, target, self._seconds, lost)
         # Not raised in there: its traceback would show the library's error, and with it the key.
-        raise failure
+        if failure is not None:
+            raise failure
+
+    def _refusal(
+        self, target: str, response: aiohttp.ClientResponse, accepted: Container[int]
+    ) -> PageFailed | None:
+        """Say why an answer is no success; None where it is one."""
+        status, permanent = response.status, False
+        if status in accepted:
+            return None
+        if status in SUCCESS:
+            reason = f"something else answers in place of {target} (HTTP {status})"
+        elif status == 429:  # noqa: PLR2004 -- too many requests
+            reason = f"{target} asks us to wait (HTTP {status})"
+        elif status in _PASSING or status >= 500:  # noqa: PLR2004 -- their own trouble
+            reason = f"{target} cannot take it now (HTTP {status})"
+        elif status in {401, 403}:
+            reason, permanent = f"{target} refuses our key (HTTP {status})", True
+        elif status in {404, 410}:
+            reason, permanent = f"{target} is not at its address any more (HTTP {status})", True
+        else:
+            reason, permanent = f"{target} refuses it (HTTP {status})", True
+        # Where the time to wait for is a date, then one by the clock of whoever wrote it.
+        here = _date(response.headers.get("Date")) or self.clock()
+        pause = retry_after(response.headers.get("Retry-After"), here)
+        return PageFailed(reason, permanent=permanent, retry_after=pause)
 
 
 async def connect(target: str, url: str, seconds: float = GIVEN_SECONDS) -> None:
@@ -419,26 +437,6 @@ def _unanswered(error: Exception, target: str, seconds: float, otherwise: str) -
         case _:
             reason = otherwise
     return PageFailed(reason, permanent=permanent)
-
-
-def check(target: str, answer: Answer, accepted: Container[int]) -> None:
-    """Take an answer for success, or say why it is none."""
-    status, permanent = answer.status, False
-    if status in accepted:
-        return
-    if status in SUCCESS:
-        reason = f"something else answers in place of {target} (HTTP {status})"
-    elif status == 429:  # noqa: PLR2004 -- too many requests
-        reason = f"{target} asks us to wait (HTTP {status})"
-    elif status in _PASSING or status >= 500:  # noqa: PLR2004 -- their own trouble
-        reason = f"{target} cannot take it now (HTTP {status})"
-    elif status in {401, 403}:
-        reason, permanent = f"{target} refuses our key (HTTP {status})", True
-    elif status in {404, 410}:
-        reason, permanent = f"{target} is not at its address any more (HTTP {status})", True
-    else:
-        reason, permanent = f"{target} refuses it (HTTP {status})", True
-    raise PageFailed(reason, permanent=permanent, retry_after=answer.retry_after)
 
 
 def _iso(at: datetime) -> str:

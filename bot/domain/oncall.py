@@ -113,22 +113,20 @@ class Target:
         return self.when is When.ALWAYS or (self.when is When.OBSERVING) is night
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Page:
     """What one target is told, once.
 
     Parameters
     ----------
     target
-        Name of the target.
-    step
-        Whether the alarm has begun or ended.
+        Name of the target; empty until it is addressed.
     key
         The same for everything about one alarm, so that a repeat does no harm.
-    environment, label
-        Which, and as people read it.
-    instrument, rule, severity
-        What the alarm is about.
+    label
+        The environment as people read it.
+    instrument, rule
+        What the alarm is about; none of a page by hand or a test.
     summary
         One plain line: what is wrong, how bad.
     details
@@ -141,17 +139,17 @@ class Page:
         Its number; 0 for a page by hand or a test.
     """
 
-    target: str
+    target: str = ""
     step: PageEvent
     key: str
     environment: str
     label: str
-    instrument: str
-    rule: str | None
+    instrument: str = ""
+    rule: str | None = None
     severity: Severity
     summary: str
-    details: tuple[tuple[str, str], ...]
-    link: str
+    details: tuple[tuple[str, str], ...] = ()
+    link: str = ""
     at: datetime
     incident: int = 0
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
-from bot.domain.oncall import Page, PageEvent
+from bot.domain.oncall import Page
 from bot.render.blocks import (
     FIRST_LINE,
     Block,
@@ -70,9 +70,6 @@ def page(page: Page, usergroup: str) -> Drawn:
         ID of the user group to mention; empty for none.
     """
     summary = truncate(page.summary, FIRST_LINE)
-    if page.step is PageEvent.RESOLVE:
-        text = mark("🟢 {}.", summary)
-        return text, [section(text)], []
     mention = mark("<!subteam^{}> ", usergroup) if usergroup else Markup()
     blocks = [section(mark("{}{}.", mention, summary.removesuffix(".")))]
     if page.summary != summary:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from bot.domain.alarms import Incident
 from bot.domain.approvals import Request, Vote
@@ -122,6 +124,7 @@ class Oncall:
         self._outbox = outbox
         self._writer = writer
         self._changed = changed
+        self._page = partial(Page, environment=environment.name, label=environment.label)
         self.targets = tuple(each for each in targets if each.is_for(environment.name))
 
     @property
@@ -162,10 +165,8 @@ class Oncall:
         self, incident: Incident, names: Collection[str], step: PageEvent, now: datetime
     ) -> list[Page]:
         """Write the pages about an incident, for targets by name."""
-        targets = [each for each in self.targets if each.name in names]
         summary, details = self._words(incident, self._environment)
-        return self._pages(
-            targets,
+        page = self._page(
             step=step,
             key=key_of(incident),
             severity=incident.severity,
@@ -173,9 +174,10 @@ class Oncall:
             at=now,
             instrument=incident.instrument,
             rule=incident.leading,
-            details=details,
+            details=tuple(details),
             incident=incident.id,
         )
+        return self._addressed(page, [each for each in self.targets if each.name in names])
 
     async def alone(self, request: Request, vote: Vote) -> list[Page]:
         """Write the pages about a vote that breaks the glass.
@@ -190,16 +192,17 @@ class Oncall:
                     if await self._groups.members(target.usergroup) == {vote.person.id}:
                         continue
             told.append(target)
-        return self._pages(
-            told,
+        label, name = self._environment.label, vote.person.name
+        page = self._page(
             step=PageEvent.TRIGGER,
             key=f"prompt-redis-bot:{self._environment.name}:alone:{request.id}",
             severity=Severity.CRITICAL,
-            summary=f"{self._environment.label}: {vote.person.name} went on alone with request "
-            f"{request.id}: {request.plan.headline}",
+            summary=f"{label}: {name} went on alone with request {request.id}: "
+            f"{request.plan.headline}",
             at=vote.at,
-            details=[("Asked by", request.requester.name), ("Why alone", vote.reason)],
+            details=(("Asked by", request.requester.name), ("Why alone", vote.reason)),
         )
+        return self._addressed(page, told)
 
     async def call(self, text: str, person: Person, now: datetime) -> Sequence[Target]:
         """Tell everybody who is told at this hour what somebody typed.
@@ -210,18 +213,14 @@ class Oncall:
             If nobody would be told.
         """
         targets = self.required(now)
-        summary = f"{self._environment.label}: {person.name} calls for help: {text}"
-        await self._send(
-            self._pages(
-                targets,
-                step=PageEvent.TRIGGER,
-                key=self._key("page", now),
-                severity=Severity.CRITICAL,
-                summary=summary,
-                at=now,
-            ),
-            now,
+        page = self._page(
+            step=PageEvent.TRIGGER,
+            key=self._key("page", now),
+            severity=Severity.CRITICAL,
+            summary=f"{self._environment.label}: {person.name} calls for help: {text}",
+            at=now,
         )
+        await self._send(self._addressed(page, targets), now)
         return targets
 
     async def test(self, person: Person, now: datetime) -> Sequence[Target]:
@@ -237,20 +236,15 @@ class Oncall:
         """
         if not self.targets:
             raise UserError(_NOBODY.format(self._environment.label))
-        await self._send(
-            self._pages(
-                self.targets,
-                step=PageEvent.TRIGGER,
-                key=self._key("test", now),
-                severity=Severity.WARNING,
-                summary=f"{self._environment.label}: a test by {person.name}, nothing is wrong",
-                at=now,
-                details=[
-                    ("What to do", "Nothing but close it. It proves that you can be reached.")
-                ],
-            ),
-            now,
+        page = self._page(
+            step=PageEvent.TRIGGER,
+            key=self._key("test", now),
+            severity=Severity.WARNING,
+            summary=f"{self._environment.label}: a test by {person.name}, nothing is wrong",
+            at=now,
+            details=(("What to do", "Nothing but close it. It proves that you can be reached."),),
         )
+        await self._send(self._addressed(page, self.targets), now)
         return self.targets
 
     async def _send(self, pages: Sequence[Page], now: datetime) -> None:
@@ -258,44 +252,17 @@ class Oncall:
             await self._outbox.add(page, writer=self._writer, now=now)
         self._changed()
 
-    def _pages(
-        self,
-        targets: Sequence[Target],
-        *,
-        step: PageEvent,
-        key: str,
-        severity: Severity,
-        summary: str,
-        at: datetime,
-        instrument: str = "",
-        rule: str | None = None,
-        details: Sequence[tuple[str, str]] = (),
-        link: str = "",
-        incident: int = 0,
-    ) -> list[Page]:
-        """Write one page for each target.
+    def _addressed(self, page: Page, targets: Sequence[Target]) -> list[Page]:
+        """Address a page to each target.
 
         The end of an alarm is not for every kind: in Slack everybody sees it without a mention.
         """
+        # Phones and pagers show one line.
+        summary = " ".join(page.summary.split())
         return [
-            Page(
-                target=each.name,
-                step=step,
-                key=key,
-                environment=self._environment.name,
-                label=self._environment.label,
-                instrument=instrument,
-                rule=rule,
-                severity=severity,
-                # Phones and pagers show one line.
-                summary=" ".join(summary.split()),
-                details=tuple(details),
-                link=link,
-                at=at,
-                incident=incident,
-            )
+            replace(page, target=each.name, summary=summary)
             for each in targets
-            if step is PageEvent.TRIGGER or each.kind.ends
+            if page.step is PageEvent.TRIGGER or each.kind.ends
         ]
 
     def _key(self, what: str, now: datetime) -> str:

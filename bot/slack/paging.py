@@ -7,6 +7,7 @@ claims it first. Every target has a lane of its own, so none waits for another t
 import asyncio
 import secrets
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +23,6 @@ from bot.domain.oncall import (
     GIVEN_UP_AFTER,
     Kind,
     Page,
-    PageEvent,
     PageFailed,
     Receipt,
     Target,
@@ -77,15 +77,7 @@ class Mention(Notifier):
     async def notify(
         self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
     ) -> None:
-        """Post the page; the end of an alarm is no reason for a mention.
-
-        Raises
-        ------
-        PageFailed
-            If Slack does not take it.
-        """
-        if page.step is PageEvent.RESOLVE:
-            return
+        """Post the page; see `Notifier`."""
         channel = self._channels.alarms_of(page.environment)
         if channel is None:
             reason = f"{self.name} has no channel in Slack that the bot is in"
@@ -182,7 +174,8 @@ class Pager:
         self._leads = leads
         self._receipts = receipts
         self._posts = posts
-        self._lanes: dict[str, Tasks] = {}
+        # Nothing waits in a lane: what does, waits where every process finds it.
+        self._lanes = defaultdict[str, Tasks](lambda: Tasks(at_once=AT_ONCE, waiting=0))
         self._sending: dict[int, Queued[Page]] = {}
         self.wake = asyncio.Event()
 
@@ -191,7 +184,7 @@ class Pager:
         writer = None if self._leads() else self._holder
         waiting = await self._outbox.pages(now, writer=writer, limit=_MOST)
         for queued in waiting:
-            lane = self._lane(queued.content.target)
+            lane = self._lanes[queued.content.target]
             if queued.id in self._sending or lane.full:
                 continue
             if await self._outbox.is_over(queued):
@@ -208,12 +201,6 @@ class Pager:
         with suppress(StateError):
             await self.tick(now)
         await asyncio.gather(*(lane.drain(seconds) for lane in self._lanes.values()))
-
-    def _lane(self, target: str) -> Tasks:
-        if target not in self._lanes:
-            # Nothing waits in it: what does, waits where every process finds it.
-            self._lanes[target] = Tasks(at_once=AT_ONCE, waiting=0)
-        return self._lanes[target]
 
     async def _send(self, queued: Queued[Page], now: datetime) -> None:
         try:

@@ -49,6 +49,11 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
 
 
+def test_the_readme_names_every_kind_of_target() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8").lower()
+    assert [each.name for each in kinds(NOTIFIERS) if each.name not in readme] == []
+
+
 def test_make_targets_that_are_named_exist() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for page in (ROOT / "README.md", ROOT / "CHANGELOG.md"):
