@@ -17,7 +17,6 @@ from bot.domain.approvals import Happened, Outcome, Request
 from bot.domain.changes import Facts
 from bot.domain.errors import ClusterError, ClusterInDoubt, RedisError, RedisInDoubt, StateError
 from bot.loops import Tasks
-from bot.render.errors import saying
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 
@@ -142,12 +141,12 @@ class Execution:
             raise RuntimeError(f"{command.name} ended without a result")  # noqa: TRY301 -- as any fault
         except (RedisInDoubt, ClusterInDoubt) as error:
             _log.warning("nobody knows whether a change was made", reason=str(error))
-            return request, _unknown(saying(error))
+            return request, _unknown(error.says)
         except (RedisError, ClusterError) as error:
             _log.warning("a change was not made", reason=str(error))
             if request.progress:
-                return request, _stopped(request.progress[-1], saying(error))
-            return request, Outcome(Happened.NO, f"nothing was changed: {saying(error)}")
+                return request, _stopped(request.progress[-1], error.says)
+            return request, Outcome(Happened.NO, f"nothing was changed: {error.says}")
         except Exception:  # noqa: BLE001 -- the marker knows what came of it
             _log.exception("a change failed")
             return request, await self._look_back(services, request)
@@ -165,7 +164,7 @@ class Execution:
                 if facts is None:
                     return Outcome(Happened.NO, "nothing was changed")
         except (RedisError, ClusterError) as error:
-            return _unknown(saying(error))
+            return _unknown(error.says)
         return command.tell(services.environment, request, facts)
 
     async def _finish(self, services: Services, request: Request, outcome: Outcome) -> None:

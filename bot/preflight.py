@@ -24,7 +24,6 @@ from bot.domain.errors import (
     RedisUnreachable,
 )
 from bot.domain.oncall import PageFailed, Target
-from bot.render.errors import cluster_remedy, remedy, saying
 from bot.slack.api import Identity, Proxy, SlackApi, SlackRefused
 from bot.slack.paging import kinds
 from bot.storage.database import Database
@@ -234,7 +233,7 @@ async def _redis(
         else:
             yield _ok(rights, f"user {user.name} has all it needs")
     except RedisUnreachable as error:
-        yield _failed(subject, f"{error.address} {error.kind.value}", remedy(error))
+        yield _failed(subject, f"{error.address} {error.kind.value}", error.remedy)
     except RedisError as error:
         yield _failed(subject, str(error), "add the right to the user's ACL rule")
     finally:
@@ -272,7 +271,7 @@ async def _kubernetes(
             f"{workload.replicas} ready",
         )
     except ClusterError as error:
-        yield _failed(subject, saying(error), cluster_remedy(error))
+        yield _failed(subject, error.says, error.remedy)
     finally:
         await kubernetes.aclose()
 

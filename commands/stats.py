@@ -29,7 +29,6 @@ from bot.render.blocks import (
     mark,
     section,
 )
-from bot.render.errors import remedy
 from bot.render.streams import LATE, headline, last_announced, overview, sky, waiting
 from bot.render.words import amount, clock, count, duration
 
@@ -202,7 +201,7 @@ def _advice(
         case Verdict.MISSING:
             yield Markup("*Next:* `runbook no group`")
         case Verdict.UNREACHABLE if isinstance(look.state, NoAnswer):
-            yield mark("Tried {}. {}", look.state.error.address, Markup(remedy(look.state.error)))
+            yield mark("Tried {}. {}", look.state.error.address, Markup(look.state.error.remedy))
             yield Markup("*Next:* `runbook unreachable`")
         case Verdict.UNKNOWN if isinstance(look.state, Forbidden):
             yield Markup("*Next:* whoever deploys the bot must add the right to its ACL rule.")

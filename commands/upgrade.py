@@ -11,7 +11,6 @@ from bot.domain.maintenance import Window
 from bot.domain.streams import ServerInfo
 from bot.domain.workloads import Application, Workload
 from bot.render.blocks import Button, Markup, code, context, join, link, mark, section
-from bot.render.errors import saying
 from bot.render.words import clock
 from bot.render.workloads import pod
 
@@ -112,19 +111,19 @@ def _said_by(workload: Workload | ClusterError | None, name: str) -> str:
     if workload is None:
         return "unknown: the bot's configuration does not say where it runs"
     if isinstance(workload, ClusterError):
-        return f"unknown: {saying(workload)}"
+        return f"unknown: {workload.says}"
     return getattr(workload, name) or "unknown: the StatefulSet does not say"
 
 
 def _version(server: ServerInfo | RedisError) -> str:
     if isinstance(server, ServerInfo):
         return f"{server.product} {server.version}"
-    return f"unknown: {saying(server)}"
+    return f"unknown: {server.says}"
 
 
 def _argo(application: Application | ClusterError) -> str:
     if isinstance(application, ClusterError):
-        return f"unknown: {saying(application)}"
+        return f"unknown: {application.says}"
     last = f", last sync {application.phase}" if application.phase else ""
     return f"{application.sync}, {application.health}{last}"
 

@@ -24,6 +24,7 @@ Any other exception is logged with its traceback, and the person gets a referenc
 """
 
 from enum import Enum
+from typing import Self
 
 
 class BotError(Exception):
@@ -98,28 +99,50 @@ class SameRedis(BotError):
         )
 
 
-class StateTrouble(Enum):
-    """What is the matter with the bot's database; the value completes "The bot's database …"."""
+class Trouble(Enum):
+    """A kind of trouble, worded once: what is the matter, and what a person does about it.
 
-    FULL = "is full: its disk has no space left"
-    LOCKED = "is locked by somebody else"
-    UNREACHABLE = "does not answer"
-    READ_ONLY = "can be read, but not written"
-    REFUSED = "refuses the bot's user or its password"
-    MISSING = "does not exist"
-    DAMAGED = "is damaged, or is no database"
-    OTHER = "does not do what was asked of it"
+    The value completes the name of what is in trouble, ``Kubernetes …``; `remedy` is a sentence in
+    Slack's markup.
+    """
+
+    _value_: str
+    remedy: str
+
+    def __new__(cls, value: str, remedy: str) -> Self:
+        """Make a kind from its two texts."""
+        kind = object.__new__(cls)
+        kind._value_ = value
+        kind.remedy = remedy
+        return kind
+
+
+class StateTrouble(Trouble):
+    """What is the matter with the bot's database; the remedy, then to start the bot again."""
+
+    FULL = "is full: its disk has no space left", "Make room on its disk"
+    LOCKED = "is locked by somebody else", "Find out who uses it beside the bot, and end that"
+    UNREACHABLE = "does not answer", "Check that it runs and that state.url is right"
+    READ_ONLY = (
+        "can be read, but not written",
+        "Allow the bot to write to it and to its folder",
+    )
+    REFUSED = (
+        "refuses the bot's user or its password",
+        "Correct user, password and rights (PROMPT_REDIS_STATE_URL)",
+    )
+    MISSING = "does not exist", "Create it, or correct state.url"
+    DAMAGED = "is damaged, or is no database", "Check its disk, and restore a backup"
+    OTHER = (
+        "does not do what was asked of it",
+        "Check that state.url names a database for the bot alone",
+    )
 
 
 class StateError(BotError):
     """The bot's own database does not do what was asked of it.
 
     After a lost connection nobody knows whether the last transaction took place.
-
-    Parameters
-    ----------
-    kind
-        Why.
     """
 
     def __init__(self, kind: StateTrouble) -> None:
@@ -128,107 +151,205 @@ class StateError(BotError):
 
 
 class Unreachable(Enum):
-    """Ways in which Redis gives no answer; the value completes "Redis …"."""
+    """Ways in which Redis gives no answer, each worded once: the value completes ``Redis …``.
 
-    REFUSED = "refuses the connection"
-    TIMED_OUT = "does not answer"
-    UNRESOLVED = "has no address: its name cannot be resolved"
-    LOADING = "is loading its data"
-    PASSWORD = "refuses our password"  # noqa: S105 -- a sentence, not a secret
-    DISK_FULL = "cannot write, its disk is full: workers cannot read either"
-    DISCONNECTED = "cut the connection"
+    `short` follows an address, `likely` is what an alarm takes for the cause, and `remedy` what a
+    person does about it, in Slack's markup.
+    """
+
+    _value_: str
+    short: str
+    likely: str
+    remedy: str
+
+    def __new__(cls, value: str, short: str, likely: str, remedy: str) -> Self:
+        """Make a kind from its four texts."""
+        kind = object.__new__(cls)
+        kind._value_ = value
+        kind.short, kind.likely, kind.remedy = short, likely, remedy
+        return kind
+
+    REFUSED = (
+        "refuses the connection",
+        "connection refused",
+        "the pod is down, or just starting.",
+        "The pod is probably down or starting. Look at it: `kubectl get pods -n prompt-redis`.",
+    )
+    TIMED_OUT = (
+        "does not answer",
+        "no answer in time",
+        "Redis hangs, or the network does.",
+        (
+            "It hangs, or the network does. Look at the pod: `kubectl get pods -n prompt-redis`, "
+            "`kubectl logs prompt-redis-0 -n prompt-redis`."
+        ),
+    )
+    UNRESOLVED = (
+        "has no address: its name cannot be resolved",
+        "name not resolved",
+        "the service is gone, or the address in the bot's configuration is wrong.",
+        (
+            "Check the address in the bot's configuration, and that the service exists: "
+            "`kubectl get service -n prompt-redis`."
+        ),
+    )
+    LOADING = (
+        "is loading its data",
+        "loading its data",
+        "it has just started; it answers when its data is read.",
+        "It has just started, and answers when its data is read. Wait a minute.",
+    )
+    PASSWORD = (
+        "refuses our password",
+        "password refused",
+        "its password was changed, and the bot was not told. Workers may go on.",
+        "Whoever deploys the bot must set the password of this environment.",
+    )
+    DISK_FULL = (
+        "cannot write, its disk is full: workers cannot read either",
+        "disk full",
+        "its volume is full, so it refuses to write and workers exit.",
+        (
+            "Its volume must be enlarged or emptied before anything else: "
+            "`kubectl exec prompt-redis-0 -n prompt-redis -- df -h`."
+        ),
+    )
+    DISCONNECTED = (
+        "cut the connection",
+        "connection cut",
+        "it is restarting.",
+        "It may be restarting. Try again in a moment.",
+    )
 
 
 class RedisError(BotError):
-    """Prompt Redis does not do what was asked of it."""
-
-
-class RedisUnreachable(RedisError):
-    """No answer from Redis.
+    """Prompt Redis does not do what was asked of it.
 
     Parameters
     ----------
-    kind
-        In which way.
     address
         Host and port, never the URL, which may hold a password.
+    says
+        What it does instead, in a few words, without a full stop.
+    remedy
+        What a person does about it, in Slack's markup.
     """
 
-    def __init__(self, kind: Unreachable, address: str):
-        super().__init__(f"{address}: Redis {kind.value}")
-        self.kind = kind
+    def __init__(self, address: str, says: str, remedy: str) -> None:
+        super().__init__(f"{address}: {says}")
         self.address = address
+        self.says = says
+        self.remedy = remedy
+
+
+class RedisUnreachable(RedisError):
+    """No answer from Redis."""
+
+    def __init__(self, kind: Unreachable, address: str) -> None:
+        super().__init__(address, f"Redis {kind.value}", kind.remedy)
+        self.kind = kind
 
 
 class RedisForbidden(RedisError):
     """Redis answers, and refuses the command (NOPERM)."""
 
-    def __init__(self, address: str):
-        super().__init__(f"{address}: Redis does not allow this command to the bot's user")
-        self.address = address
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            address,
+            "Redis does not allow this to the bot's user",
+            "Whoever deploys the bot must add the right to the user's ACL rule.",
+        )
 
 
-class Refusal(Enum):
-    """Reasons for which Redis cannot do what it is asked; the value completes "Redis …"."""
+class Refusal(Trouble):
+    """Reasons for which Redis cannot do what it is asked; the value completes ``Redis …``."""
 
-    READ_ONLY = "is a replica and cannot be changed"
-    MEMORY = "is out of memory"
-    WRONG_TYPE = "holds another type of key there, not a stream"
+    READ_ONLY = (
+        "is a replica and cannot be changed",
+        "It is a replica. Whoever deploys the bot must give it the primary's address.",
+    )
+    MEMORY = (
+        "is out of memory",
+        "Free memory first: `clear` works without a copy, and the plan says so. `runbook trim`",
+    )
+    WRONG_TYPE = (
+        "holds another type of key there, not a stream",
+        "Find out who wrote this key; workers cannot read it either.",
+    )
 
 
 class RedisRefused(RedisError):
-    """Redis answers, and cannot do it as it is; nothing was changed.
+    """Redis answers, and cannot do it as it is; nothing was changed."""
 
-    Parameters
-    ----------
-    kind
-        Why not.
-    address
-        Host and port.
-    """
-
-    def __init__(self, kind: Refusal, address: str):
-        super().__init__(f"{address}: Redis {kind.value}")
+    def __init__(self, kind: Refusal, address: str) -> None:
+        super().__init__(address, f"Redis {kind.value}", kind.remedy)
         self.kind = kind
-        self.address = address
 
 
 class RedisInDoubt(RedisError):
     """A change was sent, its answer was lost, and its marker cannot be read: it may be made."""
 
-    def __init__(self, address: str):
-        super().__init__(f"{address}: Redis cut the answer off; the change may have been made")
-        self.address = address
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            address,
+            "Redis did not say whether it was done",
+            "Look with `stats` when it answers again. `runbook unreachable`",
+        )
 
 
-class ClusterTrouble(Enum):
-    """Ways in which Kubernetes gives no answer; the value completes "Kubernetes …"."""
+class ClusterTrouble(Trouble):
+    """Ways in which Kubernetes gives no answer; the value completes ``Kubernetes …``."""
 
-    REFUSED = "refuses the connection"
-    TIMED_OUT = "does not answer"
-    DISCONNECTED = "cut the connection"
-    UNRESOLVED = "has no address: its name cannot be resolved"
-    CERTIFICATE = "has a certificate that is not accepted"
-    TOKEN = "does not accept the bot's token"  # noqa: S105 -- a sentence, not a secret
-    CONFIGURATION = "cannot be asked: the bot has no token or no kubeconfig"
-    UNWELL = "is not well itself"
+    REFUSED = (
+        "refuses the connection",
+        "Look whether the cluster is up: `kubectl get nodes`.",
+    )
+    TIMED_OUT = "does not answer", "It hangs, or the network does. Try again in a minute."
+    DISCONNECTED = "cut the connection", "Try again in a moment."
+    UNRESOLVED = (
+        "has no address: its name cannot be resolved",
+        "Check the context in the bot's configuration.",
+    )
+    CERTIFICATE = (
+        "has a certificate that is not accepted",
+        "Whoever deploys the bot must look at the cluster's authority.",
+    )
+    TOKEN = (
+        "does not accept the bot's token",
+        "Whoever deploys the bot must look at its service account.",
+    )
+    CONFIGURATION = (
+        "cannot be asked: the bot has no token or no kubeconfig",
+        (
+            "Whoever deploys the bot must give it a service account, or the kubeconfig that has "
+            "its context."
+        ),
+    )
+    UNWELL = "is not well itself", "It answers with errors of its own. Try again in a minute."
 
 
 class ClusterError(BotError):
-    """Kubernetes does not do what was asked of it."""
-
-
-class ClusterUnreachable(ClusterError):
-    """No answer from Kubernetes, or none that counts; asked again, it may answer.
+    """Kubernetes does not do what was asked of it; its text has no full stop.
 
     Parameters
     ----------
-    kind
-        In which way.
+    says
+        What it does instead.
+    remedy
+        What a person does about it, in Slack's markup.
     """
 
+    def __init__(self, says: str, remedy: str = "Look once more, and try again.") -> None:
+        super().__init__(says)
+        self.says = says
+        self.remedy = remedy
+
+
+class ClusterUnreachable(ClusterError):
+    """No answer from Kubernetes, or none that counts; asked again, it may answer."""
+
     def __init__(self, kind: ClusterTrouble) -> None:
-        super().__init__(f"Kubernetes {kind.value}")
+        super().__init__(f"Kubernetes {kind.value}", kind.remedy)
         self.kind = kind
 
 
@@ -241,68 +362,42 @@ class ClusterForbidden(ClusterError):
         As a Role has them: ``patch`` and ``statefulsets.apps``.
     name
         Of the object; empty for all of them.
-    namespace
-        Where.
     """
 
     def __init__(self, verb: str, resource: str, name: str, namespace: str) -> None:
         what = f"{resource} {name}".strip()
-        super().__init__(f"Kubernetes does not allow the bot to {verb} {what} in {namespace}")
-        self.verb = verb
-        self.resource = resource
-        self.name = name
-        self.namespace = namespace
+        super().__init__(
+            f"Kubernetes does not allow the bot to {verb} {what} in {namespace}",
+            "Whoever deploys the bot must add it to its Role there.",
+        )
 
 
 class ClusterMissing(ClusterError):
-    """There is no such object, or no such kind of object, in Kubernetes.
-
-    Parameters
-    ----------
-    resource, name, namespace
-        What was asked for.
-    """
+    """There is no such object, or no such kind of object, in Kubernetes."""
 
     def __init__(self, resource: str, name: str, namespace: str) -> None:
-        super().__init__(f"Kubernetes has no {resource} {name} in {namespace}")
-        self.resource = resource
-        self.name = name
-        self.namespace = namespace
+        super().__init__(
+            f"Kubernetes has no {resource} {name} in {namespace}",
+            "Check the bot's configuration, environments.*.kubernetes.",
+        )
 
 
 class ClusterConflict(ClusterError):
     """Somebody else has changed the object since it was read; nothing was changed."""
 
     def __init__(self) -> None:
-        super().__init__("Kubernetes says that somebody else has changed it in between")
+        super().__init__("somebody else has changed it at the same moment")
 
 
 class ClusterRefused(ClusterError):
-    """Kubernetes does not take what was sent; nothing was changed.
-
-    Parameters
-    ----------
-    status
-        HTTP status.
-    why
-        Its own sentence.
-    """
+    """Kubernetes does not take what was sent, and says why; nothing was changed."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(f"Kubernetes does not take it (HTTP {status}): {why}")
-        self.status = status
-        self.why = why
 
 
 class ClusterInDoubt(ClusterError):
-    """A change was sent to Kubernetes, no answer came, and it cannot be looked up.
+    """A change was sent to Kubernetes, no answer came, and it cannot be looked up."""
 
-    Parameters
-    ----------
-    kind
-        In which way Kubernetes does not answer.
-    """
-
-    def __init__(self, kind: ClusterTrouble) -> None:
-        super().__init__(f"Kubernetes {kind.value}; the change may have been made")
-        self.kind = kind
+    def __init__(self) -> None:
+        super().__init__("Kubernetes did not say whether it was done")

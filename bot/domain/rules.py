@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, NewType, TypeVar, cast
 
-from bot.domain.errors import Unreachable
 from bot.domain.samples import POLLS, Figures, History, Mark, ServerTrack, Track
 
 GRACE = timedelta(minutes=5)
@@ -764,22 +763,10 @@ def _unreachable(case: Case[UnreachableLimits]) -> Finding | None:
     return case.holds(since) if holds else None
 
 
-_AWAY = {
-    Unreachable.REFUSED: "the pod is down, or just starting.",
-    Unreachable.TIMED_OUT: "Redis hangs, or the network does.",
-    Unreachable.UNRESOLVED: "the service is gone, or the address in the bot's configuration is "
-    "wrong.",
-    Unreachable.LOADING: "it has just started; it answers when its data is read.",
-    Unreachable.PASSWORD: "its password was changed, and the bot was not told. Workers may go on.",
-    Unreachable.DISK_FULL: "its volume is full, so it refuses to write and workers exit.",
-    Unreachable.DISCONNECTED: "it is restarting.",
-}
-
-
 def _why_away(figures: Figures, rules: Collection[str]) -> Diagnosis:
     del rules
     kind = figures.unreachable
-    likely = "Redis itself, or the network." if kind is None else _AWAY[kind]
+    likely = "Redis itself, or the network." if kind is None else kind.likely
     return Diagnosis(Link.REDIS, likely, "unreachable", _REDIS_LOOKS)
 
 

@@ -319,16 +319,6 @@ def _of_consumers(incident: Incident, environment: Environment, now: datetime) -
 
 # The Redis under all streams.
 
-_HOW = {
-    Unreachable.REFUSED: "connection refused",
-    Unreachable.TIMED_OUT: "no answer in time",
-    Unreachable.UNRESOLVED: "name not resolved",
-    Unreachable.LOADING: "loading its data",
-    Unreachable.PASSWORD: "password refused",
-    Unreachable.DISK_FULL: "disk full",
-    Unreachable.DISCONNECTED: "connection cut",
-}
-
 
 def _unreachable(incident: Incident, now: datetime) -> str:
     at = clock(incident.began, seconds=True, now=now)
@@ -351,7 +341,7 @@ def _of_unreachable(incident: Incident, environment: Environment, now: datetime)
         yield "Answers in", quick(figures.answers_in)
     else:
         kind = figures.unreachable
-        how = _HOW[kind] if kind is not None else figures.kind or "no answer"
+        how = kind.short if kind is not None else figures.kind or "no answer"
         times = f", {count(figures.tries, 'time')}" if figures.tries else ""
         yield "Tried", f"{figures.address or 'its address'}, {how}{times}"
     if figures.read_last is not None:

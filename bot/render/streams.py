@@ -91,7 +91,7 @@ def claim(environment: Environment, look: Look) -> str:
 def _leading_figure(state: StreamState, look: Look) -> str:
     match state:
         case NoAnswer(error=error):
-            return f"Redis {error.kind.value}"
+            return error.says
         case OtherKey(type=kind):
             return f"its key holds a {kind}, not a stream"
         case Forbidden():

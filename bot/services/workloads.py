@@ -343,7 +343,7 @@ class Restarts:
                 # No answer is not a no: it is looked up before anything is said.
                 _log.warning("Kubernetes did not answer a restart", reason=str(error))
                 if self._clock() >= until:
-                    raise ClusterInDoubt(error.kind) if sent else error from error
+                    raise ClusterInDoubt if sent else error from error
             else:
                 return None
             await asyncio.sleep(self._every)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bot.domain.errors import FatalError, StateError, StateTrouble
+from bot.domain.errors import FatalError, StateError
 from bot.storage.engines import PostgresqlServer, SqliteFile
 from bot.storage.errors import translated
 from bot.storage.migrations import is_current, upgrade
@@ -33,17 +33,6 @@ STATEMENT = timedelta(seconds=10)
 
 UPGRADE = timedelta(minutes=5)
 """The longest that one step of a migration may take, or another process's migration."""
-
-_REMEDIES = {
-    StateTrouble.FULL: "Make room on its disk",
-    StateTrouble.LOCKED: "Find out who uses it beside the bot, and end that",
-    StateTrouble.UNREACHABLE: "Check that it runs and that state.url is right",
-    StateTrouble.READ_ONLY: "Allow the bot to write to it and to its folder",
-    StateTrouble.REFUSED: "Correct user, password and rights (PROMPT_REDIS_STATE_URL)",
-    StateTrouble.MISSING: "Create it, or correct state.url",
-    StateTrouble.DAMAGED: "Check its disk, and restore a backup",
-    StateTrouble.OTHER: "Check that state.url names a database for the bot alone",
-}
 
 
 class Database:
@@ -251,7 +240,7 @@ def _fatal(place: SqliteFile | PostgresqlServer) -> Iterator[None]:
     except StateError as error:
         raise FatalError(
             f"The bot's database {place.where} {error.kind.value}. "
-            f"{_REMEDIES[error.kind]}, then start the bot again."
+            f"{error.kind.remedy}, then start the bot again."
         ) from error
 
 
