@@ -1,11 +1,22 @@
 """`alarms`: what fires now, and what has fired."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from bot.command import Call, Purpose, Read, Reply
-from bot.render import alarms
+from bot.domain.alarms import Incident, Silence
+from bot.domain.environments import Environment
+from bot.domain.rules import Severity
+from bot.render.alarms import HELD, Drawn, name, silence_line
+from bot.render.blocks import Block, Button, Markup, context, join, link, mark, section
+from bot.render.rules import headline, peak, skipped, where
+from bot.render.words import SAFE, clock, count, minutes
 
 _LAST = 20
+_LISTED = 20
+_IN_A_BLOCK = 5
+_BUTTONS = 2
 
 
 async def run(call: Call) -> Reply:
@@ -14,7 +25,7 @@ async def run(call: Call) -> Reply:
         call.services.alarms.firing(), call.services.alarms.silences(call.now)
     )
     links = await call.services.alarms.links(firing)
-    text, blocks, buttons = alarms.firing(call.environment, firing, silences, call.now, links)
+    text, blocks, buttons = listed(call.environment, firing, silences, call.now, links)
     return Reply(blocks, text, (*buttons, *call.reading_buttons))
 
 
@@ -22,8 +33,140 @@ async def run_history(call: Call) -> Reply:
     """List the last ones, whether they still fire or not."""
     found = await call.services.alarms.history(_LAST)
     links = await call.services.alarms.links(found)
-    text, blocks = alarms.history(call.environment, found, call.now, links)
+    text, blocks = history(call.environment, found, call.now, links)
     return Reply(blocks, text, call.reading_buttons)
+
+
+# What is answered.
+
+
+def listed(
+    environment: Environment,
+    incidents: Sequence[Incident],
+    silences: Sequence[Silence],
+    now: datetime,
+    links: Mapping[int, str] | None = None,
+) -> Drawn:
+    """Draw the alarms that fire, the worst first, and the silences.
+
+    Parameters
+    ----------
+    environment
+        Where.
+    incidents
+        In the order in which they are listed.
+    silences
+        Those that hold something at this moment.
+    now
+        When it is read.
+    links
+        Address of each one's message, by its number.
+    """
+    first = _first(environment, incidents)
+    blocks = [section(first)]
+    drawn = [_firing(each, now, links or {}) for each in incidents[:_LISTED]]
+    blocks += _paragraphs(drawn, len(incidents))
+    if silences:
+        quiet = [silence_line(each, now) for each in silences[:_LISTED]]
+        blocks += _paragraphs([mark("*Silences*"), *quiet], len(silences) + 1)
+    blocks.append(context(mark("{} UTC", clock(now, seconds=True))))
+    free = [each for each in incidents if each.owner is None]
+    buttons = [
+        Button(_own(each, len(free)), "own", str(each.id), word=str(each.id))
+        for each in free[:_BUTTONS]
+    ]
+    return first, blocks, buttons
+
+
+def history(
+    environment: Environment,
+    incidents: Sequence[Incident],
+    now: datetime,
+    links: Mapping[int, str] | None = None,
+) -> tuple[Markup, list[Block]]:
+    """Draw the last alarms, newest first, whether they still fire or not."""
+    if not incidents:
+        first = mark("🟢 *{}: no alarm has fired yet.*", environment.label)
+        return first, [section(first)]
+    first = mark("*{}: the last {}.*", environment.label, count(len(incidents), "alarm"))
+    drawn = [_was(each, now, links or {}) for each in incidents[:_LISTED]]
+    return first, [section(first), *_paragraphs(drawn, len(incidents))]
+
+
+def _first(environment: Environment, incidents: Sequence[Incident]) -> Markup:
+    label = environment.label
+    if not incidents:
+        return mark("🟢 *{}: no alarm is firing.*", label)
+    critical = sum(each.severity is Severity.CRITICAL for each in incidents)
+    colour = "🔴" if critical else "🟡"
+    if len(incidents) == 1:
+        return mark("{} *{}: 1 alarm is firing, {}.*", colour, label, _severity(incidents[0]))
+    bad = f"{critical:,} of them critical" if critical else "none critical"
+    number = f"{len(incidents):,}"
+    return mark("{} *{}: {} alarms are firing, {}.*", colour, label, number, bad)
+
+
+def _severity(incident: Incident) -> str:
+    return incident.severity.value if incident.severity is Severity.CRITICAL else "a warning"
+
+
+def _own(incident: Incident, free: int) -> str:
+    return "I'm on it" if free == 1 else f"I'm on {incident.id}"
+
+
+def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
+    since = f"since {clock(incident.began, now=now)} UTC ({minutes(now - incident.began)})"
+    parts = [since, _who(incident, now)]
+    if incident.held is not None:
+        parts.append(HELD[incident.held])
+    below = mark("{}", ", ".join(parts))
+    return join("\n      ", [headline(incident, now), below + _link(incident, links)])
+
+
+def _who(incident: Incident, now: datetime) -> str:
+    if incident.owner is None:
+        return "nobody owns it"
+    since = f" since {clock(incident.owned, now=now)}" if incident.owned else ""
+    return f"{name(incident.owner.name)} is on it{since}"
+
+
+def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
+    if incident.resolved is None:
+        return _firing(incident, now, links)
+    ended = incident.resolved
+    first = mark(
+        "🟢 {} *{}* {}, {}",
+        incident.id,
+        where(incident),
+        incident.name.replace("_", " "),
+        "critical" if incident.worst is Severity.CRITICAL else "a warning",
+    )
+    began, lasted = clock(incident.began, now=now), minutes(ended - incident.began)
+    parts = [f"{began} to {clock(ended, now=now)} UTC ({lasted})"]
+    if incident.highest_waiting:
+        parts.append(f"highest {peak(incident)}")
+    if incident.skipped:
+        parts.append(f"{skipped(incident)} skipped, {SAFE}")
+    if incident.owner is not None:
+        parts.append(name(incident.owner.name))
+    if incident.told:
+        parts.append("on-call told")
+    return join("\n      ", [first, mark("{}", ", ".join(parts)) + _link(incident, links)])
+
+
+def _link(incident: Incident, links: Mapping[int, str]) -> Markup:
+    url = links.get(incident.id)
+    return mark(", {}", link(url, f"alarm {incident.id}")) if url else Markup()
+
+
+def _paragraphs(lines: Sequence[Markup], total: int) -> list[Block]:
+    lines = list(lines)
+    if total > len(lines):
+        lines.append(mark("and {} more", f"{total - len(lines):,}"))
+    return [
+        section(join("\n", lines[at : at + _IN_A_BLOCK]))
+        for at in range(0, len(lines), _IN_A_BLOCK)
+    ]
 
 
 COMMANDS = (

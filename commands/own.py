@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 
 from bot.command import Act, Call, Purpose, Reply
-from bot.render.alarms import owned
+from bot.domain.alarms import Incident
+from bot.render.blocks import Block, Markup, mark, section
+from bot.render.rules import where
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:
@@ -11,6 +13,18 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     incident = await call.services.alarms.own(call.number, call.person, call.now)
     text, blocks = owned(incident)
     yield Reply(blocks, text, private=True)
+
+
+def owned(incident: Incident) -> tuple[Markup, list[Block]]:
+    """Tell whoever took an incident what follows from it."""
+    first = mark("You are on alarm {} ({}). Its message says so.", incident.id, where(incident))
+    more = (
+        "On-call knows of it already."
+        if incident.told
+        else "On-call is not told by the clock any more."
+    )
+    text = mark("{}\n{} You alone are asked from time to time whether you still are.", first, more)
+    return first, [section(text)]
 
 
 COMMANDS = (

@@ -1,24 +1,27 @@
 """`silence`: hear nothing of something for a while; what it holds is shown."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply
-from bot.domain.alarms import Silence
+from bot.domain.alarms import Incident, Silence
+from bot.domain.environments import Environment
 from bot.domain.errors import UserError
-from bot.domain.rules import RULES
+from bot.domain.rules import BACKLOG, RULES, rule_of
 from bot.domain.times import format_duration, parse_duration
 from bot.grammar import did_you_mean, quoted
-from bot.render.alarms import silenced
-from bot.render.blocks import mark
+from bot.render.alarms import LONGEST_SUBJECT, Drawn, name, silence_subject, silence_until
+from bot.render.blocks import Button, Markup, context, join, mark, section, truncate, typed
 from bot.render.forms import Choice, Form, Text
-from bot.render.rules import never_held
+from bot.render.rules import headline, never_held
+from bot.render.words import clock, duration
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 
 UNTIL_RESOLVED = "resolved"
 
+_HEADS = 10
 _LENGTHS = ("30m", "1h", "2h", "4h", UNTIL_RESOLVED)
 
 
@@ -109,6 +112,104 @@ def _ends(call: Call) -> datetime | None:
             f"A silence lasts from {format_duration(SHORTEST)} to {format_duration(LONGEST)}."
         )
     return call.now + length
+
+
+# What is answered.
+
+
+def silence_preview(
+    silences: Sequence[Silence],
+    held: Sequence[Incident],
+    piercing: Sequence[Incident],
+    now: datetime,
+) -> Markup:
+    """Say what silences hold, and what they do not.
+
+    Parameters
+    ----------
+    silences
+        What is silenced.
+    held
+        Alarms that fire and are held from now on.
+    piercing
+        Alarms that fire, are of what is silenced, and are shown all the same.
+    now
+        The time of this drawing.
+    """
+    lines = []
+    if held:
+        lines += [mark("*Held from now on:*"), *_heads(held, now)]
+    elif _only_piercing(silences):
+        lines.append(mark("*It holds nothing,* because what it names pierces every silence."))
+    else:
+        lines.append(mark("*Nothing of it fires now.* What begins to fire is held."))
+    if piercing:
+        lines += [mark("*Shown all the same:*"), *_heads(piercing, now)]
+    lines.append(mark("{}", _always(silences)))
+    return join("\n", lines)
+
+
+def silenced(
+    environment: Environment,
+    silences: Sequence[Silence],
+    held: Sequence[Incident],
+    piercing: Sequence[Incident],
+    now: datetime,
+) -> Drawn:
+    """Draw silences that have just begun; the parameters are those of `silence_preview`."""
+    one = silences[0]
+    names = ", ".join(each.instrument for each in silences)
+    about = silence_subject(one) if len(silences) == 1 else f"alarms of {names}"
+    lasting = "" if one.ends is None else f" ({duration(one.ends - one.starts)})"
+    numbers = ", ".join(str(each.id) for each in silences)
+    first = mark(
+        "🔧 *{}: {} silences {} {}{}.* Silence {}",
+        environment.label,
+        name(one.by.name),
+        truncate(about, LONGEST_SUBJECT),
+        silence_until(one.ends, now),
+        lasting,
+        numbers,
+    )
+    blocks = [
+        section(first),
+        *typed(one.reason),
+        section(silence_preview(silences, held, piercing, now)),
+        context(mark("{} UTC", clock(now, seconds=True))),
+    ]
+    buttons = [
+        Button(
+            "End this silence" if len(silences) == 1 else f"End silence {each.id}",
+            "unsilence",
+            str(each.id),
+            word=str(each.id),
+        )
+        for each in silences[:3]
+    ]
+    return first, blocks, [*buttons, Button("Alarms", "alarms")]
+
+
+def _heads(incidents: Sequence[Incident], now: datetime) -> list[Markup]:
+    lines = [mark("      {}", headline(each, now)) for each in incidents[:_HEADS]]
+    if len(incidents) > _HEADS:
+        lines.append(mark("      and {} more", f"{len(incidents) - _HEADS:,}"))
+    return lines
+
+
+def _only_piercing(silences: Sequence[Silence]) -> bool:
+    """Tell whether all that is silenced pierces; of a backlog, only its end does."""
+    named = [each.rule for each in silences]
+    return all(rule is not None and rule_of(rule_of(rule).incident).pierces for rule in named)
+
+
+def _always(silences: Sequence[Silence]) -> str:
+    """Name what is shown in spite of them."""
+    rules = [each.rule for each in silences]
+    if all(rule is not None and rule_of(rule).incident == BACKLOG.name for rule in rules):
+        return "When visits are about to be skipped (expiring), it is shown all the same."
+    if all(rule is not None for rule in rules) and not _only_piercing(silences):
+        return "Other alarms are shown as before."
+    return never_held(named=True)
 
 
 COMMANDS = (

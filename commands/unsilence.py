@@ -1,9 +1,14 @@
 """`unsilence`: end a silence early."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from bot.command import Act, Call, Purpose, Reply
-from bot.render.alarms import unsilenced
+from bot.domain.alarms import Silence
+from bot.domain.environments import Environment
+from bot.render.alarms import Drawn, name, silence_subject
+from bot.render.blocks import Button, context, mark, section
+from bot.render.words import clock
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:
@@ -11,6 +16,20 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     silence = await call.services.alarms.unsilence(call.number, call.person, call.now)
     text, blocks, buttons = unsilenced(call.environment, silence, call.person.name, call.now)
     yield Reply(blocks, text, buttons)
+
+
+def unsilenced(environment: Environment, silence: Silence, by: str, now: datetime) -> Drawn:
+    """Draw a silence that somebody has ended early."""
+    first = mark(
+        "🔧 *{}: {} ends the silence of {}.* Silence {}",
+        environment.label,
+        name(by),
+        silence_subject(silence),
+        silence.id,
+    )
+    text = mark("{}\nWhat still fires is shown again within seconds.", first)
+    foot = context(mark("{} UTC", clock(now, seconds=True)))
+    return first, [section(text), foot], [Button("Alarms", "alarms")]
 
 
 COMMANDS = (

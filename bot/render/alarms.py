@@ -3,7 +3,7 @@
 What a rule itself says is in `bot.render.rules`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,6 @@ from bot.domain.rules import (
     Runs,
     Severity,
     Thresholds,
-    rule_of,
 )
 from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
@@ -40,9 +39,7 @@ from bot.render.rules import (
     claim,
     facts,
     headline,
-    never_held,
     outcome,
-    peak,
     said,
     skipped,
     where,
@@ -57,23 +54,19 @@ Drawn = tuple[Markup, list[Block], list[Button]]
 BRIEF = timedelta(minutes=10)
 """What was over by then, and concerned nobody, leaves few words."""
 
-_HELD = {
+HELD = {
     Holding.SILENCE: "held by a silence",
     Holding.WINDOW: "held by the maintenance window",
     Holding.RESTART: "held while Redis is being restarted",
 }
 _LINKS = {"jobs": "jobs in Argo CD", "grafana": "Grafana", "argocd": "Argo CD"}
-_LISTED = 20
-_HEADS = 10
-_IN_A_BLOCK = 5
-_BUTTONS = 2
 _VISITS_IN_A_BLOCK = 60
 _VISITS_LISTED = 180
 """More do not fit into one message."""
 
 _LONGEST_NAME = 24
 _LONGEST_REASON = 120
-_LONGEST_SUBJECT = 40
+LONGEST_SUBJECT = 40
 _LONGEST_VISIT = 32
 
 
@@ -233,7 +226,7 @@ def _holds_others(incident: Incident, environment: Environment) -> Iterator[Mark
 def _before(incident: Incident, now: datetime) -> Iterator[str]:
     """Say what people have done, or not."""
     if incident.held is not None:
-        yield _HELD[incident.held]
+        yield HELD[incident.held]
     if incident.owner is not None:
         since = f" since {clock(incident.owned, now=now)}" if incident.owned else ""
         yield f"{name(incident.owner.name)} is on it{since}"
@@ -372,59 +365,6 @@ def _all_skipped(incident: Incident, ended: datetime) -> str:
 # Lists, and the thread.
 
 
-def firing(
-    environment: Environment,
-    incidents: Sequence[Incident],
-    silences: Sequence[Silence],
-    now: datetime,
-    links: Mapping[int, str] | None = None,
-) -> Drawn:
-    """Draw the alarms that fire, the worst first, and the silences.
-
-    Parameters
-    ----------
-    environment
-        Where.
-    incidents
-        In the order in which they are listed.
-    silences
-        Those that hold something at this moment.
-    now
-        When it is read.
-    links
-        Address of each one's message, by its number.
-    """
-    first = _first(environment, incidents)
-    blocks = [section(first)]
-    drawn = [_firing(each, now, links or {}) for each in incidents[:_LISTED]]
-    blocks += _paragraphs(drawn, len(incidents))
-    if silences:
-        quiet = [silence_line(each, now) for each in silences[:_LISTED]]
-        blocks += _paragraphs([mark("*Silences*"), *quiet], len(silences) + 1)
-    blocks.append(context(mark("{} UTC", clock(now, seconds=True))))
-    free = [each for each in incidents if each.owner is None]
-    buttons = [
-        Button(_own(each, len(free)), "own", str(each.id), word=str(each.id))
-        for each in free[:_BUTTONS]
-    ]
-    return first, blocks, buttons
-
-
-def history(
-    environment: Environment,
-    incidents: Sequence[Incident],
-    now: datetime,
-    links: Mapping[int, str] | None = None,
-) -> tuple[Markup, list[Block]]:
-    """Draw the last alarms, newest first, whether they still fire or not."""
-    if not incidents:
-        first = mark("🟢 *{}: no alarm has fired yet.*", environment.label)
-        return first, [section(first)]
-    first = mark("*{}: the last {}.*", environment.label, count(len(incidents), "alarm"))
-    drawn = [_was(each, now, links or {}) for each in incidents[:_LISTED]]
-    return first, [section(first), *_paragraphs(drawn, len(incidents))]
-
-
 def summary_line(incidents: Sequence[Incident], silences: Sequence[Silence], now: datetime) -> str:
     """Say in a few words what fires and what is silenced, for the short status."""
     parts = []
@@ -442,7 +382,7 @@ def summary_line(incidents: Sequence[Incident], silences: Sequence[Silence], now
     if silences:
         ends = [each.ends for each in silences]
         known = [at for at in ends if at is not None]
-        last = _until(None if len(known) < len(ends) else max(known), now)
+        last = silence_until(None if len(known) < len(ends) else max(known), now)
         parts.append(f"{len(silences)} silenced {last}")
     return ", ".join(parts)
 
@@ -462,18 +402,6 @@ def worst(incidents: Sequence[Incident], now: datetime) -> tuple[Markup, Button 
         return None
     own = Button("I'm on it", "own", str(shown.id)) if shown.owner is None else None
     return headline(shown, now), own
-
-
-def owned(incident: Incident) -> tuple[Markup, list[Block]]:
-    """Tell whoever took an incident what follows from it."""
-    first = mark("You are on alarm {} ({}). Its message says so.", incident.id, where(incident))
-    more = (
-        "On-call knows of it already."
-        if incident.told
-        else "On-call is not told by the clock any more."
-    )
-    text = mark("{}\n{} You alone are asked from time to time whether you still are.", first, more)
-    return first, [section(text)]
 
 
 def transition(
@@ -528,7 +456,7 @@ def _said(incident: Incident, transition: Transition, now: datetime, by: str) ->
             told = ", ".join(_just_told(incident)) or "nobody"
             return f"{name(by)} has on-call told: {told}." if by else f"on-call is told: {told}."
         case Transition.HELD:
-            held = _HELD[incident.held or Holding.SILENCE]
+            held = HELD[incident.held or Holding.SILENCE]
             return f"{held}; its figures above go on, nobody is told."
         case Transition.SHOWN:
             return f"no longer held, and still firing: {claim(incident, now)}."
@@ -581,82 +509,6 @@ def _visit(each: Skipped) -> str:
     return f"{visit}  {count(each.entries, 'entry')}"
 
 
-def _first(environment: Environment, incidents: Sequence[Incident]) -> Markup:
-    label = environment.label
-    if not incidents:
-        return mark("🟢 *{}: no alarm is firing.*", label)
-    critical = sum(each.severity is Severity.CRITICAL for each in incidents)
-    colour = "🔴" if critical else "🟡"
-    if len(incidents) == 1:
-        return mark("{} *{}: 1 alarm is firing, {}.*", colour, label, _severity(incidents[0]))
-    bad = f"{critical:,} of them critical" if critical else "none critical"
-    number = f"{len(incidents):,}"
-    return mark("{} *{}: {} alarms are firing, {}.*", colour, label, number, bad)
-
-
-def _severity(incident: Incident) -> str:
-    return incident.severity.value if incident.severity is Severity.CRITICAL else "a warning"
-
-
-def _own(incident: Incident, free: int) -> str:
-    return "I'm on it" if free == 1 else f"I'm on {incident.id}"
-
-
-def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
-    since = f"since {clock(incident.began, now=now)} UTC ({minutes(now - incident.began)})"
-    parts = [since, _who(incident, now)]
-    if incident.held is not None:
-        parts.append(_HELD[incident.held])
-    below = mark("{}", ", ".join(parts))
-    return join("\n      ", [headline(incident, now), below + _link(incident, links)])
-
-
-def _who(incident: Incident, now: datetime) -> str:
-    if incident.owner is None:
-        return "nobody owns it"
-    since = f" since {clock(incident.owned, now=now)}" if incident.owned else ""
-    return f"{name(incident.owner.name)} is on it{since}"
-
-
-def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
-    if incident.resolved is None:
-        return _firing(incident, now, links)
-    ended = incident.resolved
-    first = mark(
-        "🟢 {} *{}* {}, {}",
-        incident.id,
-        where(incident),
-        incident.name.replace("_", " "),
-        "critical" if incident.worst is Severity.CRITICAL else "a warning",
-    )
-    began, lasted = clock(incident.began, now=now), minutes(ended - incident.began)
-    parts = [f"{began} to {clock(ended, now=now)} UTC ({lasted})"]
-    if incident.highest_waiting:
-        parts.append(f"highest {peak(incident)}")
-    if incident.skipped:
-        parts.append(f"{skipped(incident)} skipped, {SAFE}")
-    if incident.owner is not None:
-        parts.append(name(incident.owner.name))
-    if incident.told:
-        parts.append("on-call told")
-    return join("\n      ", [first, mark("{}", ", ".join(parts)) + _link(incident, links)])
-
-
-def _link(incident: Incident, links: Mapping[int, str]) -> Markup:
-    url = links.get(incident.id)
-    return mark(", {}", link(url, f"alarm {incident.id}")) if url else Markup()
-
-
-def _paragraphs(lines: Sequence[Markup], total: int) -> list[Block]:
-    lines = list(lines)
-    if total > len(lines):
-        lines.append(mark("and {} more", f"{total - len(lines):,}"))
-    return [
-        section(join("\n", lines[at : at + _IN_A_BLOCK]))
-        for at in range(0, len(lines), _IN_A_BLOCK)
-    ]
-
-
 def open_alarms(firing: Collection[Incident], now: datetime) -> list[str]:
     """Say which alarms are open, and who is on each."""
     return [f"alarm {each.id} is open, {_owner(each, now)}" for each in firing]
@@ -672,16 +524,16 @@ def _owner(incident: Incident, now: datetime) -> str:
 # Silences.
 
 
-def _subject(silence: Silence) -> str:
+def silence_subject(silence: Silence) -> str:
     """Say what a silence is about."""
     if silence.incident is not None:
         return f"alarm {silence.incident}"
     if silence.rule is not None:
         return f"{silence.rule} alarms"
-    return f"alarms of {truncate(silence.instrument, _LONGEST_SUBJECT)}"
+    return f"alarms of {truncate(silence.instrument, LONGEST_SUBJECT)}"
 
 
-def _until(ends: datetime | None, now: datetime) -> str:
+def silence_until(ends: datetime | None, now: datetime) -> str:
     """Say until when something is silenced."""
     return "until resolved" if ends is None else f"until {clock(ends, now=now)} UTC"
 
@@ -691,117 +543,8 @@ def silence_line(silence: Silence, now: datetime) -> Markup:
     return mark(
         "{} {}, {}, by {}: {}",
         silence.id,
-        _subject(silence),
-        _until(silence.ends, now),
+        silence_subject(silence),
+        silence_until(silence.ends, now),
         name(silence.by.name),
         code(truncate(" ".join(silence.reason.split()), _LONGEST_REASON) or "no reason"),
     )
-
-
-def silence_preview(
-    silences: Sequence[Silence],
-    held: Sequence[Incident],
-    piercing: Sequence[Incident],
-    now: datetime,
-) -> Markup:
-    """Say what silences hold, and what they do not.
-
-    Parameters
-    ----------
-    silences
-        What is silenced.
-    held
-        Alarms that fire and are held from now on.
-    piercing
-        Alarms that fire, are of what is silenced, and are shown all the same.
-    now
-        The time of this drawing.
-    """
-    lines = []
-    if held:
-        lines += [mark("*Held from now on:*"), *_heads(held, now)]
-    elif _only_piercing(silences):
-        lines.append(mark("*It holds nothing,* because what it names pierces every silence."))
-    else:
-        lines.append(mark("*Nothing of it fires now.* What begins to fire is held."))
-    if piercing:
-        lines += [mark("*Shown all the same:*"), *_heads(piercing, now)]
-    lines.append(mark("{}", _always(silences)))
-    return join("\n", lines)
-
-
-def silenced(
-    environment: Environment,
-    silences: Sequence[Silence],
-    held: Sequence[Incident],
-    piercing: Sequence[Incident],
-    now: datetime,
-) -> Drawn:
-    """Draw silences that have just begun; the parameters are those of `silence_preview`."""
-    one = silences[0]
-    names = ", ".join(each.instrument for each in silences)
-    about = _subject(one) if len(silences) == 1 else f"alarms of {names}"
-    lasting = "" if one.ends is None else f" ({duration(one.ends - one.starts)})"
-    numbers = ", ".join(str(each.id) for each in silences)
-    first = mark(
-        "🔧 *{}: {} silences {} {}{}.* Silence {}",
-        environment.label,
-        name(one.by.name),
-        truncate(about, _LONGEST_SUBJECT),
-        _until(one.ends, now),
-        lasting,
-        numbers,
-    )
-    blocks = [
-        section(first),
-        *typed(one.reason),
-        section(silence_preview(silences, held, piercing, now)),
-        context(mark("{} UTC", clock(now, seconds=True))),
-    ]
-    buttons = [
-        Button(
-            "End this silence" if len(silences) == 1 else f"End silence {each.id}",
-            "unsilence",
-            str(each.id),
-            word=str(each.id),
-        )
-        for each in silences[:3]
-    ]
-    return first, blocks, [*buttons, Button("Alarms", "alarms")]
-
-
-def unsilenced(environment: Environment, silence: Silence, by: str, now: datetime) -> Drawn:
-    """Draw a silence that somebody has ended early."""
-    first = mark(
-        "🔧 *{}: {} ends the silence of {}.* Silence {}",
-        environment.label,
-        name(by),
-        _subject(silence),
-        silence.id,
-    )
-    text = mark("{}\nWhat still fires is shown again within seconds.", first)
-    foot = context(mark("{} UTC", clock(now, seconds=True)))
-    return first, [section(text), foot], [Button("Alarms", "alarms")]
-
-
-def _heads(incidents: Sequence[Incident], now: datetime) -> list[Markup]:
-    lines = [mark("      {}", headline(each, now)) for each in incidents[:_HEADS]]
-    if len(incidents) > _HEADS:
-        lines.append(mark("      and {} more", f"{len(incidents) - _HEADS:,}"))
-    return lines
-
-
-def _only_piercing(silences: Sequence[Silence]) -> bool:
-    """Tell whether all that is silenced pierces; of a backlog, only its end does."""
-    named = [each.rule for each in silences]
-    return all(rule is not None and rule_of(rule_of(rule).incident).pierces for rule in named)
-
-
-def _always(silences: Sequence[Silence]) -> str:
-    """Name what is shown in spite of them."""
-    rules = [each.rule for each in silences]
-    if all(rule is not None and rule_of(rule).incident == BACKLOG.name for rule in rules):
-        return "When visits are about to be skipped (expiring), it is shown all the same."
-    if all(rule is not None for rule in rules) and not _only_piercing(silences):
-        return "Other alarms are shown as before."
-    return never_held(named=True)

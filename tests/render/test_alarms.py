@@ -33,6 +33,9 @@ from bot.render.blocks import (
 from bot.render.rules import WORDS
 from bot.slack.paging import Mention
 from commands import oncall
+from commands.alarms import history, listed
+from commands.silence import silenced
+from commands.unsilence import unsilenced
 from tests.support.slack_blocks import check_message
 from tests.support.slack_workspace import mentions
 
@@ -610,9 +613,9 @@ SILENCE = Silence(34, "prod", ANA, "camera work", NOW, at(7, 30), instrument="ls
 
 
 def test_what_fires() -> None:
-    assert alarms.firing(PROD, [], [], NOW)[0] == "🟢 *PROD: no alarm is firing.*"
+    assert listed(PROD, [], [], NOW)[0] == "🟢 *PROD: no alarm is firing.*"
     owned = replace(BACKLOG, id=32, owner=ANA, owned=at(5, 28), held=Holding.SILENCE)
-    drawn = alarms.firing(
+    drawn = listed(
         PROD, [incident("missing"), owned], [SILENCE], NOW, {31: "https://slack.example/p1"}
     )
     assert lines(drawn) == [
@@ -626,12 +629,12 @@ def test_what_fires() -> None:
         "05:29:58 UTC",
     ]
     assert labels(drawn) == ["I'm on it"]
-    assert "1 alarm is firing, critical" in alarms.firing(PROD, [incident("missing")], [], NOW)[0]
+    assert "1 alarm is firing, critical" in listed(PROD, [incident("missing")], [], NOW)[0]
 
 
 def test_what_has_fired() -> None:
     over = replace(RESOLVED, worst=Severity.CRITICAL, skipped=SKIPPED, told={"phone": NOW})
-    drawn = alarms.history(PROD, [over], at(9, 0))
+    drawn = history(PROD, [over], at(9, 0))
     assert drawn[0] == "*PROD: the last 1 alarm.*"
     assert lines(drawn)[1:] == [
         "🟢 31 *PROD lsstcam* backlog, critical",
@@ -640,7 +643,7 @@ def test_what_has_fired() -> None:
             "1,032 entries = 6 visits skipped, images are safe, Ana, on-call told"
         ),
     ]
-    assert "no alarm has fired yet" in alarms.history(PROD, [], NOW)[0]
+    assert "no alarm has fired yet" in history(PROD, [], NOW)[0]
 
 
 def test_the_short_status_has_a_line_for_alarms() -> None:
@@ -657,7 +660,7 @@ def test_the_short_status_has_a_line_for_alarms() -> None:
 
 def test_what_a_silence_holds() -> None:
     missing = replace(incident("missing"), id=33)
-    drawn = alarms.silenced(PROD, [SILENCE], [BACKLOG], [missing], NOW)
+    drawn = silenced(PROD, [SILENCE], [BACKLOG], [missing], NOW)
     assert lines(drawn) == [
         "🔧 *PROD: Ana silences alarms of lsstcam until 07:30 UTC (2 h).* Silence 34",
         "camera work",
@@ -684,13 +687,13 @@ def test_what_a_silence_holds() -> None:
 )
 def test_what_a_silence_of_a_rule_holds(rule: str, expected: str) -> None:
     silence = replace(SILENCE, instrument="", rule=rule, ends=None)
-    drawn = alarms.silenced(PROD, [silence], [], [], NOW)
+    drawn = silenced(PROD, [silence], [], [], NOW)
     assert expected in lines(drawn)
     assert drawn[0] == (f"🔧 *PROD: Ana silences {rule} alarms until resolved.* Silence 34")
 
 
 def test_a_silence_that_is_ended() -> None:
-    drawn = alarms.unsilenced(PROD, SILENCE, "Ben", NOW)
+    drawn = unsilenced(PROD, SILENCE, "Ben", NOW)
     assert drawn[0] == "🔧 *PROD: Ben ends the silence of alarms of lsstcam.* Silence 34"
 
 
@@ -842,10 +845,10 @@ def test_names_and_reasons_stay_inert() -> None:
                 assert _pings(alarms.transition(one, transition, NOW, by=HOSTILE)) == expected
             silence = replace(SILENCE, by=mallory, reason=HOSTILE)
             for drawn in (
-                alarms.firing(plain, [shown], [silence], NOW),
-                (*alarms.history(plain, [one], NOW), []),
-                alarms.silenced(plain, [silence], [shown], [shown], NOW),
-                alarms.unsilenced(plain, silence, HOSTILE, NOW),
+                listed(plain, [shown], [silence], NOW),
+                (*history(plain, [one], NOW), []),
+                silenced(plain, [silence], [shown], [shown], NOW),
+                unsilenced(plain, silence, HOSTILE, NOW),
             ):
                 assert _pings(drawn) == []
                 _within_limits(drawn)
@@ -927,8 +930,8 @@ def test_any_incident_can_be_drawn(
         _within_limits(drawn)
     _within_limits(alarms.transition(shown, transition, now))
     many = [replace(shown, id=number) for number in range(1, 31)]
-    _within_limits(alarms.firing(PROD, many, [], now))
-    _within_limits((*alarms.history(PROD, many, now), []))
+    _within_limits(listed(PROD, many, [], now))
+    _within_limits((*history(PROD, many, now), []))
     assert len(pages.page_words(shown, PROD)[0]) <= FIRST_LINE
     assert all(label and text for label, text in pages.page_words(shown, PROD)[1])
 
