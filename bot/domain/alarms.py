@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Self
 
 from bot.domain.environments import Person
-from bot.domain.rules import Diagnosis, Finding, Rule, Severity, rule_of
+from bot.domain.rules import RULES, Diagnosis, Finding, Rule, Severity, Thresholds, rule_of
 from bot.domain.samples import Figures
 
 EDIT_EVERY = timedelta(seconds=15)
@@ -134,6 +134,11 @@ class Incident:
     def rule(self) -> Rule[Any]:
         """The rule that names it."""
         return rule_of(self.name)
+
+    @property
+    def family(self) -> list[Rule[Any]]:
+        """The rules that are this incident where they hold."""
+        return [rule for rule in RULES.values() if rule.incident == self.name]
 
     @property
     def leading(self) -> str:
@@ -388,6 +393,29 @@ def escalates(incident: Incident, after: timedelta, now: datetime) -> bool:
     """Tell whether it has been critical and without owner for so long that on-call is told."""
     since = incident.critical_since
     return since is not None and incident.owner is None and now - since >= after
+
+
+def pages_at(
+    incident: Incident, after: timedelta, now: datetime, *, night: bool, thresholds: Thresholds
+) -> datetime | None:
+    """Tell when on-call is told if all goes on as it is; None where that is not known.
+
+    Parameters
+    ----------
+    after
+        On-call is told of a critical one that nobody has owned for so long.
+    """
+    if incident.severity is Severity.CRITICAL:
+        at_once = night and incident.at_once
+        return now if at_once else (incident.critical_since or now) + after
+    times = []
+    for rule in incident.family:
+        if rule.critical_at is not None and rule.name in thresholds.enabled:
+            finding = incident.findings.get(rule.name)
+            at = rule.critical_at(incident.figures, finding, thresholds.of(rule))
+            if at is not None:
+                times.append(at if night and rule.at_once else at + after)
+    return min(times, default=None)
 
 
 def owner_is_due(incident: Incident, after: timedelta, now: datetime) -> bool:

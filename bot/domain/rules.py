@@ -447,14 +447,6 @@ def _shrinking(history: History, last: Mark) -> bool:
     return max(mark.waiting for mark in now) < max(mark.waiting for mark in before)
 
 
-def _backlog_critical_at(
-    figures: Figures, finding: Finding | None, limits: BacklogLimits
-) -> datetime | None:
-    if finding is None or figures.wait is None:
-        return None
-    return figures.at - figures.wait + limits.critical
-
-
 BACKLOG = Rule(
     name="backlog",
     about="Entries wait for long.",
@@ -463,7 +455,11 @@ BACKLOG = Rule(
     likely=_why_waiting,
     leads=2,
     runs=Runs.JOBS,
-    critical_at=_backlog_critical_at,
+    critical_at=lambda figures, finding, limits: (
+        figures.at - figures.wait + limits.critical
+        if finding and figures.wait is not None
+        else None
+    ),
 )
 
 
@@ -489,13 +485,6 @@ def _expiring(case: Case[ExpiringLimits]) -> Finding | None:
     return mark and case.holds(mark.at - mark.wait)
 
 
-def _expiring_at(
-    figures: Figures, finding: Finding | None, limits: ExpiringLimits
-) -> datetime | None:
-    del finding
-    return None if figures.first_skipped is None else figures.first_skipped - limits.within
-
-
 EXPIRING = Rule(
     name="expiring",
     about="The first waiting visit will soon be skipped.",
@@ -508,7 +497,9 @@ EXPIRING = Rule(
     pierces=True,
     pierces_windows=True,
     at_once=True,
-    critical_at=_expiring_at,
+    critical_at=lambda figures, _, limits: (
+        figures.first_skipped - limits.within if figures.first_skipped else None
+    ),
 )
 
 
@@ -544,13 +535,6 @@ def _stalled(case: Case[StalledLimits]) -> Finding | None:
     return case.holds(last.at - last.unread, critical=bad)
 
 
-def _stalled_critical_at(
-    figures: Figures, finding: Finding | None, limits: StalledLimits
-) -> datetime | None:
-    del figures
-    return None if finding is None else finding.since + limits.critical
-
-
 STALLED = Rule(
     name="stalled",
     about="Entries wait and nothing is read.",
@@ -559,7 +543,7 @@ STALLED = Rule(
     likely=_why_waiting,
     family=BACKLOG.name,
     leads=3,
-    critical_at=_stalled_critical_at,
+    critical_at=lambda _, finding, limits: finding.since + limits.critical if finding else None,
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, groupby
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from bot.domain.errors import Unreachable
 from bot.domain.streams import Entry, EntryId, Look, NoAnswer, Stream
@@ -106,45 +106,37 @@ def sample(look: Look, last_visit: str | None, expiration: timedelta | None) -> 
     expiration
         Age at which workers drop an entry; None where they never do.
     """
-    facts = look.state
-    if not isinstance(facts, Stream):
-        reached = not isinstance(facts, NoAnswer)
+    state, group = look.state, look.group
+    if not isinstance(state, Stream):
         there = False if look.missing else None
-        return Sample(look.instrument, look.at, reached, there)
-    group = facts.group
-    visit = facts.newest.visit if facts.newest else None
+        return Sample(look.instrument, look.at, not isinstance(state, NoAnswer), there)
+    visit = state.newest.visit if state.newest else None
     new = visit is not None and last_visit is not None and visit != last_visit
-    if group is None:
-        return Sample(
-            look.instrument,
-            look.at,
-            reached=True,
-            there=False,
-            length=facts.length,
-            added=facts.added,
-            announced=int(new),
-            newest=facts.last_added.added,
-        )
-    oldest = group.waiting.oldest
-    return Sample(
+    seen = Sample(
         look.instrument,
         look.at,
         reached=True,
-        there=True,
+        there=group is not None,
+        length=state.length,
+        added=state.added,
+        announced=int(new),
+        newest=state.last_added.added,
+    )
+    if group is None:
+        return seen
+    oldest = group.waiting.oldest
+    return replace(
+        seen,
         waiting=group.waiting.entries,
         visits=group.waiting.visits,
         capped=group.waiting.capped,
         wait=look.longest_wait,
         unconfirmed=group.pending,
         consumers=group.consumers,
-        length=facts.length,
-        added=facts.added,
         last_delivered=group.last_delivered,
         lag=group.lag,
-        announced=int(new),
         oldest=oldest,
         first_skipped=oldest.skipped_at(expiration) if oldest and expiration else None,
-        newest=facts.last_added.added,
     )
 
 
@@ -231,19 +223,6 @@ def rates(samples: Sequence[Sample]) -> Rates:
     return Rates(added / seconds, read, between)
 
 
-def arriving(minutes: Sequence[Minute]) -> float | None:
-    """Tell how many entries per second were added, from minutes in the order of time.
-
-    None where fewer than two minutes tell, or the stream was created anew in between.
-    """
-    known = [each for each in minutes if each.reached]
-    if len(known) < 2:  # noqa: PLR2004 -- a difference takes two
-        return None
-    seconds = (known[-1].at - known[0].at).total_seconds()
-    added = known[-1].added - known[0].added
-    return added / seconds if seconds > 0 and added >= 0 else None
-
-
 def highest(minutes: Iterable[Minute], now: datetime) -> int | None:
     """Tell how many entries waited at most in the last hour; None where nothing tells."""
     return max((each for each in _bars(minutes, now) if each is not None), default=None)
@@ -317,19 +296,9 @@ class Mark(NamedTuple):
 
     def lowest(self, later: "Mark") -> "Mark":
         """Take the lower of each figure, so that a limit is passed only if both pass it."""
-        return Mark(
-            at=self.at,
-            waiting=min(self.waiting, later.waiting),
-            capped=self.capped and later.capped,
-            wait=min(self.wait, later.wait),
-            unread=min(self.unread, later.unread),
-            nil=self.nil and later.nil,
-            lag=min(self.lag, later.lag),
-            unconfirmed=min(self.unconfirmed, later.unconfirmed),
-            consumers=min(self.consumers, later.consumers),
-            skipped=later.skipped if self.skipped else None,
-            vague=self.vague and later.vague,
-        )
+        mine: tuple[Any, ...] = self[:-2]
+        skipped = later.skipped if self.skipped else None
+        return Mark._make((*map(min, mine, later), skipped, self.vague and later.vague))
 
 
 @dataclass(frozen=True, slots=True)
@@ -567,8 +536,6 @@ class ServerTrack:
         Polls in a row without an answer; the first of the last such ones.
     answering_since
         Since when every poll has been answered; None where the newest was not.
-    kind
-        In which way Redis did not answer last; None where nobody knows.
     memory, memory_limit
         As last told, in bytes; None where it was not told, or there is no limit.
     memories
@@ -579,7 +546,6 @@ class ServerTrack:
     failed: int = 0
     failing_since: datetime | None = None
     answering_since: datetime | None = None
-    kind: Unreachable | None = None
     memory: int | None = None
     memory_limit: int | None = None
     memories: tuple[tuple[datetime, int], ...] = ()
@@ -606,35 +572,19 @@ class ServerTrack:
             What it told of its memory, in bytes; without `memory` what was known stays.
         """
         track = self._at(at)
-        since = track.answering_since or at
+        track = replace(track, at=at, failed=0, answering_since=track.answering_since or at)
         if memory is None:
-            return replace(track, at=at, failed=0, answering_since=since)
+            return track
         memories = track.memories
         if memories and at - memories[-1][0] < _MINUTE:
             begin, lowest = memories[-1]
             memories = (*memories[:-1], (begin, min(lowest, memory)))
         else:
             memories = (*(each for each in memories if each[0] >= at - REMEMBERED), (at, memory))
-        return replace(
-            track,
-            at=at,
-            failed=0,
-            answering_since=since,
-            memory=memory,
-            memory_limit=memory_limit,
-            memories=memories,
-        )
+        return replace(track, memory=memory, memory_limit=memory_limit, memories=memories)
 
-    def unanswered(self, at: datetime, kind: Unreachable | None = None) -> Self:
-        """Fold a poll without an answer.
-
-        Parameters
-        ----------
-        at
-            When.
-        kind
-            In which way; None where nobody knows.
-        """
+    def unanswered(self, at: datetime) -> Self:
+        """Fold a poll without an answer."""
         track = self._at(at)
         return replace(
             track,
@@ -642,7 +592,6 @@ class ServerTrack:
             failed=track.failed + 1,
             failing_since=track.failing_since if track.failed else at,
             answering_since=None,
-            kind=kind or (track.kind if track.failed else None),
         )
 
     def _at(self, at: datetime) -> Self:

@@ -5,18 +5,15 @@ What a rule itself says is in `bot.render.rules`.
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from bot.domain.alarms import Holding, Incident, Silence, Skipped, Transition
+from bot.domain.alarms import Holding, Incident, Silence, Skipped, Transition, pages_at
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.rules import (
     BACKLOG,
     EXPIRING,
-    RULES,
     Diagnosis,
     Link,
-    Rule,
     Runs,
     Severity,
     Thresholds,
@@ -85,7 +82,7 @@ def incident(
     escalate_after: timedelta,
     targets: str,
     now: datetime,
-    thresholds: Thresholds | None = None,
+    thresholds: Thresholds,
     around: Around = NOTHING_KNOWN,
 ) -> Drawn:
     """Draw an incident.
@@ -116,10 +113,13 @@ def incident(
         *_meaning(incident, night=night),
         _likely(incident, diagnosis),
         _next(incident, environment, diagnosis),
-        *_holds_others(incident, environment),
     ]
-    clocks = _on_call(incident, escalate_after, targets, now, night=night, limits=thresholds)
-    foot = [*_before(incident, now), *clocks, f"updated {clock(now, seconds=True)}"]
+    if incident.rule.inhibits:
+        others = "Other {} alarms are held while this one is open."
+        advice.append(mark(others, environment.label))
+    due = pages_at(incident, escalate_after, now, night=night, thresholds=thresholds)
+    clocks = _on_call(incident, escalate_after, targets, now, due)
+    foot = [*_who(incident, now), *clocks, f"updated {clock(now, seconds=True)}"]
     lines = [mark("{}", each) for each in foot]
     if around.window is not None:
         lines.insert(0, mark("in {}", _window(around)))
@@ -218,12 +218,7 @@ def _next(incident: Incident, environment: Environment, diagnosis: Diagnosis) ->
     return mark("*Next:* {}", join(", ", [*places, code(f"runbook {diagnosis.topic}")]))
 
 
-def _holds_others(incident: Incident, environment: Environment) -> Iterator[Markup]:
-    if incident.rule.inhibits:
-        yield mark("Other {} alarms are held while this one is open.", environment.label)
-
-
-def _before(incident: Incident, now: datetime) -> Iterator[str]:
+def _who(incident: Incident, now: datetime) -> Iterator[str]:
     """Say what people have done, or not."""
     if incident.held is not None:
         yield HELD[incident.held]
@@ -237,69 +232,23 @@ def _before(incident: Incident, now: datetime) -> Iterator[str]:
 
 
 def _on_call(
-    incident: Incident,
-    escalate_after: timedelta,
-    targets: str,
-    now: datetime,
-    *,
-    night: bool,
-    limits: Thresholds | None,
+    incident: Incident, escalate_after: timedelta, targets: str, now: datetime, due: datetime | None
 ) -> Iterator[str]:
     """Say whether on-call knows, and else when they are told."""
+    critical = incident.severity is Severity.CRITICAL
     if incident.told:
         yield f"on-call told {clock(min(incident.told.values()), seconds=True, now=now)}"
+    elif incident.owner is not None or incident.held is not None:
         return
-    if incident.owner is not None or incident.held is not None:
-        return
-    critical = incident.severity is Severity.CRITICAL
-    if not targets:
+    elif not targets:
         if critical:
             yield "no on-call target is told at this hour"
-        return
-    due = _due(incident, escalate_after, now, night=night, limits=limits)
-    if due is None:
-        if any(rule.critical_at is not None for rule in _family(incident)):
-            yield f"on-call is told if it is critical for {duration(escalate_after)}"
-    elif due <= now and critical:
+    elif due is not None and due <= now and critical:
         yield "on-call is being told"
-    else:
+    elif due is not None:
         yield f"on-call is told at {clock(_next_minute(max(due, now)), now=now)} UTC if it lasts"
-
-
-def _due(
-    incident: Incident,
-    escalate_after: timedelta,
-    now: datetime,
-    *,
-    night: bool,
-    limits: Thresholds | None,
-) -> datetime | None:
-    """Tell when on-call is told if nobody owns it; None where that is not known."""
-    if incident.severity is Severity.WARNING:
-        return _would_be_told(incident, escalate_after, night=night, limits=limits)
-    if night and incident.at_once:
-        return now
-    return (incident.critical_since or now) + escalate_after
-
-
-def _would_be_told(
-    incident: Incident, escalate_after: timedelta, *, night: bool, limits: Thresholds | None
-) -> datetime | None:
-    """Tell when on-call hears of a warning that goes on as it is; None where that is not known."""
-    if limits is None:
-        return None
-    times = []
-    for rule in _family(incident):
-        if rule.critical_at is not None and rule.name in limits.enabled:
-            finding = incident.findings.get(rule.name)
-            at = rule.critical_at(incident.figures, finding, limits.of(rule))
-            if at is not None:
-                times.append(at if night and rule.at_once else at + escalate_after)
-    return min(times, default=None)
-
-
-def _family(incident: Incident) -> list[Rule[Any]]:
-    return [rule for rule in RULES.values() if rule.incident == incident.name]
+    elif any(rule.critical_at is not None for rule in incident.family):
+        yield f"on-call is told if it is critical for {duration(escalate_after)}"
 
 
 def _next_minute(at: datetime) -> datetime:
@@ -322,17 +271,14 @@ def resolved(incident: Incident, now: datetime) -> tuple[Markup, list[Block]]:
         outcome(incident),
         incident.id,
     )
-    blocks = [section(first, _remains(incident, ended, brief=_is_brief(incident, lasted)))]
+    concerned = incident.skipped or incident.owner is not None or incident.told
+    brief = lasted < BRIEF and not concerned
+    blocks = [section(first, _remains(incident, ended, brief=brief))]
     check = words_of(incident.name).check
     if check:
         blocks.append(section(mark("*Check:* {}", check)))
     foot = f"history in the thread · updated {clock(ended, seconds=True)} UTC"
     return first, [*blocks, context(mark("{}", foot))]
-
-
-def _is_brief(incident: Incident, lasted: timedelta) -> bool:
-    concerned = incident.skipped or incident.owner is not None or incident.told
-    return lasted < BRIEF and not concerned
 
 
 def _remains(incident: Incident, ended: datetime, *, brief: bool) -> Iterator[tuple[str, Markup]]:

@@ -143,10 +143,9 @@ class Watch:
             _log.warning("the last hour could not be read", reason=str(error))
 
     def _answered(self, watched: Watched, at: datetime) -> ServerTrack:
-        error = _error(watched)
-        if error is not None:
-            return self._server.unanswered(at, error.kind)
         memory = watched.memory
+        if _error(watched) is not None:
+            return self._server.unanswered(at)
         if memory is None:
             return self._server.answered(at)
         return self._server.answered(at, memory.used, self._limit(memory))
@@ -197,7 +196,9 @@ class Watch:
             server_findings(self._server, limits, now=now, night=night, firing=rules)
         )
         figures = self._server_figures(watched, now)
-        for name in (rule.name for rule in RULES.values() if rule.whole):
+        whole = [rule.name for rule in RULES.values() if rule.whole]
+        # With those of a rule that this release lacks: they end.
+        for name in dict.fromkeys([*whole, *(name for name, where in firing if not where)]):
             subject = (name, "")
             await self._alarms.look(
                 subject, firing.get(subject), found.get(name, {}), figures, holds

@@ -289,7 +289,7 @@ class Watch:
         if poll.kind is None and poll.sample.reached:
             self.server = self.server.answered(at, poll.memory, poll.limit)
         else:
-            self.server = self.server.unanswered(at, poll.kind)
+            self.server = self.server.unanswered(at)
         self.evaluate(at)
 
     def evaluate(self, now: datetime) -> None:

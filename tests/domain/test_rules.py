@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.errors import Unreachable
 from bot.domain.rules import (
     RULES,
     Finding,
@@ -534,7 +533,7 @@ def failing(seconds: int, *, polls: int | None = None) -> ServerTrack:
     track = ServerTrack().answered(ago(seconds + 5))
     times = range(seconds, -1, -5) if polls is None else range(seconds, seconds - polls, -1)
     for back in times:
-        track = track.unanswered(ago(back), Unreachable.REFUSED)
+        track = track.unanswered(ago(back))
     return track
 
 
@@ -554,13 +553,6 @@ def test_unreachable(track: ServerTrack, night: bool, expected: bool) -> None:
     since = track.failing_since
     wanted = [("unreachable", CRITICAL, since)] if expected else []
     assert server(track, night=night) == wanted
-
-
-@pytest.mark.parametrize("kind", list(Unreachable))
-def test_the_kind_is_the_last_one_known(kind: Unreachable) -> None:
-    track = failing(60).unanswered(NOW, kind).unanswered(ago(-5))
-    assert track.kind is kind
-    assert ServerTrack().unanswered(NOW).kind is None
 
 
 @pytest.mark.parametrize(("good", "expected"), [(0, True), (5, True), (10, False)])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.errors import RedisUnreachable, Unreachable
-from bot.domain.samples import Minute, Rates, Sample, arriving, highest, rates, sample, sparkline
+from bot.domain.samples import Minute, Rates, Sample, highest, rates, sample, sparkline
 from bot.domain.streams import (
     Entry,
     EntryId,
@@ -155,22 +155,6 @@ def test_rates(samples: list[Sample], expected: Rates) -> None:
 def minute(back: int, waiting: int = 0, *, added: int = 0, reached: int = 12) -> Minute:
     at = NOW.replace(second=0) - back * MINUTE
     return Minute("lsstcam", at, 12, reached, waiting, None, 0, added, 0)
-
-
-@pytest.mark.parametrize(
-    ("minutes", "expected"),
-    [
-        ([], None),
-        ([minute(1, added=5)], None),
-        ([minute(10, added=100), minute(0, added=2860)], 4.6),
-        ([minute(10, added=100), minute(5, reached=0), minute(0, added=100)], 0),
-        ([minute(10, added=100), minute(0, reached=0)], None),
-        ([minute(10, added=100), minute(0, added=99)], None),
-        ([minute(3, added=1), minute(3, added=2)], None),
-    ],
-)
-def test_entries_arriving(minutes: list[Minute], expected: float | None) -> None:
-    assert arriving(minutes) == expected
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from bot.domain.approvals import Plan, Request, State
 from bot.domain.environments import Environment, Person
 from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, Told, When
 from bot.domain.reports import DuskReport, NightReport
-from bot.domain.rules import RULES, Finding, Severity, Thresholds, default_thresholds, rule_of
+from bot.domain.rules import RULES, Finding, Severity, default_thresholds, rule_of
 from bot.domain.samples import Figures
 from bot.render import alarms, nights, pages
 from bot.render.blocks import (
@@ -106,7 +106,6 @@ def draw(
     *,
     now: datetime = NOW,
     targets: str = "prompt-oncall",
-    thresholds: Thresholds | None = LIMITS,
 ) -> alarms.Drawn:
     return alarms.incident(
         shown,
@@ -114,7 +113,7 @@ def draw(
         escalate_after=timedelta(minutes=10),
         targets=targets,
         now=now,
-        thresholds=thresholds,
+        thresholds=LIMITS,
     )
 
 
@@ -415,10 +414,10 @@ def test_when_on_call_is_told(shown: Incident, targets: str, expected: str) -> N
     assert f" · {expected} · " in lines(draw(shown, targets=targets))[-1]
 
 
-def test_without_limits_no_time_is_promised() -> None:
-    foot = lines(draw(BACKLOG, thresholds=None))[-1]
-    assert "on-call is told if it is critical for 10 min" in foot
-    assert "on-call" not in lines(draw(incident("pending"), thresholds=None))[-1]
+def test_where_nobody_knows_when_no_time_is_promised() -> None:
+    unknown = replace(BACKLOG, figures=replace(FIGURES, wait=None, first_skipped=None))
+    assert "on-call is told if it is critical for 10 min" in lines(draw(unknown))[-1]
+    assert "on-call" not in lines(draw(incident("pending")))[-1]
 
 
 @pytest.mark.parametrize(

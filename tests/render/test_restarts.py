@@ -8,7 +8,7 @@ import pytest
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
-from bot.domain.rules import Finding, Severity
+from bot.domain.rules import Finding, Severity, default_thresholds
 from bot.domain.samples import Figures
 from bot.domain.streams import Loading
 from bot.domain.workloads import Jobs, Pod, Progress
@@ -144,7 +144,13 @@ def test_an_alarm_links_to_the_window_it_falls_into() -> None:
     )
     around = Around(window=12, announcement="https://example.slack.com/archives/C1/p1")
     _, blocks, _ = alarms.incident(
-        away, PROD, escalate_after=timedelta(minutes=10), targets="", now=ASKED, around=around
+        away,
+        PROD,
+        escalate_after=timedelta(minutes=10),
+        targets="",
+        now=ASKED,
+        thresholds=default_thresholds(),
+        around=around,
     )
     foot = blocks[-1]["elements"][0]["text"]
     assert foot.startswith("in <https://example.slack.com/archives/C1/p1|window 12>")
