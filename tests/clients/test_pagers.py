@@ -26,6 +26,7 @@ from bot.clients.pagers import (
 )
 from bot.domain.oncall import Page, PageEvent, PageFailed, Target
 from bot.domain.rules import Severity
+from tests.support.faults import Fault, rate_limited
 from tests.support.pager_servers import (
     HEARTBEAT_KEY,
     KEYS,
@@ -36,7 +37,6 @@ from tests.support.pager_servers import (
     signed,
 )
 from tests.support.proxy import ProxyServer
-from tests.support.slack_faults import Fault, rate_limited
 
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
 PAGE = Page(

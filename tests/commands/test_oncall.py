@@ -14,8 +14,8 @@ from bot.clients.pagers import NOTIFIERS, HttpNotifier
 from bot.domain.oncall import Kind, Page
 from bot.preflight import check
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
+from tests.support.faults import Fault
 from tests.support.pager_servers import ROUTING_KEY, WEBHOOK_KEY, PagerServers
-from tests.support.slack_faults import Fault
 from tests.support.world import DEV, PROD, World, shown
 
 ANA, BEN = "U0ANA", "U0BEN"

@@ -14,8 +14,8 @@ import pytest
 from tests.proof.processes import Bot, a_bot
 from tests.proof.state import StateFile
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
+from tests.support.faults import Fault
 from tests.support.pager_servers import WEBHOOK_KEY, PagerServers
-from tests.support.slack_faults import Fault
 from tests.support.world import DEV, PROD, World
 
 SETTLED = (

@@ -41,13 +41,13 @@ from bot.storage.database import Database
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.storage.schema import outbox as table
+from tests.support.faults import Fault, rate_limited
 from tests.support.pager_servers import (
     ROUTING_KEY,
     SQUADCAST_KEY,
     WEBHOOK_KEY,
     PagerServers,
 )
-from tests.support.slack_faults import Fault, rate_limited
 from tests.support.slack_server import SlackServer
 from tests.support.world import PROD, World
 

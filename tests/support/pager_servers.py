@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.support.slack_faults import Fault, Faults
+from tests.support.faults import Fault, Faults
 
 Json = dict[str, Any]
 

@@ -1,29 +1,323 @@
-"""What Slack sends to the bot: slash commands, clicks and forms, over a socket or signed HTTP."""
+"""What Slack sends to the bot: slash commands, clicks and forms, over sockets or signed HTTP."""
 
 import asyncio
+import contextlib
+import copy
 import hashlib
 import hmac
 import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+from aiohttp import WSMsgType, web
 
-from tests.support.slack_chat import Chat, HookError
-from tests.support.slack_payloads import Payloads, pressed
-from tests.support.slack_sockets import Sockets
-from tests.support.slack_views import Views
+from tests.support.faults import Faults, cut
+from tests.support.patience import PATIENCE
+from tests.support.slack_api import Chat, HookError, Views
 from tests.support.slack_workspace import (
+    Channel,
     Hook,
     Json,
     Message,
     SlackError,
     View,
     Workspace,
+    escape,
 )
+
+MOST_CONNECTIONS = 10
+_CLOSE_SECONDS = 0.5
+
+
+@dataclass(eq=False)
+class Connection:
+    """One open WebSocket."""
+
+    number: int
+    socket: web.WebSocketResponse
+    request: web.Request
+    frozen: bool = False
+    sent: list[Any] = field(default_factory=list)
+
+    async def send(self, payload: Any) -> bool:
+        """Send JSON, or text as it is; false when the connection is gone."""
+        text = payload if isinstance(payload, str) else json.dumps(payload)
+        try:
+            await self.socket.send_str(text)
+        except ConnectionError:
+            return False
+        self.sent.append(payload)
+        return True
+
+    def abort(self) -> None:
+        """Reset the connection without a closing frame."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+
+class Sockets:
+    """Accepts WebSockets and hands acknowledgements to the deliveries."""
+
+    def __init__(
+        self, workspace: Workspace, faults: Faults, acknowledge: Callable[[int, Json], None]
+    ) -> None:
+        self._workspace = workspace
+        self._faults = faults
+        self._acknowledge = acknowledge
+        self._numbers = itertools.count(1)
+        self._turn = itertools.count()
+        self.open: list[Connection] = []
+        self.attempts = 0
+        self.refusals = 0
+        self.too_many = False
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_get("/link/", self._link)
+
+    def next(self) -> Connection | None:
+        """Answer the connection whose turn it is."""
+        if not self.open:
+            return None
+        return self.open[next(self._turn) % len(self.open)]
+
+    async def _link(self, request: web.Request) -> web.StreamResponse:
+        self.attempts += 1
+        self._workspace.changed()
+
+        async def perform() -> web.StreamResponse:
+            return await self._accept(request)
+
+        return await self._faults.answer(request, "ws", perform)
+
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
+        if self.refusals:
+            self.refusals -= 1
+            return web.Response(status=503, text="refused")
+        socket = web.WebSocketResponse(
+            autoping=False, autoclose=False, compress=False, timeout=_CLOSE_SECONDS
+        )
+        await socket.prepare(request)
+        connection = Connection(next(self._numbers), socket, request)
+        if self.too_many or len(self.open) >= MOST_CONNECTIONS:
+            await connection.send(disconnection("too_many_websockets"))
+            await socket.close()
+            return socket
+        await self._serve(connection)
+        return socket
+
+    async def _serve(self, connection: Connection) -> None:
+        self.open.append(connection)
+        try:
+            await connection.send(self._hello())
+            self._workspace.changed()
+            await self._read(connection)
+        finally:
+            # A reset cancels this handler, so the count is right even for a frozen socket.
+            self.open.remove(connection)
+            self._workspace.changed()
+
+    async def _read(self, connection: Connection) -> None:
+        while True:
+            message = await connection.socket.receive()
+            if connection.frozen:
+                await self._faults.closing.wait()
+                cut(connection.request)
+                return
+            match message.type:
+                case WSMsgType.PING:
+                    await _quietly_pong(connection.socket, message.data)
+                case WSMsgType.TEXT:
+                    self._receive(connection, message.data)
+                case WSMsgType.PONG | WSMsgType.BINARY:
+                    pass
+                case _:
+                    await connection.socket.close()
+                    return
+
+    def _receive(self, connection: Connection, text: str) -> None:
+        body = json.loads(text)
+        self._acknowledge(connection.number, body)
+        self._workspace.changed()
+
+    def _hello(self) -> Json:
+        return {
+            "type": "hello",
+            "num_connections": len(self.open),
+            "debug_info": {
+                "host": "applink-1",
+                "build_number": 1,
+                "approximate_connection_time": 18060,
+            },
+            "connection_info": {"app_id": self._workspace.app_id},
+        }
+
+    async def close(self, *, abrupt: bool) -> None:
+        """Close every connection, with a closing frame or without."""
+        for connection in self.open:
+            if abrupt:
+                connection.abort()
+        if not abrupt:
+            await asyncio.gather(*(connection.socket.close() for connection in self.open))
+
+
+async def _quietly_pong(socket: web.WebSocketResponse, data: bytes) -> None:
+    # receive() says next that the connection is gone.
+    with contextlib.suppress(ConnectionError):
+        await socket.pong(data)
+
+
+def disconnection(reason: str) -> Json:
+    return {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
+
+
+class Payloads:
+    """Draws what a person did as Slack tells it to an app."""
+
+    def __init__(self, workspace: Workspace, chat: Chat, views: Views) -> None:
+        self._workspace = workspace
+        self._chat = chat
+        self._views = views
+
+    def command(
+        self,
+        command: str,
+        text: str,
+        *,
+        place: Channel,
+        user: str,
+        trigger_id: str,
+        response_url: str,
+    ) -> Json:
+        return {
+            "token": "verification",
+            "team_id": self._workspace.team_id,
+            "team_domain": self._workspace.team_domain,
+            "channel_id": place.id,
+            "channel_name": place.slash_name,
+            "user_id": user,
+            "user_name": self._user_name(user),
+            "command": command,
+            "text": text,
+            "api_app_id": self._workspace.app_id,
+            "is_enterprise_install": "false",
+            "response_url": response_url,
+            "trigger_id": trigger_id,
+        }
+
+    def click(
+        self, message: Message, action: Json, user: str, trigger_id: str, response_url: str
+    ) -> Json:
+        place = self.place(message.channel)
+        payload: Json = {
+            "type": "block_actions",
+            **self._interaction(user, trigger_id),
+            "container": {
+                "type": "message",
+                "message_ts": message.ts,
+                "channel_id": place.id,
+                "is_ephemeral": message.ephemeral_to is not None,
+            },
+            "channel": {"id": place.id, "name": place.slash_name},
+            "state": {"values": {}},
+            "response_url": response_url,
+            "actions": [action | {"action_ts": self._workspace.new_ts()}],
+        }
+        # Slack leaves the content of an ephemeral message out.
+        if message.ephemeral_to is None:
+            payload["message"] = _escaped(self._chat.to_json(message))
+        return payload
+
+    def submit(
+        self, view: View, values: Json, user: str, private_metadata: str | None, trigger_id: str
+    ) -> Json:
+        content = self._views.to_json(view) | {"state": {"values": values}}
+        if private_metadata is not None:
+            content["private_metadata"] = private_metadata
+        return {
+            "type": "view_submission",
+            **self._interaction(user, trigger_id),
+            "view": content,
+            "response_urls": [],
+        }
+
+    def place(self, key: str) -> Channel:
+        """Find a channel; an unknown one is taken as it is, as the bot may not see it."""
+        return self._workspace.channel(key) or Channel(key, "elsewhere")
+
+    def _interaction(self, user: str, trigger_id: str) -> Json:
+        name, team = self._user_name(user), self._workspace.team_id
+        return {
+            "user": {"id": user, "username": name, "name": name, "team_id": team},
+            "api_app_id": self._workspace.app_id,
+            "token": "verification",
+            "trigger_id": trigger_id,
+            "team": {"id": team, "domain": self._workspace.team_domain},
+            "enterprise": None,
+            "is_enterprise_install": False,
+        }
+
+    def _user_name(self, user: str) -> str:
+        known = self._workspace.users.get(user)
+        return known.name if known else user.lower()
+
+
+def pressed(message: Message, wanted: str, value: str | None, block: str | None) -> Json:
+    """Answer the pressed element; with `value` or `block`, an element that is not there too."""
+    for place, element in message.elements():
+        label = element.get("text", {}).get("text") if isinstance(element.get("text"), dict) else ""
+        if wanted in {element.get("action_id"), label} and block in {None, place}:
+            action = copy.deepcopy(element) | {"block_id": place}
+            action.setdefault("action_id", "generated")
+            return action if value is None else action | _chosen(element, value)
+    if value is None and block is None:
+        known = [(e.get("action_id"), e.get("text")) for _, e in message.elements()]
+        raise LookupError(f"No element {wanted!r} in {message.text!r}; there are {known}")
+    return {
+        "type": "button",
+        "action_id": wanted,
+        "block_id": block or "forged",
+        "text": {"type": "plain_text", "text": wanted},
+        "value": value or "",
+    }
+
+
+def _chosen(element: Json, value: str) -> Json:
+    """Say what was chosen, in the words of that kind of element."""
+    kind = str(element.get("type"))
+    option = {"text": {"type": "plain_text", "text": value}, "value": value}
+    for candidate in element.get("options", []):
+        if candidate.get("value") == value:
+            option = candidate
+    match kind:
+        case "static_select" | "external_select" | "radio_buttons" | "overflow":
+            return {"selected_option": option}
+        case "checkboxes" | "multi_static_select" | "multi_external_select":
+            return {"selected_options": [option]}
+        case "users_select" | "conversations_select" | "channels_select":
+            return {f"selected_{kind.removesuffix('s_select')}": value}
+        case "datepicker":
+            return {"selected_date": value}
+        case "timepicker":
+            return {"selected_time": value}
+        case _:
+            return {"value": value}
+
+
+def _escaped(value: Any) -> Any:
+    """Escape every text once more, as Slack does with the messages in its payloads."""
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: escape(item) if name == "text" and isinstance(item, str) else _escaped(item)
+        for name, item in value.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -85,28 +379,33 @@ class Delivery:
             if self.hook is not None and message.response_url == self.response_url
         ]
 
-    async def reply(self, timeout: float = 30, *, nth: int = 1) -> Message:  # noqa: ASYNC109 - a test's patience
+    async def reply(self, timeout: float = PATIENCE, *, nth: int = 1) -> Message:  # noqa: ASYNC109 - a test's patience
         """Wait for the first message made through the response_url (or the nth).
 
-        When none comes in time, the first later message in the channel counts instead.
+        When none comes for some seconds, the bot's first later message in the channel counts, too.
 
         Raises
         ------
         TimeoutError
             When neither came.
         """
-        try:
-            return await self.workspace.until(
-                lambda: self.replies[nth - 1] if len(self.replies) >= nth else None,
-                timeout,
-                f"reply to {self.payload.get('text', self.kind)!r} (error: {self.error})",
-            )
-        except TimeoutError:
-            for message in self.workspace.in_channel(self.channel):
-                later = message.number > self.number and nth == 1
-                if later and message.user == self.workspace.bot_user_id:
-                    return message
-            raise
+        what = f"reply to {self.payload.get('text', self.kind)!r} (error: {self.error})"
+        with contextlib.suppress(TimeoutError):
+            return await self.workspace.until(lambda: self._reply(nth), min(timeout, 3), what)
+
+        def find() -> Message | None:
+            return self._reply(nth) or (self._later() if nth == 1 else None)
+
+        return await self.workspace.until(find, timeout, what)
+
+    def _reply(self, nth: int) -> Message | None:
+        return self.replies[nth - 1] if len(self.replies) >= nth else None
+
+    def _later(self) -> Message | None:
+        for message in self.workspace.in_channel(self.channel):
+            if message.number > self.number and message.user == self.workspace.bot_user_id:
+                return message
+        return None
 
 
 class Deliveries:
@@ -121,7 +420,7 @@ class Deliveries:
         self._known: dict[str, Delivery] = {}
         self._numbers = itertools.count(1)
         # Slack itself gives 3 s; a busy machine is no failure.
-        self.ack_seconds = 30.0
+        self.ack_seconds = PATIENCE
         self.request_url: str | None = None
         self.sockets: Sockets | None = None
         self.http: aiohttp.ClientSession | None = None

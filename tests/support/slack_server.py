@@ -14,16 +14,20 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 
+from tests.support.faults import Fault, Faults, rate_limited
 from tests.support.patience import PATIENCE
 from tests.support.slack_api import WebApi
-from tests.support.slack_deliveries import Deliveries, Delivery, Signer
-from tests.support.slack_faults import Fault, Faults, rate_limited
-from tests.support.slack_sockets import Connection, Sockets, disconnection
+from tests.support.slack_deliveries import (
+    Connection,
+    Deliveries,
+    Delivery,
+    Signer,
+    Sockets,
+    disconnection,
+)
 from tests.support.slack_workspace import (
     ALL_SCOPES,
     BOT,
-    HOOK_SECONDS,
-    TRIGGER_SECONDS,
     Call,
     Channel,
     Found,
@@ -162,15 +166,6 @@ class SlackServer:
     def request_url(self, url: str | None) -> None:
         self._deliveries.request_url = url
 
-    @property
-    def ack_seconds(self) -> float:
-        """How long a delivery waits for its acknowledgement; Slack's three seconds."""
-        return self._deliveries.ack_seconds
-
-    @ack_seconds.setter
-    def ack_seconds(self, seconds: float) -> None:
-        self._deliveries.ack_seconds = seconds
-
     # --- people ------------------------------------------------------------------------------
 
     async def command(
@@ -252,12 +247,6 @@ class SlackServer:
         """Post a message as a person; the bot is told nothing."""
         return self.workspace.add(channel, user, text)
 
-    def expire(self, delivery: Delivery) -> None:
-        """Let the three seconds of the trigger and the 30 minutes of the response_url pass."""
-        self.workspace.triggers[delivery.trigger_id].created -= TRIGGER_SECONDS + 1
-        if delivery.hook is not None:
-            delivery.hook.created -= HOOK_SECONDS + 1
-
     # --- faults ------------------------------------------------------------------------------
 
     def fail(self, method: str, *faults: Fault) -> None:
@@ -288,10 +277,6 @@ class SlackServer:
     def refuse_sockets(self, count: int) -> None:
         """Answer the next `count` handshakes with 503."""
         self._sockets.refusals = count
-
-    def slow_handshake(self, seconds: float) -> None:
-        """Let every handshake take this long."""
-        self._sockets.handshake_seconds = seconds
 
     def too_many_websockets(self, on: bool = True) -> None:  # noqa: FBT002 - reads as a switch
         """Accept connections only to say that there are too many."""
@@ -392,7 +377,3 @@ class SlackServer:
     ) -> Found:
         """Wait until `find` answers something true; it is asked after each request and change."""
         return await self.workspace.until(find, timeout, what)
-
-    def mentions(self, text: str) -> list[str]:
-        """Everything in a text that Slack would turn into a ping or a link."""
-        return mentions(text)

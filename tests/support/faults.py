@@ -1,4 +1,4 @@
-"""Scripted failures, one queue for each method of the fake Slack."""
+"""Scripted failures, one queue for each method of a fake server."""
 
 import asyncio
 from collections import defaultdict, deque
