@@ -5,7 +5,7 @@ last hour by whoever leads next; what people and pagers were told is in the data
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -15,7 +15,7 @@ from bot.domain.alarms import Holds, Incident, Skipped, by_incident
 from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, RedisUnreachable, StateError
 from bot.domain.night import is_night, night_at
-from bot.domain.rules import BACKLOG, RULES, server_findings, stream_findings
+from bot.domain.rules import BACKLOG, Finding, rule_of, server_findings, stream_findings
 from bot.domain.samples import (
     RATES_OVER,
     REMEMBERED,
@@ -43,6 +43,10 @@ GAP = timedelta(minutes=1)
 
 COUNT_SKIPPED_EVERY = timedelta(seconds=15)
 """Which visits are skipped takes a look at every waiting entry."""
+
+
+Firing = Mapping[Subject, Incident]
+"""The incidents that are not resolved."""
 
 
 class Watch:
@@ -183,79 +187,65 @@ class Watch:
             await self._samples.add_minutes(self._environment.name, done)
 
     async def _evaluate(self, watched: Watched, now: datetime) -> None:
-        limits = self._alarms.thresholds
-        night = is_night(self._environment.site, now)
         holds = Holds(
             await self._alarms.silences(now),
             await self._maintenance.hours(now),
             await self._approvals.outages(now),
         )
         firing = await self._alarms.by_subject()
-        rules = _rules(firing.values(), "")
-        found = by_incident(
-            server_findings(self._server, limits, now=now, night=night, firing=rules)
-        )
+        night = is_night(self._environment.site, now)
+        limits, rules = self._alarms.thresholds, _rules(firing, "")
+        found = server_findings(self._server, limits, now=now, night=night, firing=rules)
         figures = self._server_figures(watched, now)
-        whole = [rule.name for rule in RULES.values() if rule.whole]
-        # With those of a rule that this release lacks: they end.
-        for name in dict.fromkeys([*whole, *(name for name, where in firing if not where)]):
-            subject = (name, "")
-            await self._alarms.look(
-                subject, firing.get(subject), found.get(name, {}), figures, holds
-            )
+        await self._bring("", found, firing, holds, figures)
         # While nothing is known of the streams their incidents stay as they are.
         if not self._server.failed:
-            await self._evaluate_streams(watched, firing, holds, now, night=night)
+            # Nobody looks any more after a stream that was taken out of the configuration.
+            for instrument in {where for _, where in firing} - {"", *watched.looks}:
+                await self._bring(instrument, (), firing, holds, Figures(now))
+            for look in watched.looks.values():
+                await self._evaluate_stream(look, firing, holds, night=night, took=watched.took)
         firing = await self._alarms.by_subject()
         self._metrics.alarms(self._environment.name, firing.values())
         await self._alarms.lift_what_is_over(holds.silences, firing.values(), now)
 
-    async def _evaluate_streams(
-        self,
-        watched: Watched,
-        firing: dict[Subject, Incident],
-        holds: Holds,
-        now: datetime,
-        *,
-        night: bool,
-    ) -> None:
-        for (name, instrument), incident in firing.items():
-            if instrument and instrument not in watched.looks:
-                # Taken out of the configuration: nobody looks after its stream any more.
-                await self._alarms.look((name, instrument), incident, {}, Figures(now), holds)
-        for look in watched.looks.values():
-            await self._evaluate_stream(look, firing, holds, night=night, took=watched.took)
-
     async def _evaluate_stream(
-        self,
-        look: Look,
-        firing: dict[Subject, Incident],
-        holds: Holds,
-        *,
-        night: bool,
-        took: timedelta,
+        self, look: Look, firing: Firing, holds: Holds, *, night: bool, took: timedelta
     ) -> None:
-        instrument, now = look.instrument, look.at
-        here = {key: each for key, each in firing.items() if key[1] == instrument}
-        found = by_incident(
-            stream_findings(
-                self._tracks[instrument],
-                self._alarms.thresholds,
-                now=now,
-                night=night,
-                firing=_rules(here.values(), instrument),
-                dusk=self._dusk(now) if night else None,
-            )
+        rules = _rules(firing, look.instrument)
+        found = stream_findings(
+            self._tracks[look.instrument],
+            self._alarms.thresholds,
+            now=look.at,
+            night=night,
+            firing=rules,
+            dusk=self._dusk(look.at) if night else None,
         )
-        names = dict.fromkeys([*(name for name, _ in here), *found])
-        if not names:
+        if not found and not rules:
             return
         figures = self._stream_figures(look, took)
-        skipped = await self._skipped(look, figures) if BACKLOG.name in names else ()
+        names = (*rules, *(each.rule for each in found))
+        waits = any(rule_of(each).incident == BACKLOG.name for each in names)
+        skipped = await self._skipped(look, figures) if waits else ()
+        await self._bring(look.instrument, found, firing, holds, figures, skipped=skipped)
+
+    async def _bring(
+        self,
+        instrument: str,
+        found: Collection[Finding],
+        firing: Firing,
+        holds: Holds,
+        figures: Figures,
+        *,
+        skipped: Sequence[Skipped] = (),
+    ) -> None:
+        """Bring every incident of a stream, or of Redis itself, to what was found."""
+        findings = by_incident(found)
+        names = dict.fromkeys([*(name for name, where in firing if where == instrument), *findings])
         for name in names:
-            subject = (name, instrument)
+            incident, holding = firing.get((name, instrument)), findings.get(name, {})
             await self._alarms.look(
-                subject, here.get(subject), found.get(name, {}), figures, holds, skipped=skipped
+                (name, instrument), incident, holding, figures, holds, skipped=skipped
             )
 
     def _dusk(self, now: datetime) -> datetime | None:
@@ -356,8 +346,7 @@ def _error(watched: Watched) -> RedisUnreachable | None:
     return None
 
 
-def _rules(incidents: Iterable[Incident], instrument: str) -> frozenset[str]:
+def _rules(firing: Firing, instrument: str) -> frozenset[str]:
     """Give the rules that hold at present for one stream, or for the Redis under all of them."""
-    return frozenset(
-        rule for each in incidents if each.instrument == instrument for rule in each.findings
-    )
+    here = (each for (_, where), each in firing.items() if where == instrument)
+    return frozenset(rule for each in here for rule in each.findings)
