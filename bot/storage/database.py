@@ -17,14 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.domain.errors import FatalError, StateError
 from bot.storage.engines import PostgresqlServer, SqliteFile
-from bot.storage.errors import translated
+from bot.storage.errors import state_errors
 from bot.storage.migrations import is_current, upgrade
 from bot.storage.schema import leadership, outbox, posts
 
-PATIENCE = timedelta(seconds=5)
+WAIT = timedelta(seconds=5)
 """How long to wait for a connection, and for somebody else's lock."""
 
-FOR_A_FILE = timedelta(seconds=2)
+FILE_WAIT = timedelta(seconds=2)
 """The same for SQLite, whose statements wait one after the other, each so long: a person would wait
 for all that came before."""
 
@@ -36,14 +36,9 @@ UPGRADE = timedelta(minutes=5)
 
 
 class Database:
-    """The open database. `open` makes one.
+    """The open database; `open` makes one.
 
-    Parameters
-    ----------
-    place
-        File or server.
-    engine
-        Gives its connections.
+    Its methods raise `StateError` where the database does not do what it is asked.
     """
 
     def __init__(self, place: SqliteFile | PostgresqlServer, engine: AsyncEngine) -> None:
@@ -52,47 +47,35 @@ class Database:
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    async def open(cls, url: str, *, patience: timedelta = PATIENCE) -> Self:
+    async def open(cls, url: str, *, wait: timedelta = WAIT) -> Self:
         """Connect, and bring the tables up to date.
-
-        Parameters
-        ----------
-        url
-            The configuration's ``state.url``.
-        patience
-            How long to wait for a connection, and for somebody else's lock.
 
         Raises
         ------
         FatalError
             If it cannot be used; the text says why and what to do.
         """
-        place = _place(url, patience)
-        with _fatal(place), translated():
+        place = _place(url, wait)
+        with _fatal(place), state_errors():
             place.acquire()
-            return await cls._open(place, patience)
+            return await cls._open(place, wait)
 
     @classmethod
-    async def examine(cls, url: str, *, patience: timedelta = PATIENCE) -> str:
+    async def examine(cls, url: str, *, wait: timedelta = WAIT) -> str:
         """Say how a start would find the database, and change nothing.
 
         A bot that runs meanwhile is not disturbed.
 
-        Parameters
-        ----------
-        url, patience
-            As in `open`.
-
         Raises
         ------
         FatalError
             If it cannot be used; the text says why and what to do.
         """
-        place = _place(url, patience)
+        place = _place(url, wait)
         with _fatal(place):
             if place.missing:
                 return f"{place.where} will be created"
-            database = cls(place, place.engine(STATEMENT, patience))
+            database = cls(place, place.engine(STATEMENT, wait))
             try:
                 async with database.statement() as connection:
                     current = await connection.run_sync(is_current)
@@ -101,8 +84,8 @@ class Database:
         return "opens, and its tables are current" if current else "opens; a start will upgrade it"
 
     @classmethod
-    async def _open(cls, place: SqliteFile | PostgresqlServer, patience: timedelta) -> Self:
-        database = cls(place, place.engine(STATEMENT, patience))
+    async def _open(cls, place: SqliteFile | PostgresqlServer, wait: timedelta) -> Self:
+        database = cls(place, place.engine(STATEMENT, wait))
         try:
             async with database.statement() as connection:
                 current = await connection.run_sync(is_current)
@@ -129,39 +112,21 @@ class Database:
             self._place.release()
 
     async def ping(self) -> None:
-        """Ask for a sign of life.
-
-        Raises
-        ------
-        StateError
-            If there is none.
-        """
+        """Ask for a sign of life."""
         await self.fetch(text("SELECT 1"))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for statements that take effect together, or not at all.
-
-        Raises
-        ------
-        StateError
-            If the database does not do what it is asked.
-        """
-        with translated():
+        """Give a connection for statements that take effect together, or not at all."""
+        with state_errors():
             async with self._connected(self._engine) as connection, connection.begin():
                 await self._place.begin(connection)
                 yield connection
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for one statement: a single round trip.
-
-        Raises
-        ------
-        StateError
-            If the database does not do what it is asked.
-        """
-        with translated():
+        """Give a connection for one statement: a single round trip."""
+        with state_errors():
             async with self._connected(self._single) as connection:
                 yield connection
 
@@ -185,24 +150,12 @@ class Database:
             await asyncio.shield(connection.close())
 
     async def fetch(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Give the rows of one statement.
-
-        Raises
-        ------
-        StateError
-            If the database does not do what it is asked.
-        """
+        """Give the rows of one statement."""
         async with self.statement() as connection:
             return (await connection.execute(statement)).all()
 
     async def change(self, statement: Executable) -> int:
-        """Execute one statement, and tell how many rows it changed.
-
-        Raises
-        ------
-        StateError
-            If the database does not do what it is asked.
-        """
+        """Execute one statement, and tell how many rows it changed."""
         async with self.statement() as connection:
             return (await connection.execute(statement)).rowcount
 
@@ -244,16 +197,16 @@ def _fatal(place: SqliteFile | PostgresqlServer) -> Iterator[None]:
         ) from error
 
 
-def _place(text: str, patience: timedelta) -> SqliteFile | PostgresqlServer:
+def _place(text: str, wait: timedelta) -> SqliteFile | PostgresqlServer:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         url = None
     match url and url.get_backend_name():
         case "sqlite" if url:
-            return SqliteFile(url, min(patience, FOR_A_FILE))
+            return SqliteFile(url, min(wait, FILE_WAIT))
         case "postgresql" if url:
-            return PostgresqlServer(url, patience)
+            return PostgresqlServer(url, wait)
     # Not even a part of it is shown: who knows where in it the password stands.
     raise FatalError(
         "state.url is no address of a database. Write sqlite+aiosqlite:/// and a path, or "

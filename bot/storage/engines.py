@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot.domain.errors import FatalError, StateError, StateTrouble
 
-CONNECTIONS = 5
+MOST_CONNECTIONS = 5
 """Most of them at once; a bot's statements take milliseconds."""
 
 _RESTED = 5.0
@@ -27,13 +27,6 @@ _OPTIONS = frozenset({"host", "port", "ssl", "sslmode"})
 class SqliteFile:
     """A file of SQLite and the lock beside it: one process has it as long as it runs.
 
-    Parameters
-    ----------
-    url
-        From the configuration.
-    patience
-        How long to wait for somebody else's lock.
-
     Raises
     ------
     FatalError
@@ -42,7 +35,7 @@ class SqliteFile:
 
     exclusive = True
 
-    def __init__(self, url: URL, patience: timedelta) -> None:
+    def __init__(self, url: URL, wait: timedelta) -> None:
         name = url.database or ""
         if not name or name == ":memory:" or name.startswith("file:"):
             raise FatalError(
@@ -51,7 +44,7 @@ class SqliteFile:
             )
         self._path = Path(name).absolute()
         self.where = str(self._path)
-        self._patience = patience
+        self._wait = wait
         self._lock: int | None = None
         if not self._path.parent.is_dir():
             raise FatalError(
@@ -107,7 +100,7 @@ class SqliteFile:
         """Make what gives connections: one, because SQLite has one writer at a time anyway."""
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=self.where),
-            connect_args={"timeout": self._patience.total_seconds()},
+            connect_args={"timeout": self._wait.total_seconds()},
             hide_parameters=True,
             pool_size=1,
             max_overflow=0,
@@ -140,13 +133,6 @@ def _prepare(connection: Any, _: Any) -> None:
 class PostgresqlServer:
     """One database of a PostgreSQL server, which several replicas share.
 
-    Parameters
-    ----------
-    url
-        From the configuration, with the password.
-    patience
-        How long to wait for a connection.
-
     Raises
     ------
     FatalError
@@ -155,7 +141,7 @@ class PostgresqlServer:
 
     exclusive = False
 
-    def __init__(self, url: URL, patience: timedelta) -> None:
+    def __init__(self, url: URL, wait: timedelta) -> None:
         unknown = sorted(set(url.query) - _OPTIONS)
         if unknown:
             raise FatalError(
@@ -167,7 +153,7 @@ class PostgresqlServer:
         self._url = url.set(drivername="postgresql+asyncpg", query=query)
         host = url.host or query.get("host") or "localhost"
         self.where = f"{url.database} at {host}:{url.port or 5432}"
-        self._patience = patience
+        self._wait = wait
 
     missing = False
 
@@ -190,7 +176,7 @@ class PostgresqlServer:
         engine = create_async_engine(
             self._url,
             connect_args={
-                "timeout": self._patience.total_seconds(),
+                "timeout": self._wait.total_seconds(),
                 # The server's limits end a slow statement; the driver's, a little later, one whose
                 # server is gone without a word.
                 "command_timeout": statement.total_seconds() + 2,
@@ -202,7 +188,7 @@ class PostgresqlServer:
                 },
             },
             hide_parameters=True,
-            pool_size=CONNECTIONS,
+            pool_size=MOST_CONNECTIONS,
             max_overflow=0,
             pool_timeout=statement.total_seconds(),
             pool_use_lifo=True,

@@ -53,7 +53,7 @@ _SYSTEM = {
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def state_errors() -> Iterator[None]:
     """Raise what the database reports as a `StateError`; let everything else pass."""
     try:
         yield

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.domain.notices import Notice, Queued
 from bot.domain.oncall import Page, PageEvent
 from bot.storage.database import Database
-from bot.storage.posts import new_key
+from bot.storage.posts import new_key, unclaimed
 from bot.storage.rows import Rows
 from bot.storage.schema import outbox
 
@@ -102,7 +102,7 @@ class Outbox:
             .where(
                 outbox.c.id == queued.id,
                 outbox.c.closed.is_(None),
-                or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until <= now),
+                unclaimed(outbox, now),
             )
             .values(claimed_by=holder, claimed_until=until, attempts=outbox.c.attempts + 1)
             .returning(outbox.c.attempts)
@@ -151,7 +151,7 @@ class Outbox:
             .where(
                 outbox.c.lane == lane,
                 outbox.c.closed.is_(None),
-                or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until <= now),
+                unclaimed(outbox, now),
                 or_(outbox.c.not_before.is_(None), outbox.c.not_before <= now),
             )
             .order_by(outbox.c.id)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, case, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.notices import Post, Subject
@@ -47,7 +47,7 @@ class Posts:
             select(posts)
             .where(
                 posts.c.shown < posts.c.wanted,
-                or_(posts.c.claimed_until.is_(None), posts.c.claimed_until <= now),
+                unclaimed(posts, now),
                 or_(posts.c.not_before.is_(None), posts.c.not_before <= now),
             )
             .order_by(posts.c.id)
@@ -84,7 +84,7 @@ class Posts:
             .where(
                 posts.c.id == post.id,
                 posts.c.shown < posts.c.wanted,
-                or_(posts.c.claimed_until.is_(None), posts.c.claimed_until <= now),
+                unclaimed(posts, now),
             )
             .values(claimed_by=holder, claimed_until=until, attempts=attempts)
             .returning(posts)
@@ -168,6 +168,11 @@ async def want(connection: AsyncConnection, subject: int) -> bool:
         update(posts).where(posts.c.subject == subject).values(wanted=posts.c.wanted + 1)
     )
     return wanted.rowcount == 1
+
+
+def unclaimed(table: Table, now: datetime) -> ColumnElement[bool]:
+    """Say that no process is at a row, or has been for too long."""
+    return or_(table.c.claimed_until.is_(None), table.c.claimed_until <= now)
 
 
 def new_key() -> str:

@@ -56,7 +56,7 @@ class Span(TypeDecorator[timedelta]):
         return None if value is None else value * MICROSECOND
 
 
-class Words(TypeDecorator[str]):
+class Prose(TypeDecorator[str]):
     """Text of people. PostgreSQL takes no NUL, and neither database takes half a character."""
 
     impl = Text
@@ -134,23 +134,23 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 
-class Rows(Generic[Value]):
+class Rows(Generic[_Value]):
     """A table whose rows are values of one frozen dataclass."""
 
-    def __init__(self, table: Table, kind: type[Value]) -> None:
+    def __init__(self, table: Table, kind: type[_Value]) -> None:
         self.table = table
         self.kind = kind
         self.fields = [each.name for each in fields(kind) if each.name in table.c]  # type: ignore[arg-type]
 
-    def write(self, value: Value) -> dict[str, Any]:
+    def write(self, value: _Value) -> dict[str, Any]:
         """Give the columns of a value."""
         names = self.table.columns.keys()
         return {name: getattr(value, name) for name in names if hasattr(value, name)}
 
-    def read(self, row: Row[Any]) -> Value:
+    def read(self, row: Row[Any]) -> _Value:
         """Give the value of a row, which may have further columns."""
         columns = row._mapping  # noqa: SLF001 -- the public name; attributes clash with tuple's
         return self.kind(**{name: columns[name] for name in self.fields})

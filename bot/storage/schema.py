@@ -29,7 +29,7 @@ from bot.domain.notices import Notice, Subject
 from bot.domain.oncall import Page
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
-from bot.storage.rows import Id, Json, Name, Span, Time, Words
+from bot.storage.rows import Id, Json, Name, Prose, Span, Time
 
 metadata = MetaData(
     # A later migration can name what it changes.
@@ -57,8 +57,8 @@ requests = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("environment", Text, nullable=False),
     Column("command", Text, nullable=False),
-    Column("arguments", Words, nullable=False),
-    Column("reason", Words, nullable=False),
+    Column("arguments", Prose, nullable=False),
+    Column("reason", Prose, nullable=False),
     Column("requester", Json(Person), nullable=False),
     Column("plan", Json(Plan), nullable=False),
     Column("key", Text, nullable=False),
@@ -72,7 +72,7 @@ requests = Table(
     Column("votes", Json(tuple[Vote, ...]), nullable=False),
     Column("ended", Time),
     Column("ended_by", Json(Person)),
-    Column("answer", Words, nullable=False),
+    Column("answer", Prose, nullable=False),
     Column("started", Time),
     Column("executor", Text, nullable=False),
     Column("heartbeat", Time),
@@ -128,7 +128,7 @@ outbox = Table(
     Column("not_before", Time),
     # Sent, or given up: nothing more will happen to it.
     Column("closed", Time),
-    Column("why", Words, nullable=False),
+    Column("why", Prose, nullable=False),
     Index(
         "outbox_waiting",
         "lane",
@@ -185,7 +185,7 @@ silences = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("environment", Text, nullable=False),
     Column("by", Json(Person), nullable=False),
-    Column("reason", Words, nullable=False),
+    Column("reason", Prose, nullable=False),
     Column("starts", Time, nullable=False),
     Column("ends", Time),
     Column("instrument", Text, nullable=False),
@@ -203,7 +203,7 @@ windows = Table(
     Column("environment", Text, nullable=False),
     Column("starts", Time, nullable=False),
     Column("ends", Time, nullable=False),
-    Column("reason", Words, nullable=False),
+    Column("reason", Prose, nullable=False),
     Column("owner", Json(Person), nullable=False),
     Column("announced", Time, nullable=False),
     Column("during_observing", Boolean, nullable=False),
@@ -213,7 +213,7 @@ windows = Table(
     Column("started_by", Json(Person)),
     Column("ended", Time),
     Column("ended_by", Json(Person)),
-    Column("closing", Words, nullable=False),
+    Column("closing", Prose, nullable=False),
     Column("said", Json(frozenset[tuple[str, datetime]]), nullable=False),
     Column("updates", Integer, nullable=False),
     Column("edited", Boolean, nullable=False),
@@ -268,14 +268,14 @@ audit = Table(
     Column("id", Integer, primary_key=True),
     Column("at", Time, nullable=False),
     Column("environment", Text, nullable=False),
-    Column("action", Words, nullable=False),
+    Column("action", Prose, nullable=False),
     Column("person", Json(Person), nullable=False),
     Column("result", Text, nullable=False),
     # No foreign key: the audit outlives the requests.
     Column("request", Integer),
     Column("approvers", Json(tuple[str, ...]), nullable=False),
-    Column("reason", Words, nullable=False),
-    Column("answer", Words, nullable=False),
+    Column("reason", Prose, nullable=False),
+    Column("answer", Prose, nullable=False),
     Column("alone", Boolean, nullable=False),
     Column("before", Json(Mapping[str, str]), nullable=False),
     Column("after", Json(Mapping[str, str]), nullable=False),
@@ -285,7 +285,7 @@ audit = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("trigger", Words, primary_key=True),
+    Column("trigger", Prose, primary_key=True),
     Column("came", Time, nullable=False),
     Column("times", Integer, nullable=False),
     Index("deliveries_by_came", "came"),

@@ -61,10 +61,10 @@ class Versioned(Protocol):
         """How many steps led to it."""
 
 
-Value = TypeVar("Value", bound=Versioned)
+_Value = TypeVar("_Value", bound=Versioned)
 
 
-class Steps(Generic[Value]):
+class Steps(Generic[_Value]):
     """Keeps values of one kind.
 
     Parameters
@@ -77,19 +77,19 @@ class Steps(Generic[Value]):
         What their messages are about; None for what has none.
     """
 
-    def __init__(self, database: Database, rows: Rows[Value], subject: Subject | None) -> None:
+    def __init__(self, database: Database, rows: Rows[_Value], subject: Subject | None) -> None:
         self._database = database
         self._rows = rows
         self._subject = subject
 
     async def create(
         self,
-        draft: Value,
-        effects: Callable[[Value], Effects] = lambda _: Effects(),
+        draft: _Value,
+        effects: Callable[[_Value], Effects] = lambda _: Effects(),
         *,
         writer: str,
         now: datetime,
-    ) -> Value:
+    ) -> _Value:
         """Keep a new value, want its message, and give it with its number.
 
         A refusal uses up no number.
@@ -111,7 +111,7 @@ class Steps(Generic[Value]):
             # Whoever else wants a number waits until this transaction ends, so that what is
             # checked in it stays true.
             number = (await connection.execute(taken.returning(counters.c.value))).scalar_one()
-            new: Value = replace(draft, id=number)  # type: ignore[type-var]
+            new: _Value = replace(draft, id=number)  # type: ignore[type-var]
             await self._check(connection, None, new, now)
             await connection.execute(insert(self._rows.table).values(self._rows.write(new)))
             await self._take_effect(connection, new, effects(new), writer, now)
@@ -119,8 +119,8 @@ class Steps(Generic[Value]):
 
     async def replace(
         self,
-        before: Value,
-        after: Value,
+        before: _Value,
+        after: _Value,
         effects: Effects = Effects(),
         *,
         writer: str,
@@ -153,12 +153,12 @@ class Steps(Generic[Value]):
             await self._take_effect(connection, after, effects, writer, now)
         return True
 
-    async def find(self, number: int) -> Value | None:
+    async def find(self, number: int) -> _Value | None:
         """Give one."""
         found = await self._select(self._rows.table.c.id == number)
         return found[0] if found else None
 
-    async def latest(self, environment: str, limit: int) -> list[Value]:
+    async def latest(self, environment: str, limit: int) -> list[_Value]:
         """Give the last ones of an environment, whatever became of them, newest first."""
         table = self._rows.table
         query = select(table).where(table.c.environment == environment)
@@ -167,24 +167,24 @@ class Steps(Generic[Value]):
 
     async def _select(
         self, *conditions: ColumnElement[bool], order: Sequence[ColumnElement[Any]] = ()
-    ) -> list[Value]:
+    ) -> list[_Value]:
         table = self._rows.table
         query = select(table).where(*conditions).order_by(*order, table.c.id)
         return [self._rows.read(row) for row in await self._database.fetch(query)]
 
     async def _check(
-        self, connection: AsyncConnection, before: Value | None, after: Value, now: datetime
+        self, connection: AsyncConnection, before: _Value | None, after: _Value, now: datetime
     ) -> None:
         """Raise an error if another value is in the way of a new one, or of a step."""
 
-    def _shown(self, _: Value) -> bool:
+    def _shown(self, _: _Value) -> bool:
         """Tell whether a first message is wanted for a value."""
         return True
 
     async def _take_effect(
         self,
         connection: AsyncConnection,
-        value: Value,
+        value: _Value,
         effects: Effects,
         writer: str,
         now: datetime,

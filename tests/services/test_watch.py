@@ -144,7 +144,7 @@ class Post:
 async def post(prod: Redis, prod_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[Post]:
     file = tmp_path / "state.db"
     patience = timedelta(milliseconds=20)
-    database = await Database.open(f"sqlite+aiosqlite:///{file}", patience=patience)
+    database = await Database.open(f"sqlite+aiosqlite:///{file}", wait=patience)
     await prod.xgroup_create(KEY, GROUP, "$", mkstream=True)
     made = Post(prod, f"redis://127.0.0.1:{prod_server.port}", database, file)
     yield made

@@ -49,6 +49,16 @@ async def test_a_step_changes_all_that_it_may_change(incidents: Incidents) -> No
     assert await incidents.find(made.id) == after
 
 
+async def test_what_was_remembered_since_the_last_step_is_written_with_the_next(
+    incidents: Incidents,
+) -> None:
+    made = await opened(incidents)
+    # As the watch has it after some looks: in its memory, and in no row yet.
+    remembered = replace(made, highest_waiting=1204, highest_wait=MINUTE)
+    owned = await step(incidents, remembered, remembered.owned_by(ANA, NOW))
+    assert await incidents.find(made.id) == owned
+
+
 async def test_the_database_itself_keeps_two_from_firing(
     incidents: Incidents, database: Database
 ) -> None:

@@ -28,18 +28,18 @@ PASSWORD = "s3cr3t-w0rd"
 
 
 @asynccontextmanager
-async def opened(url: str, patience: timedelta = timedelta(seconds=5)) -> AsyncIterator[Database]:
-    database = await Database.open(url, patience=patience)
+async def opened(url: str, wait: timedelta = timedelta(seconds=5)) -> AsyncIterator[Database]:
+    database = await Database.open(url, wait=wait)
     try:
         yield database
     finally:
         await database.aclose()
 
 
-async def refusal(url: str, patience: timedelta = timedelta(seconds=5)) -> str:
+async def refusal(url: str, wait: timedelta = timedelta(seconds=5)) -> str:
     """Try to open it, and give the last sentence of a process that cannot."""
     with pytest.raises(FatalError) as caught:
-        await Database.open(url, patience=patience)
+        await Database.open(url, wait=wait)
     whole = "".join(format_exception(caught.value))
     assert PASSWORD not in whole
     return str(caught.value)

@@ -208,7 +208,7 @@ async def test_a_migration_waits_for_that_of_another_process(fresh_postgresql: s
     waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     async with raw(fresh_postgresql) as other:
         await other.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        opening = asyncio.create_task(Database.open(fresh_postgresql, patience=SHORT))
+        opening = asyncio.create_task(Database.open(fresh_postgresql, wait=SHORT))
         async with asyncio.timeout(30):
             while not (await other.execute(waits)).scalar():  # noqa: ASYNC110 -- another process
                 await asyncio.sleep(0.01)

@@ -26,8 +26,27 @@ _version = Table(
 
 
 def is_current(connection: Connection) -> bool:
-    """Tell whether the tables are those of this release."""
-    return _revision(connection) == HEAD
+    """Tell whether the tables are those of this release, and need nothing.
+
+    Raises
+    ------
+    FatalError
+        If they are those of a newer release, or of one that is too old.
+    """
+    revision = _revision(connection)
+    if revision is not None and revision < OLDEST:
+        raise FatalError(
+            "The bot's database is too old for this release of the bot (its tables are at "
+            f"{revision}, this release begins at {OLDEST}). Start the release before this one "
+            "once, then this one."
+        )
+    if revision is not None and revision > HEAD:
+        raise FatalError(
+            "The bot's database belongs to a newer release of the bot (its tables are at "
+            f"{revision}, this release knows {HEAD}). Run that release, or restore a backup of "
+            "the database from before it."
+        )
+    return revision == HEAD
 
 
 def upgrade(connection: Connection) -> None:
@@ -35,30 +54,14 @@ def upgrade(connection: Connection) -> None:
 
     Whoever comes second waits for the first, and finds nothing to do. SQLite needs no lock: its
     file belongs to this process already.
-
-    Raises
-    ------
-    FatalError
-        If the tables are those of a newer release, or of one that is too old.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    revision = _revision(connection)
-    if revision is None:
+    if is_current(connection):
+        return
+    if _revision(connection) is None:
         _create(connection)
-    elif revision < OLDEST:
-        raise FatalError(
-            f"The bot's database is too old for this release of the bot (its tables are at "
-            f"{revision}, this release begins at {OLDEST}). Start the release before this one "
-            "once, then this one."
-        )
-    elif revision > HEAD:
-        raise FatalError(
-            "The bot's database belongs to a newer release of the bot (its tables are at "
-            f"{revision}, this release knows {HEAD}). Run that release, or restore a backup of "
-            "the database from before it."
-        )
-    elif revision < HEAD:
+    else:
         _migrate(connection)
 
 

@@ -1,12 +1,3 @@
---
--- PostgreSQL database dump
---
-
-\restrict cMSBoesUgUlOEhVUHi53ExqaBRDPtaAegLgzd4ilbgJZOH3UyHdcdySkhkQchSs
-
--- Dumped from database version 18.4
--- Dumped by pg_dump version 18.4
-
 SET statement_timeout = 0;
 SET lock_timeout = 0;
 SET idle_in_transaction_session_timeout = 0;
@@ -22,10 +13,6 @@ SET row_security = off;
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
-
---
--- Name: alarms; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.alarms (
     id integer NOT NULL,
@@ -55,19 +42,9 @@ CREATE TABLE public.alarms (
     version integer NOT NULL
 );
 
-
---
--- Name: alembic_version; Type: TABLE; Schema: public; Owner: -
---
-
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
 );
-
-
---
--- Name: audit; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.audit (
     id integer NOT NULL,
@@ -86,11 +63,6 @@ CREATE TABLE public.audit (
     after text NOT NULL
 );
 
-
---
--- Name: audit_id_seq; Type: SEQUENCE; Schema: public; Owner: -
---
-
 CREATE SEQUENCE public.audit_id_seq
     AS integer
     START WITH 1
@@ -99,37 +71,17 @@ CREATE SEQUENCE public.audit_id_seq
     NO MAXVALUE
     CACHE 1;
 
-
---
--- Name: audit_id_seq; Type: SEQUENCE OWNED BY; Schema: public; Owner: -
---
-
 ALTER SEQUENCE public.audit_id_seq OWNED BY public.audit.id;
-
-
---
--- Name: chores; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.chores (
     name text NOT NULL,
     day date NOT NULL
 );
 
-
---
--- Name: counters; Type: TABLE; Schema: public; Owner: -
---
-
 CREATE TABLE public.counters (
     name text NOT NULL,
     value integer NOT NULL
 );
-
-
---
--- Name: deliveries; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.deliveries (
     trigger text NOT NULL,
@@ -137,21 +89,11 @@ CREATE TABLE public.deliveries (
     times integer NOT NULL
 );
 
-
---
--- Name: leadership; Type: TABLE; Schema: public; Owner: -
---
-
 CREATE TABLE public.leadership (
     id integer NOT NULL,
     holder text,
     until timestamp with time zone
 );
-
-
---
--- Name: minutes; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.minutes (
     environment text NOT NULL,
@@ -165,11 +107,6 @@ CREATE TABLE public.minutes (
     added bigint NOT NULL,
     announced integer NOT NULL
 );
-
-
---
--- Name: outbox; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.outbox (
     id integer NOT NULL,
@@ -190,11 +127,6 @@ CREATE TABLE public.outbox (
     channel text
 );
 
-
---
--- Name: outbox_id_seq; Type: SEQUENCE; Schema: public; Owner: -
---
-
 CREATE SEQUENCE public.outbox_id_seq
     AS integer
     START WITH 1
@@ -203,17 +135,7 @@ CREATE SEQUENCE public.outbox_id_seq
     NO MAXVALUE
     CACHE 1;
 
-
---
--- Name: outbox_id_seq; Type: SEQUENCE OWNED BY; Schema: public; Owner: -
---
-
 ALTER SEQUENCE public.outbox_id_seq OWNED BY public.outbox.id;
-
-
---
--- Name: positions; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.positions (
     environment text NOT NULL,
@@ -221,11 +143,6 @@ CREATE TABLE public.positions (
     entry text NOT NULL,
     seen timestamp with time zone NOT NULL
 );
-
-
---
--- Name: posts; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.posts (
     id integer NOT NULL,
@@ -243,11 +160,6 @@ CREATE TABLE public.posts (
     kind text DEFAULT 'request'::text NOT NULL
 );
 
-
---
--- Name: posts_id_seq; Type: SEQUENCE; Schema: public; Owner: -
---
-
 CREATE SEQUENCE public.posts_id_seq
     AS integer
     START WITH 1
@@ -256,17 +168,7 @@ CREATE SEQUENCE public.posts_id_seq
     NO MAXVALUE
     CACHE 1;
 
-
---
--- Name: posts_id_seq; Type: SEQUENCE OWNED BY; Schema: public; Owner: -
---
-
 ALTER SEQUENCE public.posts_id_seq OWNED BY public.posts.id;
-
-
---
--- Name: requests; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.requests (
     id integer NOT NULL,
@@ -297,11 +199,6 @@ CREATE TABLE public.requests (
     happened text
 );
 
-
---
--- Name: samples; Type: TABLE; Schema: public; Owner: -
---
-
 CREATE TABLE public.samples (
     environment text NOT NULL,
     instrument text NOT NULL,
@@ -321,11 +218,6 @@ CREATE TABLE public.samples (
     announced integer NOT NULL
 );
 
-
---
--- Name: silences; Type: TABLE; Schema: public; Owner: -
---
-
 CREATE TABLE public.silences (
     id integer NOT NULL,
     environment text NOT NULL,
@@ -340,11 +232,6 @@ CREATE TABLE public.silences (
     lifted timestamp with time zone
 );
 
-
---
--- Name: votes; Type: TABLE; Schema: public; Owner: -
---
-
 CREATE TABLE public.votes (
     request integer NOT NULL,
     person text NOT NULL,
@@ -354,11 +241,6 @@ CREATE TABLE public.votes (
     alone boolean NOT NULL,
     reason text NOT NULL
 );
-
-
---
--- Name: windows; Type: TABLE; Schema: public; Owner: -
---
 
 CREATE TABLE public.windows (
     id integer NOT NULL,
@@ -383,47 +265,17 @@ CREATE TABLE public.windows (
     updates integer NOT NULL
 );
 
-
---
--- Name: audit id; Type: DEFAULT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.audit ALTER COLUMN id SET DEFAULT nextval('public.audit_id_seq'::regclass);
-
-
---
--- Name: outbox id; Type: DEFAULT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.outbox ALTER COLUMN id SET DEFAULT nextval('public.outbox_id_seq'::regclass);
 
-
---
--- Name: posts id; Type: DEFAULT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.posts ALTER COLUMN id SET DEFAULT nextval('public.posts_id_seq'::regclass);
-
-
---
--- Data for Name: alarms; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.alarms VALUES (11, 'prod', 'backlog', 'lsstcam', '2026-11-24 03:03:05.678901+00', '2026-11-24 03:04:05.678901+00', '[{"rule":"expiring","severity":"critical","since":"2026-11-24T03:04:06.678901+00:00"},{"rule":"backlog","severity":"warning","since":"2026-11-24T03:03:05.678901+00:00"}]', '{"at":"2026-11-24T03:05:05.678901+00:00","waiting":1204,"visits":7,"capped":true,"wait":1860000001,"oldest_visit":"2026112300017 \u201codd\u201d","first_skipped":"2026-11-24T03:33:05.678901+00:00","arriving":4.25,"read":0.1,"read_last":"2026-11-24T03:01:05.678901+00:00","between_visits":37500000,"unconfirmed":3,"consumers":412,"lag_known":false,"answers_in":412,"kind":"","address":"","tries":0,"memory":0,"memory_limit":null}', 'critical', 1300, 8, true, 1920000000, '[["2026112300017",172,"2026-11-24T03:05:05.678901+00:00"],["\u202618",1,"2026-11-24T04:04:05.678901+00:00"]]', NULL, true, 'U0BEN', 'Ben “B.” 🔭', '2026-11-24 03:06:05.678901+00', '2026-11-24 06:04:05.678901+00', '2026-11-24 03:04:06.678901+00', '{"prompt":"2026-11-24T03:05:05.678901+00:00","phones":"2026-11-24T03:06:05.678901+00:00"}', NULL, '2026-11-24 03:06:05.678901+00', 3);
 INSERT INTO public.alarms VALUES (12, 'prod', 'unreachable', '', '2026-11-24 03:04:05.678901+00', '2026-11-24 03:05:05.678901+00', '[{"rule":"unreachable","severity":"critical","since":"2026-11-24T03:04:05.678901+00:00"}]', '{"at":"2026-11-24T03:05:05.678901+00:00","waiting":0,"visits":0,"capped":false,"wait":null,"oldest_visit":"","first_skipped":null,"arriving":null,"read":null,"read_last":null,"between_visits":null,"unconfirmed":0,"consumers":0,"lag_known":true,"answers_in":null,"kind":"refused","address":"prompt-redis.prod:6379","tries":12,"memory":5000000000,"memory_limit":6000000000}', 'critical', 0, 0, false, NULL, '[]', 'silence', true, NULL, NULL, NULL, NULL, NULL, '{}', NULL, NULL, 1);
 INSERT INTO public.alarms VALUES (13, 'dev', 'pending', 'latiss', '2026-11-24 03:04:05.678901+00', '2026-11-24 03:05:05.678901+00', '[{"rule":"pending","severity":"warning","since":"2026-11-24T03:04:05.678901+00:00"}]', '{"at":"2026-11-24T03:05:05.678901+00:00","waiting":0,"visits":0,"capped":false,"wait":null,"oldest_visit":"","first_skipped":null,"arriving":null,"read":null,"read_last":null,"between_visits":null,"unconfirmed":12,"consumers":0,"lag_known":true,"answers_in":null,"kind":"","address":"","tries":0,"memory":0,"memory_limit":null}', 'warning', 0, 0, false, NULL, '[]', NULL, false, NULL, NULL, NULL, NULL, NULL, '{}', '2026-11-24 03:06:05.678901+00', '2026-11-24 03:06:05.678901+00', 1);
 
-
---
--- Data for Name: alembic_version; Type: TABLE DATA; Schema: public; Owner: -
---
-
 INSERT INTO public.alembic_version VALUES ('0003');
-
-
---
--- Data for Name: audit; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.audit VALUES (1, '2026-11-24 03:05:05.678901+00', 'elsewhere', 'approve 1', 'U0BEN', 'Ben “B.” 🔭', 'refused', NULL, '[]', '', '', false, '{}', '{}');
 INSERT INTO public.audit VALUES (2, '2026-11-24 03:05:05.678901+00', 'elsewhere', 'approve 1', 'U0BEN', 'Ben “B.” 🔭', 'refused', NULL, '[]', '', '', false, '{}', '{}');
@@ -448,46 +300,16 @@ INSERT INTO public.audit VALUES (20, '2026-11-24 03:04:05.678901+00', 'prod', 'c
 INSERT INTO public.audit VALUES (21, '2026-11-24 03:05:05.678901+00', 'prod', 'prune', '', 'prompt-redis-bot', 'failed', NULL, '[]', '', 'Redis is away', false, '{}', '{}');
 INSERT INTO public.audit VALUES (22, '2026-11-24 03:05:05.678901+00', 'dev', 'approve 1', 'U0BEN', 'Ben “B.” 🔭', 'refused', NULL, '[]', '', '', false, '{}', '{}');
 
-
---
--- Data for Name: chores; Type: TABLE DATA; Schema: public; Owner: -
---
-
 INSERT INTO public.chores VALUES ('prune', '2026-11-24');
-
-
---
--- Data for Name: counters; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.counters VALUES ('ids', 21);
 
-
---
--- Data for Name: deliveries; Type: TABLE DATA; Schema: public; Owner: -
---
-
 INSERT INTO public.deliveries VALUES ('trigger “1”', '2026-11-24 03:04:05.678901+00', 2);
-
-
---
--- Data for Name: leadership; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.leadership VALUES (1, 'pod-1-0f1e2d3c', '2026-11-27 21:43:30.109473+00');
 
-
---
--- Data for Name: minutes; Type: TABLE DATA; Schema: public; Owner: -
---
-
 INSERT INTO public.minutes VALUES ('prod', 'lsstcam', '2026-11-24 03:04:00+00', 6, 5, 172, 12500000, 2, 9000000000, 1);
 INSERT INTO public.minutes VALUES ('prod', 'latiss', '2026-11-24 03:04:00+00', 6, 0, 0, NULL, 0, 0, 0);
-
-
---
--- Data for Name: outbox; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.outbox VALUES (3, 'window', 'prod', 18, '{"word":"started"}', '2026-11-24 03:04:05.678901+00', 'pod-1-0f1e2d3c', '9ae8ce9f7c15b5498b2898837432abb8', 0, NULL, NULL, NULL, NULL, '', 'talk', '#rubin-ops');
 INSERT INTO public.outbox VALUES (4, 'summary', 'prod', NULL, '{"night":"2026-11-23"}', '2026-11-24 03:04:05.678901+00', 'pod-1-0f1e2d3c', 'c7d02768b050c919788723018fe17f28', 0, NULL, NULL, NULL, NULL, '', 'talk', NULL);
@@ -497,17 +319,7 @@ INSERT INTO public.outbox VALUES (2, 'transition', 'prod', 11, '{"turn":"opened"
 INSERT INTO public.outbox VALUES (5, 'trigger', 'prod', 11, '{"target":"prompt","step":"trigger","key":"prompt-redis-bot:prod:11:20261124T030405Z","environment":"prod","label":"PROD","instrument":"lsstcam","rule":"expiring","severity":"critical","summary":"1,204 entries wait \u2014 \u201c31 min\u201d","details":[["Visits","7"],["Longest wait","31 min"]],"link":"https://example.slack.com/archives/C1/p1","at":"2026-11-24T03:05:05.678901+00:00","incident":11}', '2026-11-24 03:04:05.678901+00', 'pod-1-0f1e2d3c', 'acc60b6ce6f011ff6c538ce49c3799fe', 1, NULL, NULL, NULL, '2026-11-24 03:04:05.678901+00', '', 'page', NULL);
 INSERT INTO public.outbox VALUES (6, 'trigger', 'prod', 11, '{"target":"phones","step":"trigger","key":"prompt-redis-bot:prod:11:20261124T030405Z","environment":"prod","label":"PROD","instrument":"lsstcam","rule":"expiring","severity":"critical","summary":"1,204 entries wait \u2014 \u201c31 min\u201d","details":[["Visits","7"],["Longest wait","31 min"]],"link":"https://example.slack.com/archives/C1/p1","at":"2026-11-24T03:05:05.678901+00:00","incident":11}', '2026-11-24 03:04:05.678901+00', 'pod-1-0f1e2d3c', 'c88abe96a0d12dd1bb8a3ec9371d34f7', 1, NULL, NULL, '2026-11-24 03:05:05.678901+00', NULL, '', 'page', NULL);
 
-
---
--- Data for Name: positions; Type: TABLE DATA; Schema: public; Owner: -
---
-
 INSERT INTO public.positions VALUES ('prod', 'lsstcam', '1795498255163-18446744073709551615', '2026-11-24 03:04:05.678901+00');
-
-
---
--- Data for Name: posts; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.posts VALUES (5, 5, 'prod', NULL, NULL, 2, 0, '03b231ef5e5b8572ccb9fa17a45b9c3f', 0, NULL, NULL, NULL, 'request');
 INSERT INTO public.posts VALUES (6, 6, 'prod', NULL, NULL, 2, 0, 'f45c8dd9f27e0bd918e01466ffee49f8', 0, NULL, NULL, NULL, 'request');
@@ -525,11 +337,6 @@ INSERT INTO public.posts VALUES (1, 1, 'prod', 'C0PROD', '1795498255.000100', 6,
 INSERT INTO public.posts VALUES (2, 2, 'prod', NULL, NULL, 4, 0, '621c534d0309b58d99f82aa132af57dc', 1, NULL, NULL, '2026-11-24 03:04:05.678901+00', 'request');
 INSERT INTO public.posts VALUES (3, 3, 'prod', NULL, NULL, 3, 0, '0a564a154d9d0063c1dc2434300529fb', 1, NULL, NULL, '2026-11-24 04:04:05.678901+00', 'request');
 INSERT INTO public.posts VALUES (4, 4, 'prod', NULL, NULL, 2, 0, '64ca6c688b49f89a69ee585bb51f68f2', 1, 'pod-1-0f1e2d3c', '2026-11-24 03:05:05.678901+00', NULL, 'request');
-
-
---
--- Data for Name: requests; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.requests VALUES (4, 'prod', 'clear', 'lsstcam', 'stale since the
 shutdown — “twice” 🔭', 'U0ANA', 'Ana', '{"subject":"PROD latiss","headline":"read again from the beginning","facts":[],"streams":[],"bound":{},"asks":true,"warning":"","listing":[],"confirmation":null,"outage":""}', '00000000000000000000000000000004', '2026-11-24 03:08:05.678901+00', '2026-11-24 04:08:05.678901+00', 1, false, 'pod-0-taker', 'denied', 1, '2026-11-24 03:09:05.678901+00', 'U0CAY', 'Cay', 'not tonight', NULL, '', NULL, '[]', NULL, NULL);
@@ -552,29 +359,14 @@ shutdown — “twice” 🔭', 'U0ANA', 'Ana', '{"subject":"PROD latiss","headl
 INSERT INTO public.requests VALUES (10, 'prod', 'clear', 'lsstcam', 'stale since the
 shutdown — “twice” 🔭', 'U0ANA', 'Ana', '{"subject":"PROD latiss","headline":"read again from the beginning","facts":[],"streams":[],"bound":{},"asks":true,"warning":"","listing":[],"confirmation":null,"outage":""}', '0000000000000000000000000000000a', '2026-11-24 03:14:05.678901+00', '2026-11-24 04:14:05.678901+00', 1, true, 'pod-0-taker', 'open', 0, NULL, NULL, NULL, '', NULL, '', NULL, '[]', NULL, NULL);
 
-
---
--- Data for Name: samples; Type: TABLE DATA; Schema: public; Owner: -
---
-
 INSERT INTO public.samples VALUES ('prod', 'lsstcam', '2026-11-24 03:04:05.678901+00', true, true, 172, 1, true, 12500000, 2, 412, 8000000000, 9000000000, '1795498255163-18446744073709551615', 172, 1);
 INSERT INTO public.samples VALUES ('prod', 'latiss', '2026-11-24 03:04:06.678901+00', false, NULL, 0, 0, false, NULL, 0, 0, 0, 0, '0-0', NULL, 0);
-
-
---
--- Data for Name: silences; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.silences VALUES (14, 'prod', 'U0BEN', 'Ben “B.” 🔭', 'known: “off”
 🔭', '2026-11-24 03:04:05.678901+00', '2027-11-24 03:04:05.678901+00', 'lsstcam', NULL, NULL, NULL);
 INSERT INTO public.silences VALUES (15, 'prod', 'U0ANA', 'Ana', 'drill', '2026-11-24 03:04:05.678901+00', NULL, '', 'unreachable', NULL, NULL);
 INSERT INTO public.silences VALUES (16, 'prod', 'U0ANA', 'Ana', 'this one', '2026-11-24 03:04:05.678901+00', NULL, '', NULL, 11, NULL);
 INSERT INTO public.silences VALUES (17, 'prod', 'U0ANA', 'Ana', 'slip', '2026-11-24 03:04:05.678901+00', '2026-11-24 04:04:05.678901+00', 'latiss', NULL, NULL, '2026-11-24 03:05:05.678901+00');
-
-
---
--- Data for Name: votes; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.votes VALUES (1, 'U0CAY', 0, 'Cay', '2026-11-24 03:06:05.678901+00', false, 'agreed by phone');
 INSERT INTO public.votes VALUES (1, 'U0BEN', 1, 'Ben “B.” 🔭', '2026-11-24 03:07:05.678901+00', false, '');
@@ -583,11 +375,6 @@ INSERT INTO public.votes VALUES (3, 'U0BEN', 0, 'Ben “B.” 🔭', '2026-11-24
 INSERT INTO public.votes VALUES (7, 'U0BEN', 0, 'Ben “B.” 🔭', '2026-11-24 03:12:05.678901+00', false, '');
 INSERT INTO public.votes VALUES (8, 'U0BEN', 0, 'Ben “B.” 🔭', '2026-11-24 03:13:05.678901+00', false, '');
 INSERT INTO public.votes VALUES (9, 'U0BEN', 0, 'Ben “B.” 🔭', '2026-11-24 03:14:05.678901+00', false, '');
-
-
---
--- Data for Name: windows; Type: TABLE DATA; Schema: public; Owner: -
---
 
 INSERT INTO public.windows VALUES (18, 'prod', '2026-11-24 03:04:05.678901+00', '2026-11-24 04:04:05.678901+00', 'Redis “8.10” 🔭
 upgrade', 'U0ANA', 'Ana', '2026-11-24 03:04:05.678901+00', false, 'ended', 2, '2026-11-24 03:04:06.678901+00', 'U0BEN', 'Ben “B.” 🔭', '2026-11-24 04:04:05.678901+00', 'U0CAY', 'Cay', 'all well', '[["ending","2026-11-24T03:54:05.678901+00:00"]]', 1);
@@ -598,266 +385,88 @@ upgrade', 'U0ANA', 'Ana', '2026-11-24 03:04:05.678901+00', true, 'scheduled', 1,
 INSERT INTO public.windows VALUES (21, 'prod', '2026-11-26 03:04:05.678901+00', '2026-11-26 04:04:05.678901+00', 'Redis “8.10” 🔭
 upgrade', 'U0ANA', 'Ana', '2026-11-24 03:04:05.678901+00', false, 'scheduled', 0, NULL, NULL, NULL, NULL, NULL, NULL, '', '[]', 0);
 
-
---
--- Name: audit_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
---
-
 SELECT pg_catalog.setval('public.audit_id_seq', 22, true);
-
-
---
--- Name: outbox_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
---
 
 SELECT pg_catalog.setval('public.outbox_id_seq', 7, true);
 
-
---
--- Name: posts_id_seq; Type: SEQUENCE SET; Schema: public; Owner: -
---
-
 SELECT pg_catalog.setval('public.posts_id_seq', 16, true);
-
-
---
--- Name: alarms alarms_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.alarms
     ADD CONSTRAINT alarms_key PRIMARY KEY (id);
 
-
---
--- Name: alembic_version alembic_version_pkc; Type: CONSTRAINT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
-
-
---
--- Name: audit audit_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_key PRIMARY KEY (id);
 
-
---
--- Name: chores chores_key; Type: CONSTRAINT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.chores
     ADD CONSTRAINT chores_key PRIMARY KEY (name, day);
-
-
---
--- Name: counters counters_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.counters
     ADD CONSTRAINT counters_key PRIMARY KEY (name);
 
-
---
--- Name: deliveries deliveries_key; Type: CONSTRAINT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_key PRIMARY KEY (trigger);
-
-
---
--- Name: leadership leadership_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.leadership
     ADD CONSTRAINT leadership_key PRIMARY KEY (id);
 
-
---
--- Name: minutes minutes_key; Type: CONSTRAINT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.minutes
     ADD CONSTRAINT minutes_key PRIMARY KEY (environment, instrument, at);
-
-
---
--- Name: outbox outbox_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_key PRIMARY KEY (id);
 
-
---
--- Name: positions positions_key; Type: CONSTRAINT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.positions
     ADD CONSTRAINT positions_key PRIMARY KEY (environment, instrument);
-
-
---
--- Name: posts posts_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.posts
     ADD CONSTRAINT posts_key PRIMARY KEY (id);
 
-
---
--- Name: posts posts_one_subject; Type: CONSTRAINT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.posts
     ADD CONSTRAINT posts_one_subject UNIQUE (subject);
-
-
---
--- Name: requests requests_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.requests
     ADD CONSTRAINT requests_key PRIMARY KEY (id);
 
-
---
--- Name: samples samples_key; Type: CONSTRAINT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.samples
     ADD CONSTRAINT samples_key PRIMARY KEY (environment, instrument, at);
-
-
---
--- Name: silences silences_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.silences
     ADD CONSTRAINT silences_key PRIMARY KEY (id);
 
-
---
--- Name: votes votes_key; Type: CONSTRAINT; Schema: public; Owner: -
---
-
 ALTER TABLE ONLY public.votes
     ADD CONSTRAINT votes_key PRIMARY KEY (request, person);
-
-
---
--- Name: windows windows_key; Type: CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.windows
     ADD CONSTRAINT windows_key PRIMARY KEY (id);
 
-
---
--- Name: alarms_by_environment; Type: INDEX; Schema: public; Owner: -
---
-
 CREATE INDEX alarms_by_environment ON public.alarms USING btree (environment, id);
-
-
---
--- Name: alarms_firing; Type: INDEX; Schema: public; Owner: -
---
 
 CREATE UNIQUE INDEX alarms_firing ON public.alarms USING btree (environment, name, instrument) WHERE (resolved IS NULL);
 
-
---
--- Name: audit_by_environment; Type: INDEX; Schema: public; Owner: -
---
-
 CREATE INDEX audit_by_environment ON public.audit USING btree (environment, id);
-
-
---
--- Name: deliveries_by_came; Type: INDEX; Schema: public; Owner: -
---
 
 CREATE INDEX deliveries_by_came ON public.deliveries USING btree (came);
 
-
---
--- Name: minutes_by_environment; Type: INDEX; Schema: public; Owner: -
---
-
 CREATE INDEX minutes_by_environment ON public.minutes USING btree (environment, at);
-
-
---
--- Name: outbox_by_closed; Type: INDEX; Schema: public; Owner: -
---
 
 CREATE INDEX outbox_by_closed ON public.outbox USING btree (closed);
 
-
---
--- Name: outbox_waiting; Type: INDEX; Schema: public; Owner: -
---
-
 CREATE INDEX outbox_waiting ON public.outbox USING btree (lane, id) WHERE (closed IS NULL);
-
-
---
--- Name: posts_behind; Type: INDEX; Schema: public; Owner: -
---
 
 CREATE INDEX posts_behind ON public.posts USING btree (id) WHERE (shown < wanted);
 
-
---
--- Name: requests_by_environment; Type: INDEX; Schema: public; Owner: -
---
-
 CREATE INDEX requests_by_environment ON public.requests USING btree (environment, id);
-
-
---
--- Name: requests_by_state; Type: INDEX; Schema: public; Owner: -
---
 
 CREATE INDEX requests_by_state ON public.requests USING btree (state, environment);
 
-
---
--- Name: samples_by_environment; Type: INDEX; Schema: public; Owner: -
---
-
 CREATE INDEX samples_by_environment ON public.samples USING btree (environment, at);
-
-
---
--- Name: silences_by_environment; Type: INDEX; Schema: public; Owner: -
---
 
 CREATE INDEX silences_by_environment ON public.silences USING btree (environment, id);
 
-
---
--- Name: windows_by_environment; Type: INDEX; Schema: public; Owner: -
---
-
 CREATE INDEX windows_by_environment ON public.windows USING btree (environment, id);
-
-
---
--- Name: votes votes_request_of_requests; Type: FK CONSTRAINT; Schema: public; Owner: -
---
 
 ALTER TABLE ONLY public.votes
     ADD CONSTRAINT votes_request_of_requests FOREIGN KEY (request) REFERENCES public.requests(id) ON DELETE CASCADE;
-
-
---
--- PostgreSQL database dump complete
---
-
-\unrestrict cMSBoesUgUlOEhVUHi53ExqaBRDPtaAegLgzd4ilbgJZOH3UyHdcdySkhkQchSs
-
