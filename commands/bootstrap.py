@@ -13,8 +13,8 @@ from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.streams import EntryId
 from bot.grammar import quoted
-from bot.render.plans import IMAGES_SAFE, figure, found, not_made, number, visits_of
-from bot.render.words import amount, clock, count
+from bot.render.plans import figure, found, not_made, number, visits_of
+from bot.render.words import CATCH_UP, amount, clock, count
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 
@@ -176,7 +176,7 @@ def _so(start: Start, now: datetime) -> str:
     if start.after >= min(place, survey.last_added):
         skipped = _between(start.unread, survey, start.after)
         if skipped:
-            return f"{processed}; {skipped} skipped{doubt}. {IMAGES_SAFE}"
+            return f"{processed}; {skipped} skipped{doubt}. {CATCH_UP.capitalize()}"
         return f"{processed}, none twice{doubt}"
     return f"{processed}; of these {_between(survey, start.unread, place) or 'none'} twice"
 
@@ -196,7 +196,7 @@ def _of_unknown(survey: Survey) -> str:
         return "the bot never saw the group, so some of them may be processed twice"
     return (
         f"the bot never saw the group: of {count(before, 'entry')} before that, those that no "
-        f"worker has read are skipped. {IMAGES_SAFE}"
+        f"worker has read are skipped. {CATCH_UP.capitalize()}"
     )
 
 

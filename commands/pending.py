@@ -12,7 +12,7 @@ from bot.domain.streams import EntryId, Pending, PendingEntry
 from bot.domain.times import format_duration
 from bot.render.blocks import Block, Button, Markup, join, mark, section
 from bot.render.streams import missing, together
-from bot.render.words import clock, count, duration, rough
+from bot.render.words import SAFE, clock, count, duration, rough
 
 _SHORT_NAME = 8
 _CONSUMERS_SHOWN = 5
@@ -125,7 +125,7 @@ def _lost(total: int, longest: timedelta) -> tuple[str, str]:
         return f"1 entry was read but never confirmed, {rough(longest)} ago", meaning
     meaning = (
         "Their workers most likely died. Redis will not hand the entries out again, so these "
-        "detectors were skipped. The images are safe."
+        f"detectors were skipped. The {SAFE}."
     )
     oldest = f"the oldest {rough(longest)} ago"
     return f"{total:,} entries were read but never confirmed, {oldest}", meaning

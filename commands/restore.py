@@ -12,7 +12,6 @@ from bot.domain.errors import UserError
 from bot.domain.streams import EntryId
 from bot.grammar import quoted, whole_number
 from bot.render.plans import (
-    IMAGES_SAFE,
     audit,
     found,
     length,
@@ -23,7 +22,7 @@ from bot.render.plans import (
     visit_lines,
     visits_of,
 )
-from bot.render.words import amount, clock, count, duration
+from bot.render.words import CATCH_UP, amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 
@@ -142,9 +141,9 @@ def _skipped(archive: Archive, expiration: timedelta, now: datetime) -> str:
             ahead.append(at)
     if entries:
         old = f"announced more than {duration(expiration)} ago"
-        return f"{amount(entries, visits)} all the same: {old}. {IMAGES_SAFE}"
+        return f"{amount(entries, visits)} all the same: {old}. {CATCH_UP.capitalize()}"
     first = f"; the first visit from {clock(min(ahead), now=now)} UTC on" if ahead else ""
-    return f"none now{first}. {IMAGES_SAFE}"
+    return f"none now{first}. {CATCH_UP.capitalize()}"
 
 
 def _waiting_time(archive: Archive, survey: Survey) -> str:

@@ -10,7 +10,7 @@ from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.streams import PendingEntry
 from bot.render.plans import audit, few, figure, named, not_made, number, visit
-from bot.render.words import amount, clock, count, duration
+from bot.render.words import SAFE, amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 
@@ -65,7 +65,7 @@ def propose(
         ("Oldest", f"read {duration(oldest)} ago, at {clock(now - oldest, now=now)} UTC"),
         ("Visits", few(visits) if visits else "unknown: the entries were trimmed away"),
         ("So", "they leave the list of unconfirmed entries; Redis never hands them out anyway"),
-        ("Already skipped", "these detectors. The images are safe; the list tells which ones"),
+        ("Already skipped", f"these detectors. The {SAFE}; the list tells which ones"),
         ("Untouched", "what waits, and what was confirmed or handed out again by then"),
         ("Undo", "none"),
     ]

@@ -30,7 +30,7 @@ from bot.render.blocks import (
     section,
 )
 from bot.render.streams import LATE, headline, last_announced, overview, sky, waiting
-from bot.render.words import amount, clock, count, duration
+from bot.render.words import CATCH_UP, amount, clock, count, duration
 
 HOUR = timedelta(hours=1)
 
@@ -187,9 +187,9 @@ def _advice(
         yield from _redis_itself(group)
         if group.waiting.entries and environment.expiration is not None:
             yield mark(
-                "What waits longer than {} is skipped: the images are safe, "
-                "and daytime catch-up can take them.",
+                "What waits longer than {} is skipped: {}",
                 duration(environment.expiration),
+                CATCH_UP,
             )
     match look.verdict(environment.stalled_after):
         case Verdict.NOT_READING:

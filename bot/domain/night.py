@@ -67,7 +67,7 @@ def sun_altitude(site: Site, now: datetime) -> float:
 
 def is_night(site: Site, now: datetime) -> bool:
     """Whether the Sun is below the site's twilight line, at the whole second."""
-    return _dark_at(site)(_second(now))
+    return sun_altitude(site, _second(now)) < site.twilight
 
 
 def night_at(site: Site, now: datetime) -> Night | None:

@@ -88,10 +88,6 @@ class Button:
 
     Parameters
     ----------
-    label
-        What it says.
-    command
-        Name of the subcommand.
     value
         The command's arguments, as typed.
     word
@@ -136,15 +132,7 @@ class Message:
 
 
 def section(text: Markup, fields: Iterable[tuple[str, str]] = ()) -> Block:
-    """Text, with figures below it as fields.
-
-    Parameters
-    ----------
-    text
-        Cut to Slack's limit.
-    fields
-        Label and value of each; at most ten.
-    """
+    """Text, with figures below it as fields, each a label and a value; at most ten."""
     block: Block = {"type": "section", "text": _mrkdwn(text, SECTION_TEXT)}
     drawn = _fields(fields)
     if drawn:
@@ -182,14 +170,12 @@ def context(*texts: Markup) -> Block:
 
 
 def actions(made_by: str, buttons: Sequence[Button]) -> Block:
-    """Buttons, at most four.
+    """Buttons, at most four, the likeliest first.
 
     Parameters
     ----------
     made_by
         Name of the command whose answer this is; a button of the same command replaces it.
-    buttons
-        The likeliest first.
     """
     return {
         "type": "actions",
@@ -224,7 +210,7 @@ def _button(button: Button) -> Block:
     block: Block = {
         "type": "button",
         "action_id": truncate(button.action_id, ID_LENGTH),
-        "text": _plain(button.label, BUTTON_TEXT),
+        "text": plain(button.label, BUTTON_TEXT),
     }
     if button.value:
         block["value"] = button.value[:BUTTON_VALUE]
@@ -232,16 +218,17 @@ def _button(button: Button) -> Block:
         confirm = button.confirm
         block["style"] = "danger"
         block["confirm"] = {
-            "title": _plain(confirm.title, CONFIRM_TITLE),
-            "text": _plain(confirm.text, CONFIRM_TEXT),
-            "confirm": _plain(confirm.yes, CONFIRM_BUTTON),
-            "deny": _plain(confirm.no, CONFIRM_BUTTON),
+            "title": plain(confirm.title, CONFIRM_TITLE),
+            "text": plain(confirm.text, CONFIRM_TEXT),
+            "confirm": plain(confirm.yes, CONFIRM_BUTTON),
+            "deny": plain(confirm.no, CONFIRM_BUTTON),
             "style": "danger",
         }
     return block
 
 
-def _plain(text: str, limit: int) -> Block:
+def plain(text: str, limit: int) -> Block:
+    """Text that Slack does not read as markup: labels and buttons."""
     return {"type": "plain_text", "text": truncate(text, limit), "emoji": True}
 
 

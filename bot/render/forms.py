@@ -7,10 +7,10 @@ rights are checked when it is submitted.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from bot.domain.environments import Environment
-from bot.render.blocks import Block, Markup, action_id, section, truncate, typed
+from bot.render.blocks import SECTION_TEXT, Block, Markup, action_id, plain, section, typed
 
 # https://docs.slack.dev/reference/views
 TITLE = 24
@@ -21,20 +21,10 @@ LONGEST_INPUT = 3000
 
 @dataclass(frozen=True)
 class Text:
-    """A field for free text.
+    """A field for free text, of at most so many characters.
 
-    Parameters
-    ----------
-    name
-        The place or option of the usage line that it fills, in lower case.
-    label
-        What the person is asked.
-    optional
-        Whether it may stay empty.
-    lines
-        Whether it may have several lines.
-    longest
-        How many characters it takes.
+    Its `name`, as that of every field, is the place or the option of the usage line that it fills,
+    in lower case.
     """
 
     name: str
@@ -42,6 +32,14 @@ class Text:
     optional: bool = False
     lines: bool = True
     longest: int = LONGEST_INPUT
+
+    def element(self) -> Block:
+        """Draw where it is typed, in one line or in several."""
+        return {
+            "type": "plain_text_input",
+            "multiline": self.lines,
+            "max_length": self.longest,
+        }
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,15 @@ class Choice:
     initial: str = ""
     optional: bool = False
 
+    def element(self) -> Block:
+        """Draw the answers; the only one is chosen from the start."""
+        chosen = self.answers[0] if len(self.answers) == 1 else self.initial
+        return {
+            "type": "static_select",
+            "options": [_option(answer, answer) for answer in self.answers],
+            **({"initial_option": _option(chosen, chosen)} if chosen else {}),
+        }
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -62,6 +69,11 @@ class Tick:
     name: str
     label: str
     text: str
+    optional: bool = True
+
+    def element(self) -> Block:
+        """Draw the box."""
+        return {"type": "checkboxes", "options": [_option(self.text, self.name)]}
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,12 @@ class Day:
     name: str
     label: str
     initial: date | None = None
+    optional: bool = False
+
+    def element(self) -> Block:
+        """Draw the calendar."""
+        shown = {"initial_date": self.initial.isoformat()} if self.initial else {}
+        return {"type": "datepicker", **shown}
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,10 @@ class TimeOfDay:
     name: str
     label: str
     optional: bool = False
+
+    def element(self) -> Block:
+        """Draw the clock."""
+        return {"type": "timepicker"}
 
 
 Field = Text | Choice | Tick | Day | TimeOfDay
@@ -93,14 +115,8 @@ class Form:
     ----------
     command
         Name of the subcommand that it amounts to.
-    title
-        At most 24 characters.
-    submit
-        What the button says.
     fields
         From top to bottom; a form without is a last look at what was filled in.
-    explained
-        What to know before.
     typed
         What the click has said already: arguments that come before the fields'.
     repeated
@@ -118,18 +134,9 @@ class Form:
 
 @dataclass(frozen=True)
 class Filled:
-    """What a person has filled in, and what is known without a look-up.
+    """What a person has filled in by name of the field, and what is known without a look-up.
 
-    Parameters
-    ----------
-    values
-        By name of the field.
-    typed
-        What the click had said already.
-    environment
-        The one in whose channel the form was opened.
-    now
-        When it was submitted.
+    `typed` is what the click had said already; the time is that of submitting.
     """
 
     values: Mapping[str, str]
@@ -153,13 +160,6 @@ class Checked(Generic[Asked]):
 
     Slack takes the mistakes of a form, and its next page, with the acknowledgement alone. So the
     look is quick and pure, and the command itself still checks all.
-
-    Parameters
-    ----------
-    opens
-        Gives the form that a call opens, or None.
-    check
-        Looks over what was filled in.
     """
 
     opens: Callable[[Asked], Form | None]
@@ -171,68 +171,28 @@ class Checked(Generic[Asked]):
 
 
 def view(form: Form, channel: str) -> Block:
-    """Draw a form.
-
-    Parameters
-    ----------
-    form
-        What to ask.
-    channel
-        ID of the channel in which it was opened; travels along, as a form knows none.
-    """
+    """Draw a form; the ID of the channel in which it was opened travels along, as it knows none."""
     explained = [section(form.explained)] if form.explained else []
     return {
         "type": "modal",
         "callback_id": action_id(form.command),
-        "title": _plain(truncate(form.title, TITLE)),
-        "submit": _plain(truncate(form.submit, TITLE)),
-        "close": _plain("Cancel"),
+        "title": plain(form.title, TITLE),
+        "submit": plain(form.submit, TITLE),
+        "close": plain("Cancel", TITLE),
         "private_metadata": f"{channel} {form.typed}".strip()[:METADATA],
         "blocks": [*explained, *typed(form.repeated), *map(_field, form.fields)],
     }
 
 
 def _field(asked: Field) -> Block:
-    optional = False
-    element: dict[str, Any]
-    match asked:
-        case Text():
-            optional = asked.optional
-            element = {
-                "type": "plain_text_input",
-                "multiline": asked.lines,
-                "max_length": asked.longest,
-            }
-        case Choice():
-            optional = asked.optional
-            options = [_option(answer, answer) for answer in asked.answers]
-            element = {"type": "static_select", "options": options}
-            if len(options) == 1:
-                element["initial_option"] = options[0]
-            elif asked.initial:
-                element["initial_option"] = _option(asked.initial, asked.initial)
-        case Day():
-            element = {"type": "datepicker"}
-            if asked.initial is not None:
-                element["initial_date"] = asked.initial.isoformat()
-        case TimeOfDay():
-            optional = asked.optional
-            element = {"type": "timepicker"}
-        case Tick():
-            optional = True
-            element = {"type": "checkboxes", "options": [_option(asked.text, asked.name)]}
     return {
         "type": "input",
         "block_id": asked.name,
-        "optional": optional,
-        "label": _plain(asked.label),
-        "element": {**element, "action_id": asked.name},
+        "optional": asked.optional,
+        "label": plain(asked.label, SECTION_TEXT),
+        "element": {**asked.element(), "action_id": asked.name},
     }
 
 
 def _option(text: str, value: str) -> Block:
-    return {"text": _plain(text), "value": value}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": True}
+    return {"text": plain(text, SECTION_TEXT), "value": value}

@@ -7,7 +7,7 @@ from bot.domain.environments import Environment
 from bot.domain.reports import DuskReport, NightReport
 from bot.render.alarms import name, silence_line
 from bot.render.blocks import Block, Button, Markup, code, context, join, mark, section, truncate
-from bot.render.words import SAFE, clock, count, duration, minutes
+from bot.render.words import SAFE, amount, clock, count, duration, minutes
 
 Drawn = tuple[Markup, list[Block], list[Button]]
 
@@ -50,8 +50,7 @@ def _figures(report: NightReport, about: str, now: datetime) -> Iterator[tuple[s
     unread = f"{count(report.unread, 'entry')} still waiting" if report.unread else "all read"
     yield "Entries", f"{about}{report.entries:,}, {unread}"
     if report.skipped_visits:
-        entries = count(report.skipped_entries, "entry")
-        yield "Skipped", f"{about}{entries} = {count(report.skipped_visits, 'visit')}"
+        yield "Skipped", about + amount(report.skipped_entries, report.skipped_visits)
     if report.longest_wait is None:
         yield "Longest wait", "unknown: not watched" if not report.watched else "nothing waited"
     else:

@@ -15,8 +15,6 @@ from bot.domain.streams import Entry
 from bot.render.streams import QUIET, sky
 from bot.render.words import amount, clock, count, duration
 
-IMAGES_SAFE = "The images are safe, and daytime catch-up can take them."
-
 _LONGEST_NAME = 60
 _FEW = 3
 

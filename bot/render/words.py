@@ -5,6 +5,7 @@ from datetime import timedelta
 from bot.domain.times import clock, duration
 
 __all__ = [
+    "CATCH_UP",
     "SAFE",
     "amount",
     "clock",
@@ -19,6 +20,9 @@ __all__ = [
 
 SAFE = "images are safe"
 """Said wherever *skipped* first appears."""
+
+CATCH_UP = f"the {SAFE}, and daytime catch-up can take them."
+"""The same as the end of a sentence."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 

@@ -38,6 +38,14 @@ def test_text_is_never_cut_inside_an_escape(text: str, limit: int) -> None:
     assert re.fullmatch(r"([ab]|&amp;|&lt;|&gt;)*…?", cut)
 
 
+@given(st.text(alphabet=st.sampled_from("`ab <&*"), max_size=20))
+def test_code_ends_where_it_should(text: str) -> None:
+    """A backtick within would end it, and what follows be read as markup."""
+    made = code(text)
+    assert (made[0], made[-1]) == ("`", "`")
+    assert made[1:-1] == escape(text.replace("`", "'"))
+
+
 def test_a_value_that_is_markup_stays_markup() -> None:
     assert mark("*{}* {}", Markup("`a`"), "<b>") == "*`a`* &lt;b&gt;"
     assert Markup("a") + "<" == "a&lt;"
