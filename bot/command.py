@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from bot.domain.approvals import Outcome, Plan, Request
-from bot.domain.changes import Facts
 from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import UserError
 from bot.domain.times import parse_duration
@@ -308,8 +308,12 @@ class Act(_Subcommand):
     right: Right = Right.OPERATOR
 
 
+Ended = TypeVar("Ended")
+"""How a change has ended, as far as its own subcommand says it."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Change(_Subcommand):
+class Change(_Subcommand, Generic[Ended]):
     """A subcommand that changes a stream, or the Redis under it, once its plan is approved.
 
     Parameters
@@ -317,9 +321,10 @@ class Change(_Subcommand):
     plan
         Looks, and says what would be changed; mistakes end here, before anybody is asked.
     run
-        Carries out what was approved: lines of progress, and at last the facts, with `result`.
+        Carries out what was approved: lines of progress, and at last how it has ended, such as
+        the facts of a marker.
     tell
-        Says what facts amount to; also when another process found them in the marker.
+        Says what that amounts to; also when another process found it out.
     look_back
         Finds out what came of a request of which nobody knows; None where the marker in Redis
         tells. It gives None while nobody knows.
@@ -329,15 +334,15 @@ class Change(_Subcommand):
     """
 
     plan: Callable[[Call], Awaitable[Plan]]
-    run: Callable[[Services, Approved], AsyncIterator[str | Facts]]
-    tell: Callable[[Environment, Request, Facts], Outcome]
-    look_back: Callable[[Services, Request], Awaitable[Facts | None]] | None = None
-    resume: Callable[[Services, Approved], AsyncIterator[str | Facts]] | None = None
+    run: Callable[[Services, Approved], AsyncIterator[str | Ended]]
+    tell: Callable[[Environment, Request, Ended], Outcome]
+    look_back: Callable[[Services, Request], Awaitable[Ended | None]] | None = None
+    resume: Callable[[Services, Approved], AsyncIterator[str | Ended]] | None = None
     purpose: Purpose = Purpose.CHANGE
     right: Right = Right.OPERATOR
 
 
-Command = Read | Act | Change
+Command = Read | Act | Change[Any]
 
 
 class Registry:

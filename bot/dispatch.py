@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from html import unescape
 from time import perf_counter
+from typing import Any
 
 import structlog
 
@@ -248,7 +249,7 @@ class Dispatcher:
             raise _Copy
         await call.services.rights.require(command.right, call.person)
 
-    async def _ask(self, command: Change, call: Call) -> Reply:
+    async def _ask(self, command: Change[Any], call: Call) -> Reply:
         """Make a plan, and ask for its approval."""
         if call.environment.read_only:
             raise Refused(

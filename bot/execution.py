@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from bot.command import Change, Registry
 from bot.domain.approvals import Happened, Outcome, Request
-from bot.domain.changes import Facts
 from bot.domain.errors import ClusterError, ClusterInDoubt, RedisError, RedisInDoubt, StateError
 from bot.loops import Tasks
 from bot.services.approvals import Approved
@@ -127,8 +127,8 @@ class Execution:
 
     async def _run(
         self,
-        steps: AsyncIterator[str | Facts],
-        command: Change,
+        steps: AsyncIterator[Any],
+        command: Change[Any],
         services: Services,
         request: Request,
     ) -> tuple[Request, Outcome]:
@@ -190,7 +190,7 @@ class Execution:
             with suppress(StateError):
                 await services.approvals.beat(request, self._clock())
 
-    def _change(self, request: Request) -> Change:
+    def _change(self, request: Request) -> Change[Any]:
         command = self._registry[request.command]
         if not isinstance(command, Change):
             raise TypeError(f"{request.command} is no change")

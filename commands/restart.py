@@ -1,22 +1,26 @@
 """`restart`: restart Redis, watched until it is proven to be back."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from bot.command import Call, Change
 from bot.domain.approvals import EVERYTHING, Happened, Outcome, Plan, Request
-from bot.domain.changes import DONE, RESULT, Facts
+from bot.domain.changes import RESULT, Facts
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.night import is_night
 from bot.domain.streams import Look, Stream
-from bot.domain.workloads import RESTART_LIMIT, Hindrance, Progress, Workload, hindrance
+from bot.domain.workloads import RESTART_LIMIT, Hindrance, Progress, Restarted, Workload, hindrance
 from bot.render import workloads
 from bot.render.plans import named, observing, outdated
 from bot.render.streams import sky
 from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
+from bot.services.workloads import NEVER_ASKED
+
+_Ended = Facts | Restarted
+"""Facts where nothing was restarted."""
 
 _SHOWN_EVERY = timedelta(seconds=10)
 """Nothing new is shown only so often: each is an edit of a message, and Slack counts them."""
@@ -128,24 +132,26 @@ def _warning(
     return " ".join(parts)
 
 
-async def run(services: Services, approved: Approved) -> AsyncIterator[str | Facts]:
+async def run(services: Services, approved: Approved) -> AsyncIterator[str | _Ended]:
     """Ask for it, and show how far it comes."""
     async for each in _shown(services.restarts.run(approved)):
         yield each
 
 
-async def resume(services: Services, approved: Approved) -> AsyncIterator[str | Facts]:
+async def resume(services: Services, approved: Approved) -> AsyncIterator[str | _Ended]:
     """Show how far one comes that another process has asked for."""
     async for each in _shown(services.restarts.resume(approved)):
         yield each
 
 
-async def look_back(services: Services, request: Request) -> Facts | None:
+async def look_back(services: Services, request: Request) -> _Ended | None:
     """Find out what came of one of which nobody knew."""
     return await services.restarts.look_back(request)
 
 
-async def _shown(steps: AsyncIterator[Progress | Facts]) -> AsyncIterator[str | Facts]:
+async def _shown(
+    steps: AsyncIterator[Progress | _Ended],
+) -> AsyncIterator[str | _Ended]:
     """Draw each step, and leave out those that show nothing new."""
     last: Progress | None = None
     async for step in steps:
@@ -222,131 +228,119 @@ def _now(seen: Progress) -> str:
     return "looking for streams and groups"
 
 
-def tell(environment: Environment, request: Request, facts: Facts) -> Outcome:
+def tell(environment: Environment, request: Request, ended: _Ended) -> Outcome:
     """Say whether Redis is back, or why nothing was restarted."""
-    if facts.get(RESULT) == "never_asked":
+    if isinstance(ended, Restarted):
+        return _back(environment, ended) if ended.progress.back else _not_back(ended)
+    if ended.get(RESULT) == NEVER_ASKED:
         return Outcome(
             Happened.NO,
             "nothing was restarted",
             notes=("It was interrupted before Kubernetes was asked. Ask again.",),
         )
-    if facts.get(RESULT) != DONE:
-        otherwise = "It was not as the card shows any more."
-        return outdated(request, facts, "nothing was restarted", _OUTDATED, otherwise)
-    return _back(environment, facts) if facts.get("back") == "yes" else _not_back(facts)
+    otherwise = "It was not as the card shows any more."
+    return outdated(request, ended, "nothing was restarted", _OUTDATED, otherwise)
 
 
-def _back(environment: Environment, facts: Facts) -> Outcome:
-    missing = facts.get("missing", "").split()
-    answered = _time(facts, "answered")
-    took = (answered - datetime.fromisoformat(facts["asked"])) if answered else timedelta(0)
+def _back(environment: Environment, ended: Restarted) -> Outcome:
+    seen = ended.progress
+    took = seen.answered - seen.asked if seen.answered else timedelta(0)
     headline = f"Redis is back after {duration(took)}"
     notes = [_NOT_KEPT]
-    if missing:
-        where = ", ".join(f"{each} at {facts.get(f'stood:{each}', 'its end')}" for each in missing)
+    lost = [each for each in ended.streams if each.stood is not None]
+    missing = [each.instrument for each in lost]
+    if lost:
+        where = ", ".join(f"{each.instrument} at {each.stood}" for each in lost)
         notes.insert(
             0, f"The group is missing, so no worker can read. It stood, as last seen: {where}."
         )
         headline += f", but {', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no group"
-    if facts.get("cluster"):
+    if seen.cluster:
         notes.append(
-            f"{facts['cluster']}, so nobody knows whether its pod is as wanted. `upgrade` looks."
+            f"{seen.cluster}, so nobody knows whether its pod is as wanted. `upgrade` looks."
         )
-    if facts.get("other"):
-        notes.append(f"Somebody else asked for another restart in between ({facts['other']}).")
+    if seen.other:
+        notes.append(f"Somebody else asked for another restart in between ({seen.other}).")
     return Outcome(
         Happened.YES,
         headline,
-        facts=tuple(_facts(environment, facts, answered, missing)),
-        before=_audit(facts, "before"),
-        after=_audit(facts, "after"),
+        facts=tuple(_facts(environment, ended)),
+        before=_audit(ended.plan.version, ended.plan.image),
+        after=_audit(ended.version, seen.image),
         notes=tuple(notes),
-        well=not (missing or facts.get("cluster")),
+        well=not (missing or seen.cluster),
         offers=(("Ask to bootstrap", f"bootstrap {' '.join(missing)}"),) if missing else (),
     )
 
 
-def _facts(
-    environment: Environment, facts: Facts, answered: datetime | None, missing: Sequence[str]
-) -> Iterator[tuple[str, str]]:
-    away = _time(facts, "away") or _time(facts, "stopped") or _time(facts, "asked")
-    if away is not None and answered is not None:
-        span = f"{clock(away, seconds=True)} to {clock(answered, seconds=True)} UTC"
-        yield "Away", f"{span} ({duration(answered - away)} without an answer)"
-    lines = []
-    for instrument in environment.instruments:
-        stream, waiting = environment.stream(instrument), facts.get(f"waiting:{instrument}")
-        if instrument in missing:
-            lines.append(f"{stream} has no group")
-        elif waiting is None:
-            lines.append(f"{stream} was not there before either")
+def _facts(environment: Environment, ended: Restarted) -> Iterator[tuple[str, str]]:
+    seen, plan = ended.progress, ended.plan
+    if seen.answered is not None:
+        away = seen.away or seen.stopped or seen.asked
+        span = f"{clock(away, seconds=True)} to {clock(seen.answered, seconds=True)} UTC"
+        yield "Away", f"{span} ({duration(seen.answered - away)} without an answer)"
+    streams, visits = [], []
+    for each in ended.streams:
+        stream = environment.stream(each.instrument)
+        if each.stood is not None:
+            streams.append(f"{stream} has no group")
+        elif each.waiting is None:
+            streams.append(f"{stream} was not there before either")
         else:
-            lines.append(f"{stream} and its group are there, {waiting} waiting")
-    yield "Streams", "; ".join(lines)
-    yield "Visits", "; ".join(_visits(environment, facts))
-    before = facts.get("version_before") or facts.get("image_before", "unknown")
-    after = facts.get("version_after") or facts.get("image_after", "unknown")
-    same = facts.get("image_before") == facts.get("image_after")
+            streams.append(f"{stream} and its group are there, {each.waiting} waiting")
+        last = f" {clock(each.before, seconds=True)} UTC" if each.before else ": unknown"
+        since = f"first one since {clock(each.after, seconds=True)} UTC" if each.after else ""
+        name = f"{each.instrument}: " if len(ended.streams) > 1 else ""
+        visits.append(f"{name}last one before{last}, {since or 'none since'}")
+    yield "Streams", "; ".join(streams)
+    yield "Visits", "; ".join(visits)
+    before, after = plan.version or plan.image, ended.version or seen.image
+    same = plan.image == seen.image
     yield "Image", f"{after}, unchanged" if same else f"{before} before, {after} now"
 
 
-def _visits(environment: Environment, facts: Facts) -> Iterator[str]:
-    """Say which visits are known to be in the stream, before and after."""
-    for instrument in environment.instruments:
-        before, after = _time(facts, f"before:{instrument}"), _time(facts, f"after:{instrument}")
-        last = f"{clock(before, seconds=True)} UTC" if before else "unknown"
-        first = f"first one since {clock(after, seconds=True)} UTC" if after else "none since"
-        name = f"{instrument}: " if len(environment.instruments) > 1 else ""
-        yield f"{name}last one before{'' if before else ':'} {last}, {first}"
-
-
-def _not_back(facts: Facts) -> Outcome:
-    waiting, image = facts.get("waiting", ""), facts.get("image_of_pod", "")
-    if waiting:
-        why = f": {named(facts['why'])}" if facts.get("why") else ""
-        notes = [
-            f"The new pod does not run: {waiting} ({image}){why}.",
-            "Next: fix that in Argo CD. Restarting again will not help.",
-        ]
-    elif not facts.get("pod"):
+def _not_back(ended: Restarted) -> Outcome:
+    seen, pod = ended.progress, ended.progress.pod
+    if pod is None:
         notes = [
             "There is no pod.",
             "Next: #usdf-infra-support helps if the pod does not even appear.",
         ]
-    elif facts.get("stopped"):
-        redis = facts.get("redis") or "answers, and its streams do not"
+    elif pod.waiting:
+        why = f": {named(pod.why)}" if pod.why else ""
+        notes = [
+            f"The new pod does not run: {pod.waiting} ({pod.image}){why}.",
+            "Next: fix that in Argo CD. Restarting again will not help.",
+        ]
+    elif seen.stopped is not None:
+        redis = seen.redis or "answers, and its streams do not"
         notes = [f"The new pod runs, and Redis {redis}.", "Next: `runbook unreachable`."]
     else:
         notes = [
             "The old pod has not stopped.",
             "Next: #usdf-infra-support helps with a pod that does not stop.",
         ]
-    if facts.get("cluster"):
-        notes.append(f"{facts['cluster']}, so this is what was seen last.")
-    events = tuple(line for line in facts.get("events", "").split("\n") if line)
+    if seen.cluster:
+        notes.append(f"{seen.cluster}, so this is what was seen last.")
     return Outcome(
         Happened.YES,
         f"Redis has not come back after {duration(RESTART_LIMIT)}",
-        before=_audit(facts, "before"),
-        after={"pod": waiting or "not replaced"},
+        before=_audit(ended.plan.version, ended.plan.image),
+        after={"pod": (pod.waiting if pod else "") or "not replaced"},
         notes=tuple(notes),
         well=False,
         failed=True,
-        aside=("Last events:", *events) if events else (),
+        aside=("Last events:", *ended.events) if ended.events else (),
     )
 
 
-def _audit(facts: Facts, when: str) -> dict[str, str]:
-    return {name: text for name in ("version", "image") if (text := facts.get(f"{name}_{when}"))}
-
-
-def _time(facts: Facts, name: str) -> datetime | None:
-    text = facts.get(name)
-    return datetime.fromisoformat(text) if text else None
+def _audit(version: str, image: str) -> dict[str, str]:
+    known = {"version": version, "image": image}
+    return {name: text for name, text in known.items() if text}
 
 
 COMMANDS = (
-    Change(
+    Change[_Ended](
         name="restart",
         usage="[--reason …]",
         summary="restart Redis, watched until it is back",

@@ -367,3 +367,8 @@ class ServerInfo:
     run_id: str
     loading: Loading | None = None
     memory_full: bool = False
+
+    @property
+    def named(self) -> str:
+        """Product and version."""
+        return f"{self.product} {self.version}"

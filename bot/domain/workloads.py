@@ -14,7 +14,7 @@ from typing import Self
 
 from bot.domain.approvals import Request
 from bot.domain.changes import Restarting
-from bot.domain.streams import Loading
+from bot.domain.streams import EntryId, Loading
 
 RESTART_LIMIT = timedelta(minutes=10)
 """A restart that has not ended by then has failed, and holds no alarm any longer."""
@@ -394,3 +394,46 @@ class Progress:
             image=workload.image,
             other="" if ours or not known else workload.stamp,
         )
+
+
+@dataclass(frozen=True)
+class StreamAfter:
+    """What a restart has left of one stream.
+
+    Parameters
+    ----------
+    waiting
+        Entries that wait; None where there is no group.
+    stood
+        Where its group stood before, which is missing now; None where none is.
+    before, after
+        When the last visit before the restart was announced, and the first one since; None where
+        nobody knows, or none was.
+    """
+
+    instrument: str
+    waiting: int | None
+    stood: EntryId | None
+    before: datetime | None
+    after: datetime | None
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """How a restart has ended, well or not.
+
+    Parameters
+    ----------
+    version
+        Which Redis answers now; empty where nobody could ask.
+    streams
+        What is left of each; empty where Redis does not answer.
+    events
+        What Kubernetes reported last, where it has not ended well.
+    """
+
+    progress: Progress
+    plan: Restarting
+    version: str = ""
+    streams: tuple[StreamAfter, ...] = ()
+    events: tuple[str, ...] = ()

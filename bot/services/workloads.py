@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from bot.domain.approvals import Request
-from bot.domain.changes import DONE, RESULT, STALE, Facts, Restarting
+from bot.domain.changes import RESULT, STALE, Facts, Restarting
 from bot.domain.environments import Environment
 from bot.domain.errors import (
     ClusterConflict,
@@ -37,6 +37,8 @@ from bot.domain.workloads import (
     Jobs,
     Pod,
     Progress,
+    Restarted,
+    StreamAfter,
     Workload,
     outdated,
     stamp,
@@ -254,7 +256,7 @@ class Restarts:
         looks = await self._streams.look(self._environment.instruments)
         try:
             server = await self._streams.server()
-            version, run_id = f"{server.product} {server.version}", server.run_id
+            version, run_id = server.named, server.run_id
         except RedisError:
             version = run_id = ""
         stood = {each.instrument: await self._stood(each) for each in looks}
@@ -280,7 +282,7 @@ class Restarts:
         seen = await self._streams.last_seen(look.instrument)
         return seen[0] if seen else None
 
-    async def run(self, approved: Approved) -> AsyncIterator[Progress | Facts]:
+    async def run(self, approved: Approved) -> AsyncIterator[Progress | Facts | Restarted]:
         """Ask for the restart, and watch it to its end; the last of what it gives are facts.
 
         Raises
@@ -297,11 +299,11 @@ class Restarts:
         async for each in self._watch(approved.request, asked=True):
             yield each
 
-    def resume(self, approved: Approved) -> AsyncIterator[Progress | Facts]:
+    def resume(self, approved: Approved) -> AsyncIterator[Progress | Facts | Restarted]:
         """Watch a restart further that another process has asked for; nothing is asked again."""
         return self._watch(approved.request, asked=False)
 
-    async def look_back(self, request: Request) -> Facts | None:
+    async def look_back(self, request: Request) -> Facts | Restarted | None:
         """Tell what came of a restart of which nobody knew; None while nobody does.
 
         Raises
@@ -317,7 +319,7 @@ class Restarts:
             return {RESULT: NEVER_ASKED} if progress.never_asked else None
         progress = await self._look_at_redis(progress, bound)
         if progress.back or progress.overdue:
-            return await self._facts(progress, bound, bound.added)
+            return await self._ended(progress, bound, bound.added)
         return None
 
     async def _ask(self, request: Request) -> Hindrance | None:
@@ -348,7 +350,9 @@ class Restarts:
                 return None
             await asyncio.sleep(self._every)
 
-    async def _watch(self, request: Request, *, asked: bool) -> AsyncIterator[Progress | Facts]:
+    async def _watch(
+        self, request: Request, *, asked: bool
+    ) -> AsyncIterator[Progress | Facts | Restarted]:
         bound = Restarting.read(request.plan.bound)
         progress = Progress(request.started or request.asked, self._clock(), known=asked)
         before: Sequence[EntryId] = bound.added
@@ -363,8 +367,7 @@ class Restarts:
                     yield {RESULT: NEVER_ASKED}
                     return
                 if progress.overdue or (progress.back and await self._streams_answer()):
-                    facts = await self._facts(progress, bound, before)
-                    yield {**facts, **await self._reported(progress)}
+                    yield await self._ended(progress, bound, before)
                     return
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._every):
@@ -417,87 +420,60 @@ class Restarts:
             max(_last_added(look), before) for look, before in zip(looks, known, strict=True)
         )
 
-    async def _facts(
+    async def _ended(
         self, progress: Progress, bound: Restarting, before: Sequence[EntryId]
-    ) -> dict[str, str]:
-        facts = {
-            RESULT: DONE,
-            "back": "yes" if progress.back else "no",
-            "image_before": bound.image,
-            "image_after": progress.image,
-            "version_before": bound.version,
-            "other": progress.other,
-            "cluster": progress.cluster,
-            "redis": progress.redis,
-        }
-        for name in ("asked", "at", "stopped", "started", "away", "answered"):
-            at: datetime | None = getattr(progress, name)
-            facts[name] = at.isoformat() if at else ""
+    ) -> Restarted:
+        """Find out what has come of it; `before` is what was announced last, by instrument."""
+        ended = Restarted(progress, bound)
+        if not progress.back:
+            ended = replace(ended, events=await self._events())
         if progress.answered is None:
-            return facts
+            return ended
         try:
-            server = await self._streams.server()
-            facts["version_after"] = f"{server.product} {server.version}"
+            ended = replace(ended, version=(await self._streams.server()).named)
         except RedisError as error:
             _log.info("the version could not be asked", reason=str(error))
         looks = await self._streams.look(self._environment.instruments)
         known = dict(zip(bound.instruments, zip(bound.stood, before, strict=True), strict=True))
-        missing = [each.instrument for each in looks if each.missing and each.instrument in known]
-        facts["missing"] = " ".join(missing)
-        for each in looks:
-            stood, last = known.get(each.instrument, (_NEVER, _NEVER))
-            if each.instrument in missing:
-                facts[f"stood:{each.instrument}"] = str(stood)
-            if each.group is not None:
-                facts[f"waiting:{each.instrument}"] = str(each.group.waiting.entries)
-            newest = _last_added(each)
-            asked = EntryId(int(progress.asked.timestamp() * 1000), 0)
+        asked = EntryId(int(progress.asked.timestamp() * 1000), 0)
+        streams = []
+        for look in looks:
+            stood, last = known.get(look.instrument, (None, _NEVER))
             if last == _NEVER:
                 # Redis was away before anybody looked.
-                last = min(newest, asked)
-            facts[f"before:{each.instrument}"] = "" if last == asked else _when(last)
-            facts[f"after:{each.instrument}"] = await self._first_after(each, last)
-        return facts
+                last = min(_last_added(look), asked)
+            streams.append(
+                StreamAfter(
+                    look.instrument,
+                    waiting=look.group.waiting.entries if look.group else None,
+                    stood=stood if look.missing else None,
+                    before=None if last == asked else last.added,
+                    after=await self._first_after(look, last),
+                )
+            )
+        return replace(ended, streams=tuple(streams))
 
-    async def _first_after(self, look: Look, last: EntryId) -> str:
-        """Tell when the first visit was announced after the last one before; empty where none."""
-        if _last_added(look) <= last or not isinstance(look.state, Stream):
-            return ""
+    async def _first_after(self, look: Look, last: EntryId) -> datetime | None:
+        """Tell when the first visit was announced after the last one before; None where none."""
+        if _last_added(look) <= last:
+            return None
         try:
             survey = await self._streams.survey(look.instrument, last)
         except RedisError:
-            return ""
-        return _when(survey.visits[0].oldest.id) if survey and survey.visits else ""
+            return None
+        return survey.visits[0].oldest.id.added if survey and survey.visits else None
 
-    async def _reported(self, progress: Progress) -> Facts:
-        """Give what Kubernetes says of a restart that has not come to a good end."""
-        if progress.back:
-            return {}
+    async def _events(self) -> tuple[str, ...]:
+        """Give what Kubernetes reported last, or why it does not."""
         try:
             found = await self._workloads.cluster.events()
-            events = "\n".join(
-                f"{each.at:%H:%M:%S} {each.reason}: {each.text}" if each.at else each.text
-                for each in found
-            )
         except ClusterError as error:
-            events = str(error)
-        pod = progress.pod
-        if pod is None:
-            return {"pod": "", "events": events}
-        return {
-            "events": events,
-            "pod": pod.name,
-            "waiting": pod.waiting,
-            "why": pod.why,
-            "image_of_pod": pod.image,
-            "last_ended": pod.last_ended,
-            "ready": "yes" if pod.ready else "no",
-        }
+            return (str(error),)
+        return tuple(
+            f"{each.at:%H:%M:%S} {each.reason}: {each.text}" if each.at else each.text
+            for each in found
+        )
 
 
 def _last_added(look: Look) -> EntryId:
     return look.state.last_added if isinstance(look.state, Stream) else _NEVER
-
-
-def _when(entry: EntryId) -> str:
-    return entry.added.isoformat() if entry.added else ""

@@ -114,7 +114,7 @@ class Planned:
     async def plan(self, text: str) -> Plan:
         return await self.change(text).plan(self.call(text))
 
-    def change(self, text: str) -> Change:
+    def change(self, text: str) -> Change[Any]:
         command, _ = _REGISTRY.find(text)
         assert isinstance(command, Change)
         return command
