@@ -1,12 +1,11 @@
 """Who is told of alarms that nobody looks after, what they are told, and how often it is tried."""
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from bot.domain.alarms import Incident
-from bot.domain.rules import Severity, rule_of
+from bot.domain.rules import Severity
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=4)
 """Between the first two tries, and at most; up to a quarter is added to either."""
@@ -191,42 +190,6 @@ class Receipt:
     at: datetime
     outcome: Told
     reason: str = ""
-
-
-def targets_for(
-    targets: Iterable[Target],
-    environment: str,
-    rules: Collection[str],
-    *,
-    night: bool,
-    escalated: bool,
-    told: Collection[str] = (),
-) -> list[Target]:
-    """Choose who is told of an alarm that fires.
-
-    Parameters
-    ----------
-    targets
-        All there are.
-    environment
-        Where it fires.
-    rules
-        Those that hold; at night some of them are told to everybody at once.
-    night
-        Whether the telescope observes.
-    escalated
-        Whether nobody came in time, or somebody asked for the on-call.
-    told
-        Names of targets that are left out, because they know already.
-    """
-    at_once = escalated or (night and any(rule_of(each).at_once for each in rules))
-    return [
-        target
-        for target in targets
-        if target.name not in told
-        and target.hears(environment, night=night)
-        and (at_once or target.on is On.FIRE)
-    ]
 
 
 def key_of(incident: Incident) -> str:

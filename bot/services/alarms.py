@@ -29,7 +29,6 @@ from bot.domain.alarms import (
 from bot.domain.approvals import AuditLine
 from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
-from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import Page, PageEvent, Target
 from bot.domain.rules import Finding, Severity, Thresholds
@@ -344,11 +343,8 @@ class Alarms:
     def _pages(self, incident: Incident, now: datetime) -> list[Page]:
         if incident.held is not None or incident.resolved is not None:
             return []
-        night = is_night(self._environment.site, now)
         escalated = escalates(incident, self.escalate_after, now)
-        wanted = self._oncall.wanted(incident, night=night, escalated=escalated)
-        new = [each.name for each in wanted if each.name not in incident.told]
-        return self._oncall.about(incident, new, PageEvent.TRIGGER, now)
+        return self._oncall.wanted(incident, now, escalated=escalated)
 
     def _with_peaks(self, incident: Incident) -> Incident:
         known = self._peaks.get(incident.id)

@@ -14,15 +14,15 @@ from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import (
     SAID_AFTER,
+    On,
     Page,
     PageEvent,
     Receipt,
     Target,
     Told,
     key_of,
-    targets_for,
 )
-from bot.domain.rules import Severity
+from bot.domain.rules import Severity, rule_of
 from bot.metrics import Metrics
 from bot.services.rights import Groups
 from bot.storage.outbox import Outbox
@@ -150,16 +150,22 @@ class Oncall:
             raise UserError(_NOBODY.format(self._environment.label))
         return found
 
-    def wanted(self, incident: Incident, *, night: bool, escalated: bool) -> list[Target]:
-        """Choose who should know of an incident that fires, and was not told yet."""
-        return targets_for(
-            self.targets,
-            incident.environment,
-            incident.findings,
-            night=night,
-            escalated=escalated,
-            told=incident.told,
-        )
+    def wanted(self, incident: Incident, now: datetime, *, escalated: bool) -> list[Page]:
+        """Write the pages for everybody who should know of an incident that fires, and does not.
+
+        Parameters
+        ----------
+        escalated
+            Whether nobody came in time, or somebody asked for the on-call.
+        """
+        night = is_night(self._environment.site, now)
+        at_once = escalated or (night and any(rule_of(each).at_once for each in incident.findings))
+        names = [
+            each.name
+            for each in self.hearing(now)
+            if each.name not in incident.told and (at_once or each.on is On.FIRE)
+        ]
+        return self.about(incident, names, PageEvent.TRIGGER, now)
 
     def about(
         self, incident: Incident, names: Collection[str], step: PageEvent, now: datetime

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.clients.pagers import PagerDuty, Squadcast, Webhook
@@ -25,7 +25,6 @@ from bot.domain.oncall import (
     When,
     key_of,
     pause_after,
-    targets_for,
 )
 from bot.domain.rules import RULES, Finding, Severity
 from bot.domain.samples import Figures
@@ -37,6 +36,7 @@ from bot.storage.outbox import Outbox
 from tests.support.an_oncall import Lists, an_oncall
 
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
+NOON = NOW.replace(hour=18)
 ANA, BEN = Person("U0ANA", "Ana"), Person("U0BEN", "Ben")
 PROD = Environment("prod", ("lsstcam",))
 TARGETS = (
@@ -92,33 +92,36 @@ async def written(database: Database) -> list[Page]:
         (["backlog", "expiring"], True, False, ["group", "duty", "nightly"]),
         (["missing", "expiring"], False, False, ["duty", "office"]),
         (["stalled", "pending", "memory"], True, False, ["duty"]),
-        ([], True, False, ["duty"]),
     ],
 )
 def test_who_is_told(
-    rules: Collection[str], *, night: bool, escalated: bool, names: list[str]
+    oncall: Oncall, rules: Collection[str], *, night: bool, escalated: bool, names: list[str]
 ) -> None:
-    found = targets_for(TARGETS, "prod", rules, night=night, escalated=escalated)
-    assert [each.name for each in found] == names
+    now = NOW if night else NOON
+    found = oncall.wanted(firing(rules), now, escalated=escalated)
+    assert [each.target for each in found] == names
 
 
+def firing(rules: Collection[str], told: Collection[str] = ()) -> Incident:
+    findings = {each: Finding(each, Severity.WARNING, NOW) for each in rules}
+    return replace(INCIDENT, findings=findings, told=dict.fromkeys(told, NOW))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
-    st.lists(st.sampled_from(list(RULES))),
-    st.booleans(),
+    st.lists(st.sampled_from(list(RULES)), min_size=1),
+    st.sampled_from([NOW, NOON]),
     st.booleans(),
     st.sets(st.sampled_from([each.name for each in TARGETS])),
-    st.sampled_from(["prod", "dev", "other"]),
 )
 def test_nobody_is_told_out_of_hours_or_twice(
-    rules: list[str], night: bool, escalated: bool, told: set[str], environment: str
+    oncall: Oncall, rules: list[str], now: datetime, escalated: bool, told: set[str]
 ) -> None:
-    found = targets_for(TARGETS, environment, rules, night=night, escalated=escalated, told=told)
-    for each in found:
-        assert each.hears(environment, night=night)
-        assert each.name not in told
+    found = {each.target for each in oncall.wanted(firing(rules, told), now, escalated=escalated)}
+    hearing = {each.name for each in TARGETS if each.hears("prod", night=now is NOW)}
+    assert found <= hearing - told
     if escalated:
-        hearing = {each.name for each in TARGETS if each.hears(environment, night=night)}
-        assert {each.name for each in found} == hearing - told
+        assert found == hearing - told
 
 
 def test_pauses_double_up_to_five_minutes() -> None:
@@ -137,8 +140,8 @@ def test_an_environment_knows_its_own_targets(oncall: Oncall) -> None:
 
 def test_who_knows_already_is_not_wanted(oncall: Oncall) -> None:
     told = replace(INCIDENT, told={"duty": NOW})
-    found = oncall.wanted(told, night=True, escalated=False)
-    assert [each.name for each in found] == ["group", "nightly"]
+    found = oncall.wanted(told, NOW, escalated=False)
+    assert [each.target for each in found] == ["group", "nightly"]
 
 
 def test_pages_about_an_incident(oncall: Oncall) -> None:
@@ -222,7 +225,7 @@ async def test_whoever_goes_on_alone_is_told_of(oncall: Oncall) -> None:
     assert pages[0].summary == ("PROD: Ana went on alone with request 8: clear instrument:lsstcam")
     assert pages[0].details == (("Asked by", "Ben"), ("Why alone", "nobody answers"))
     assert (pages[0].key, pages[0].severity) == ("prompt-redis-bot:prod:alone:8", Severity.CRITICAL)
-    by_day = await told_alone(oncall, NOW.replace(hour=18))
+    by_day = await told_alone(oncall, NOON)
     assert [page.target for page in by_day] == ["group", "duty", "office"]
 
 
