@@ -4,15 +4,12 @@ import asyncio
 import re
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 
-from bot.clients.pagers import NOTIFIERS, HttpNotifier
-from bot.domain.oncall import Kind, Page
-from bot.preflight import check
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
 from tests.support.faults import Fault
 from tests.support.pager_servers import ROUTING_KEY, WEBHOOK_KEY, PagerServers
@@ -196,49 +193,6 @@ async def test_by_hand(world: World, pagers: PagerServers) -> None:
         assert "a test by ana, nothing is wrong" in mentions(world)[1]
     assert len(pagers.alerts) == 2
     assert prod.roots == []
-
-
-class Bell(HttpNotifier):
-    """A kind of target that no release knows: all that a further one takes."""
-
-    kind = Kind("bell", "the bell in the hall", key="clapper")
-
-    def content(self, page: Page, key: str) -> Mapping[str, Any]:
-        return {"ring": page.summary, "by": self._key, "step": page.step.value, "once": key}
-
-
-async def test_a_further_kind_is_one_class(
-    world: World, pagers: PagerServers, capsys: pytest.CaptureFixture[str]
-) -> None:
-    world.pagers = (*NOTIFIERS, Bell)
-    bell = {"name": "hall", "kind": "bell", "environments": ["prod"], "on": "fire"}
-    world.settings["oncall"] = {"targets": [bell]}
-    assert await check(world.configuration(), world.secrets, world.pagers) == 2
-    said = capsys.readouterr().err
-    assert "oncall.targets[0].url: is missing; kind bell calls an address" in said
-    bell["url"] = pagers.bell
-    assert await check(world.configuration(), world.secrets, world.pagers) == 2
-    said = capsys.readouterr().err
-    assert "PROMPT_REDIS_ONCALL_HALL_KEY: is not set; the url of on-call target `hall`" in said
-    world.environ["PROMPT_REDIS_ONCALL_HALL_KEY"] = "brass"
-    await check(world.configuration(), world.secrets, world.pagers)
-    assert "ok      on-call target hall: 127.0.0.1 takes" in capsys.readouterr().out
-
-    prod = Alarmed(world)
-    async with world.bot():
-        answer = await world.type("oncall", user=BEN)
-        assert "*hall*, now: the bell in the hall\n" in shown(answer)
-        await prod.done("oncall test", "ana tries 1 on-call target")
-        await arrived(lambda: pagers.sent_to("bell"))
-        await missing(world)
-        await prod.root("PROD lsstcam: missing")
-        await arrived(lambda: len(pagers.sent_to("bell")) > 1)
-        assert "last told" in shown(await world.type("oncall", user=BEN))
-        await seen(world, "environment = 'dev' OR NOT there")
-    test, page = (each.content for each in pagers.sent_to("bell"))
-    assert test["ring"] == "PROD: a test by ana, nothing is wrong"
-    assert page["ring"].startswith("PROD lsstcam: missing, no")
-    assert (page["by"], page["step"]) == ("brass", "trigger")
 
 
 async def test_a_target_that_cannot_be_told_is_said_once(

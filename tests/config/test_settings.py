@@ -19,7 +19,7 @@ from bot.domain.rules import BACKLOG, LAG, RULES, Thresholds, default_thresholds
 from bot.slack.paging import kinds
 
 KINDS = kinds(NOTIFIERS)
-DATA = Path(__file__).parent / "data" / "config"
+DATA = Path(__file__).parent.parent / "data" / "config"
 FULL, MINIMAL, BROKEN = DATA / "full.yaml", DATA / "minimal.yaml", DATA / "broken.yaml"
 SECTIONS = sorted(set(Settings.model_fields) - {"environments"})
 
