@@ -224,15 +224,7 @@ def _value(state: Mapping[str, Any]) -> str:
 
 
 class Conversation:
-    """Shows the answers to one delivery.
-
-    Parameters
-    ----------
-    api
-        Calls to Slack.
-    delivery
-        What is answered.
-    """
+    """Shows the answers to one delivery: to the person alone, in the channel, or as a form."""
 
     def __init__(self, api: SlackApi, delivery: Delivery) -> None:
         self._api = api
@@ -240,97 +232,93 @@ class Conversation:
         self._posted: str | None = None
 
     async def show(self, answer: Answer) -> None:
-        """Show an answer; one for the channel takes the place of the one before."""
-        reply = answer.reply
-        if answer.form is not None:
-            await self._open(answer)
-        elif reply.picture is not None:
-            await self._show_picture(answer, reply.picture)
-        elif answer.public:
-            await self._post(answer)
-        elif answer.shared or self._delivery.thread is not None:
-            # What was asked for below a message is answered there, whatever the answer is.
-            await self._share(answer)
-        else:
+        """Show an answer; what is done takes the place of what was shown of it before."""
+        reply, place = answer.reply, self._delivery
+        asked_for = answer.shared or place.thread is not None
+        if not (answer.form or reply.picture or answer.public or asked_for):
+            made_by = answer.command
             await self.whisper(
-                message(reply.text, reply.blocks, made_by=answer.command, buttons=reply.buttons)
+                message(reply.text, reply.blocks, made_by=made_by, buttons=reply.buttons)
             )
+            return
+        try:
+            if answer.form is not None:
+                await self._open(answer.form)
+            elif reply.picture is not None:
+                await self._show_picture(answer, reply.picture)
+            elif answer.public:
+                await self._post(self._signed(answer, "by {}"))
+            else:
+                # What was asked for below a message is answered there, whatever the answer is.
+                shown = self._signed(answer, "Asked for by {}" if place.thread else "Shared by {}")
+                await self._api.post(place.channel, shown, thread=place.thread)
+        except SlackRefused as error:
+            _log.warning("an answer could not be shown", command=answer.command, code=error.code)
+            await self.whisper(self._instead(answer, error.code))
 
     async def whisper(self, shown: Message) -> None:
         """Answer the person alone."""
-        delivery = self._delivery
-        if delivery.response_url is None:
-            await self._api.whisper(delivery.channel, delivery.person.id, shown)
+        place = self._delivery
+        if place.response_url is None:
+            await self._api.whisper(place.channel, place.person.id, shown)
             return
         await self._api.answer(
-            delivery.response_url,
+            place.response_url,
             shown,
-            replace=delivery.replaces,
-            channel=delivery.channel,
-            person=delivery.person.id,
+            replace=place.replaces,
+            channel=place.channel,
+            person=place.person.id,
         )
 
-    async def _open(self, answer: Answer) -> None:
-        if answer.form is None or self._delivery.trigger is None:
-            return
-        try:
-            await self._api.open_form(
-                self._delivery.trigger, view(answer.form, self._delivery.channel)
-            )
-        except SlackRefused as error:
-            _log.warning("a form could not be opened", code=error.code)
+    async def _open(self, form: Form) -> None:
+        if self._delivery.trigger is not None:
+            await self._api.open_form(self._delivery.trigger, view(form, self._delivery.channel))
+
+    async def _post(self, shown: Message) -> None:
+        """Show what is being done, in one message from its beginning to its end."""
+        if self._posted is None:
+            self._posted = await self._api.post(self._delivery.channel, shown)
+        else:
+            await self._api.update(self._delivery.channel, self._posted, shown)
+
+    async def _show_picture(self, answer: Answer, content: bytes) -> None:
+        """Show a picture, and what it shows in words."""
+        described = unescape(re.sub(r"[*`]", "", answer.reply.text))
+        picture = Picture(content, f"{answer.command}.png", described)
+        words = self._signed(answer, "Asked for by {}").plain
+        await self._api.show_picture(self._delivery.channel, picture, words)
+
+    def _signed(self, answer: Answer, by: str) -> Message:
+        """Draw an answer for all; it says whose doing it is."""
+        reply = answer.reply
+        blocks = [*reply.blocks, context(mark(by, self._delivery.person.name))]
+        return message(reply.text, blocks, buttons=reply.buttons if answer.public else ())
+
+    def _instead(self, answer: Answer, code: str) -> Message:
+        """Draw what the person reads where Slack does not show an answer."""
+        if answer.form is not None:
             text = mark(
                 "The form did not open (Slack said {}). Nothing was changed. Try again, or type "
                 "it: `help {}` shows how.",
-                error.code,
+                code,
                 answer.form.command,
             )
-            await self.whisper(message(text, [section(text)]))
-
-    async def _post(self, answer: Answer) -> None:
-        """Show what is being done to the whole channel, and who does it."""
-        reply, delivery = answer.reply, self._delivery
-        by = context(mark("by {}", delivery.person.name))
-        shown = message(reply.text, [*reply.blocks, by], buttons=reply.buttons)
-        try:
-            if self._posted is None:
-                self._posted = await self._api.post(delivery.channel, shown)
-            else:
-                await self._api.update(delivery.channel, self._posted, shown)
-        except SlackRefused as error:
+        elif answer.reply.picture is not None:
+            text = _no_picture(code)
+            return message(text, [section(text), *answer.reply.blocks])
+        elif answer.public:
             # It was done all the same, so at least the person must hear of it.
-            _log.warning("what was done could not be shown to the channel", code=error.code)
-            await self.whisper(shown)
-
-    async def _show_picture(self, answer: Answer, content: bytes) -> None:
-        """Show a picture to the whole channel, who asked for it, and what it shows in words."""
-        reply, delivery = answer.reply, self._delivery
-        by = context(mark("Asked for by {}", delivery.person.name))
-        first, blocks = unescape(re.sub(r"[*`]", "", reply.text)), [*reply.blocks, by]
-        picture = Picture(content, f"{answer.command}.png", first)
-        try:
-            await self._api.show_picture(
-                delivery.channel, picture, message(reply.text, blocks).plain
+            return self._signed(answer, "by {}")
+        elif code in _NOT_HERE:
+            text = Markup(
+                "I cannot share this: I am not in this channel. Invite me, then try again."
             )
-        except SlackRefused as error:
-            _log.warning("a picture could not be shown to the channel", code=error.code)
-            why = _no_picture(error.code)
-            await self.whisper(message(why, [section(why), *reply.blocks]))
-
-    async def _share(self, answer: Answer) -> None:
-        """Show an answer to the whole channel, and whose idea that was."""
-        asked = "Asked for by {}" if self._delivery.thread else "Shared by {}"
-        by = context(mark(asked, self._delivery.person.name))
-        shown = message(answer.reply.text, [*answer.reply.blocks, by])
-        try:
-            await self._api.post(self._delivery.channel, shown, thread=self._delivery.thread)
-        except SlackRefused as error:
-            _log.warning("an answer could not be shared", code=error.code)
-            await self.whisper(_not_shared(error.code))
+        else:
+            text = mark("I could not share this: Slack said {}. Try again in a moment.", code)
+        return message(text, [section(text)])
 
 
 def _no_picture(code: str) -> Markup:
-    """Say why there are only words."""
     if code == "missing_scope":
         return Markup(
             "No picture: the Slack app lacks the scope `files:write`. Whoever deploys the bot must "
@@ -339,14 +327,6 @@ def _no_picture(code: str) -> Markup:
     if code in _NOT_HERE:
         return Markup("No picture: I am not in this channel. Invite me, then try again.")
     return mark("No picture: Slack said {}. Try again in a moment.", code)
-
-
-def _not_shared(code: str) -> Message:
-    if code in _NOT_HERE:
-        text = Markup("I cannot share this: I am not in this channel. Invite me, then try again.")
-    else:
-        text = mark("I could not share this: Slack said {}. Try again in a moment.", code)
-    return message(text, [section(text)])
 
 
 class SlackApp:

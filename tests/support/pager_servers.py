@@ -1,6 +1,6 @@
 """PagerDuty, Squadcast, a webhook, a bell of tests and a heartbeat on one port of 127.0.0.1.
 
-What is sent is checked as strictly as it is documented; a fault (see `slack_faults`) is added by
+What is sent is checked as strictly as it is documented; a fault (see `faults`) is added by
 the name of the one that it meets: `pagerduty`, `squadcast`, `webhook` or `heartbeat`.
 """
 
