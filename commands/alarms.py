@@ -8,8 +8,8 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident, Silence
 from bot.domain.environments import Environment
 from bot.domain.rules import Severity
-from bot.render.alarms import HELD, Drawn, name, silence_line
-from bot.render.blocks import Block, Button, Markup, context, join, link, mark, section
+from bot.render.alarms import HELD, Drawn, name, on_it, own_buttons, silence_line
+from bot.render.blocks import Block, Markup, context, join, link, mark, section
 from bot.render.rules import headline, peak, skipped, where
 from bot.render.words import SAFE, clock, count, minutes
 
@@ -45,51 +45,32 @@ def listed(
     incidents: Sequence[Incident],
     silences: Sequence[Silence],
     now: datetime,
-    links: Mapping[int, str] | None = None,
+    links: Mapping[int, str],
 ) -> Drawn:
-    """Draw the alarms that fire, the worst first, and the silences.
-
-    Parameters
-    ----------
-    environment
-        Where.
-    incidents
-        In the order in which they are listed.
-    silences
-        Those that hold something at this moment.
-    now
-        When it is read.
-    links
-        Address of each one's message, by its number.
-    """
+    """Draw the alarms that fire, and the silences; `links` are their messages, by number."""
     first = _first(environment, incidents)
     blocks = [section(first)]
-    drawn = [_firing(each, now, links or {}) for each in incidents[:_LISTED]]
+    drawn = [_firing(each, now, links) for each in incidents[:_LISTED]]
     blocks += _paragraphs(drawn, len(incidents))
     if silences:
         quiet = [silence_line(each, now) for each in silences[:_LISTED]]
         blocks += _paragraphs([mark("*Silences*"), *quiet], len(silences) + 1)
     blocks.append(context(mark("{} UTC", clock(now, seconds=True))))
-    free = [each for each in incidents if each.owner is None]
-    buttons = [
-        Button(_own(each, len(free)), "own", str(each.id), word=str(each.id))
-        for each in free[:_BUTTONS]
-    ]
-    return first, blocks, buttons
+    return first, blocks, own_buttons(incidents, _BUTTONS)
 
 
 def history(
     environment: Environment,
     incidents: Sequence[Incident],
     now: datetime,
-    links: Mapping[int, str] | None = None,
+    links: Mapping[int, str],
 ) -> tuple[Markup, list[Block]]:
     """Draw the last alarms, newest first, whether they still fire or not."""
     if not incidents:
         first = mark("🟢 *{}: no alarm has fired yet.*", environment.label)
         return first, [section(first)]
     first = mark("*{}: the last {}.*", environment.label, count(len(incidents), "alarm"))
-    drawn = [_was(each, now, links or {}) for each in incidents[:_LISTED]]
+    drawn = [_was(each, now, links) for each in incidents[:_LISTED]]
     return first, [section(first), *_paragraphs(drawn, len(incidents))]
 
 
@@ -98,36 +79,21 @@ def _first(environment: Environment, incidents: Sequence[Incident]) -> Markup:
     if not incidents:
         return mark("🟢 *{}: no alarm is firing.*", label)
     critical = sum(each.severity is Severity.CRITICAL for each in incidents)
-    colour = "🔴" if critical else "🟡"
+    what = count(len(incidents), "alarm") + (" is" if len(incidents) == 1 else " are")
     if len(incidents) == 1:
-        return mark("{} *{}: 1 alarm is firing, {}.*", colour, label, _severity(incidents[0]))
-    bad = f"{critical:,} of them critical" if critical else "none critical"
-    number = f"{len(incidents):,}"
-    return mark("{} *{}: {} alarms are firing, {}.*", colour, label, number, bad)
-
-
-def _severity(incident: Incident) -> str:
-    return incident.severity.value if incident.severity is Severity.CRITICAL else "a warning"
-
-
-def _own(incident: Incident, free: int) -> str:
-    return "I'm on it" if free == 1 else f"I'm on {incident.id}"
+        bad = "critical" if critical else "a warning"
+    else:
+        bad = f"{critical:,} of them critical" if critical else "none critical"
+    return mark("{} *{}: {} firing, {}.*", "🔴" if critical else "🟡", label, what, bad)
 
 
 def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
-    since = f"since {clock(incident.began, now=now)} UTC ({minutes(now - incident.began)})"
-    parts = [since, _who(incident, now)]
+    parts = [f"since {clock(incident.began, now=now)} UTC ({minutes(now - incident.began)})"]
+    parts.append(on_it(incident, now) or "nobody owns it")
     if incident.held is not None:
         parts.append(HELD[incident.held])
     below = mark("{}", ", ".join(parts))
     return join("\n      ", [headline(incident, now), below + _link(incident, links)])
-
-
-def _who(incident: Incident, now: datetime) -> str:
-    if incident.owner is None:
-        return "nobody owns it"
-    since = f" since {clock(incident.owned, now=now)}" if incident.owned else ""
-    return f"{name(incident.owner.name)} is on it{since}"
 
 
 def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:

@@ -1,6 +1,6 @@
 """`silence`: hear nothing of something for a while; what it holds is shown."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -117,38 +117,6 @@ def _ends(call: Call) -> datetime | None:
 # What is answered.
 
 
-def silence_preview(
-    silences: Sequence[Silence],
-    held: Sequence[Incident],
-    piercing: Sequence[Incident],
-    now: datetime,
-) -> Markup:
-    """Say what silences hold, and what they do not.
-
-    Parameters
-    ----------
-    silences
-        What is silenced.
-    held
-        Alarms that fire and are held from now on.
-    piercing
-        Alarms that fire, are of what is silenced, and are shown all the same.
-    now
-        The time of this drawing.
-    """
-    lines = []
-    if held:
-        lines += [mark("*Held from now on:*"), *_heads(held, now)]
-    elif _only_piercing(silences):
-        lines.append(mark("*It holds nothing,* because what it names pierces every silence."))
-    else:
-        lines.append(mark("*Nothing of it fires now.* What begins to fire is held."))
-    if piercing:
-        lines += [mark("*Shown all the same:*"), *_heads(piercing, now)]
-    lines.append(mark("{}", _always(silences)))
-    return join("\n", lines)
-
-
 def silenced(
     environment: Environment,
     silences: Sequence[Silence],
@@ -156,12 +124,19 @@ def silenced(
     piercing: Sequence[Incident],
     now: datetime,
 ) -> Drawn:
-    """Draw silences that have just begun; the parameters are those of `silence_preview`."""
-    one = silences[0]
+    """Draw silences that have just begun: of several instruments, or a single one.
+
+    Parameters
+    ----------
+    held
+        Alarms that fire and are held from now on.
+    piercing
+        Alarms that fire, are of what is silenced, and are shown all the same.
+    """
+    one, several = silences[0], len(silences) > 1
     names = ", ".join(each.instrument for each in silences)
-    about = silence_subject(one) if len(silences) == 1 else f"alarms of {names}"
+    about = f"alarms of {names}" if several else silence_subject(one)
     lasting = "" if one.ends is None else f" ({duration(one.ends - one.starts)})"
-    numbers = ", ".join(str(each.id) for each in silences)
     first = mark(
         "🔧 *{}: {} silences {} {}{}.* Silence {}",
         environment.label,
@@ -169,17 +144,17 @@ def silenced(
         truncate(about, LONGEST_SUBJECT),
         silence_until(one.ends, now),
         lasting,
-        numbers,
+        ", ".join(str(each.id) for each in silences),
     )
     blocks = [
         section(first),
         *typed(one.reason),
-        section(silence_preview(silences, held, piercing, now)),
+        section(join("\n", _holds(one, held, piercing, now))),
         context(mark("{} UTC", clock(now, seconds=True))),
     ]
     buttons = [
         Button(
-            "End this silence" if len(silences) == 1 else f"End silence {each.id}",
+            f"End silence {each.id}" if several else "End this silence",
             "unsilence",
             str(each.id),
             word=str(each.id),
@@ -189,27 +164,33 @@ def silenced(
     return first, blocks, [*buttons, Button("Alarms", "alarms")]
 
 
-def _heads(incidents: Sequence[Incident], now: datetime) -> list[Markup]:
-    lines = [mark("      {}", headline(each, now)) for each in incidents[:_HEADS]]
+def _holds(
+    silence: Silence, held: Sequence[Incident], piercing: Sequence[Incident], now: datetime
+) -> Iterator[Markup]:
+    """Say what a silence holds, and what it does not."""
+    rule = None if silence.rule is None else rule_of(rule_of(silence.rule).incident)
+    if held:
+        yield mark("*Held from now on:*")
+        yield from _heads(held, now)
+    elif rule is not None and rule.pierces:
+        yield mark("*It holds nothing,* because what it names pierces every silence.")
+    else:
+        yield mark("*Nothing of it fires now.* What begins to fire is held.")
+    if piercing:
+        yield mark("*Shown all the same:*")
+        yield from _heads(piercing, now)
+    if rule is BACKLOG:
+        yield mark("When visits are about to be skipped (expiring), it is shown all the same.")
+    elif rule is not None and not rule.pierces:
+        yield mark("Other alarms are shown as before.")
+    else:
+        yield mark("{}", never_held(named=True))
+
+
+def _heads(incidents: Sequence[Incident], now: datetime) -> Iterator[Markup]:
+    yield from (mark("      {}", headline(each, now)) for each in incidents[:_HEADS])
     if len(incidents) > _HEADS:
-        lines.append(mark("      and {} more", f"{len(incidents) - _HEADS:,}"))
-    return lines
-
-
-def _only_piercing(silences: Sequence[Silence]) -> bool:
-    """Tell whether all that is silenced pierces; of a backlog, only its end does."""
-    named = [each.rule for each in silences]
-    return all(rule is not None and rule_of(rule_of(rule).incident).pierces for rule in named)
-
-
-def _always(silences: Sequence[Silence]) -> str:
-    """Name what is shown in spite of them."""
-    rules = [each.rule for each in silences]
-    if all(rule is not None and rule_of(rule).incident == BACKLOG.name for rule in rules):
-        return "When visits are about to be skipped (expiring), it is shown all the same."
-    if all(rule is not None for rule in rules) and not _only_piercing(silences):
-        return "Other alarms are shown as before."
-    return never_held(named=True)
+        yield mark("      and {} more", f"{len(incidents) - _HEADS:,}")
 
 
 COMMANDS = (

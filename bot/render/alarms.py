@@ -223,12 +223,19 @@ def _who(incident: Incident, now: datetime) -> Iterator[str]:
     if incident.held is not None:
         yield HELD[incident.held]
     if incident.owner is not None:
-        since = f" since {clock(incident.owned, now=now)}" if incident.owned else ""
-        yield f"{name(incident.owner.name)} is on it{since}"
+        yield on_it(incident, now)
     elif incident.critical_since is not None and incident.critical_since > incident.opened:
         yield f"warned {clock(incident.opened, now=now)} UTC, nobody owns it"
     else:
         yield "nobody owns this"
+
+
+def on_it(incident: Incident, now: datetime) -> str:
+    """Say who is on it, and since when; empty where nobody is."""
+    if incident.owner is None:
+        return ""
+    since = f" since {clock(incident.owned, now=now)}" if incident.owned else ""
+    return f"{name(incident.owner.name)} is on it{since}"
 
 
 def _on_call(
@@ -453,6 +460,20 @@ def _catch_up(skipped: Sequence[Skipped]) -> Iterator[Block]:
 def _visit(each: Skipped) -> str:
     visit = truncate(each.visit, _LONGEST_VISIT) or "unknown"
     return f"{visit}  {count(each.entries, 'entry')}"
+
+
+def own_buttons(incidents: Sequence[Incident], most: int) -> list[Button]:
+    """Offer to take those that nobody owns, by number where there are several."""
+    free = [each for each in incidents if each.owner is None]
+    return [
+        Button(
+            "I'm on it" if len(free) == 1 else f"I'm on {each.id}",
+            "own",
+            str(each.id),
+            word=str(each.id),
+        )
+        for each in free[:most]
+    ]
 
 
 def open_alarms(firing: Collection[Incident], now: datetime) -> list[str]:

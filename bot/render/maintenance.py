@@ -10,7 +10,7 @@ from bot.domain.environments import Environment
 from bot.domain.maintenance import LATE, Stage, Window, Word
 from bot.domain.streams import Look, ServerInfo, Verdict, worst
 from bot.domain.times import lasting, whole, zones
-from bot.render.alarms import name
+from bot.render.alarms import name, own_buttons
 from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
     FIRST_LINE,
@@ -576,11 +576,8 @@ def ended(
         context(mark("{}", " · ".join(foot))),
         *late_mark(late),
     ]
-    free = [each for each in firing if each.owner is None][: BUTTONS_IN_MESSAGE - 1]
-    buttons = [
-        Button(_own(each, len(free)), "own", str(each.id), word=str(each.id)) for each in free
-    ]
-    return first, blocks, [*buttons, Button("Alarms", "alarms")] if firing else []
+    buttons = [*own_buttons(firing, BUTTONS_IN_MESSAGE - 1), Button("Alarms", "alarms")]
+    return first, blocks, buttons if firing else []
 
 
 def readiness(
@@ -644,7 +641,3 @@ def _short(look: Look, verdict: Verdict) -> str:
     waiting = look.group.waiting
     at_least = "at least " if waiting.capped else ""
     return f"{at_least}{waiting.entries:,} waiting, group there"
-
-
-def _own(incident: Incident, free: int) -> str:
-    return "I'm on it" if free == 1 else f"I'm on {incident.id}"

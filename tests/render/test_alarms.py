@@ -612,7 +612,7 @@ SILENCE = Silence(34, "prod", ANA, "camera work", NOW, at(7, 30), instrument="ls
 
 
 def test_what_fires() -> None:
-    assert listed(PROD, [], [], NOW)[0] == "🟢 *PROD: no alarm is firing.*"
+    assert listed(PROD, [], [], NOW, {})[0] == "🟢 *PROD: no alarm is firing.*"
     owned = replace(BACKLOG, id=32, owner=ANA, owned=at(5, 28), held=Holding.SILENCE)
     drawn = listed(
         PROD, [incident("missing"), owned], [SILENCE], NOW, {31: "https://slack.example/p1"}
@@ -628,12 +628,12 @@ def test_what_fires() -> None:
         "05:29:58 UTC",
     ]
     assert labels(drawn) == ["I'm on it"]
-    assert "1 alarm is firing, critical" in listed(PROD, [incident("missing")], [], NOW)[0]
+    assert "1 alarm is firing, critical" in listed(PROD, [incident("missing")], [], NOW, {})[0]
 
 
 def test_what_has_fired() -> None:
     over = replace(RESOLVED, worst=Severity.CRITICAL, skipped=SKIPPED, told={"phone": NOW})
-    drawn = history(PROD, [over], at(9, 0))
+    drawn = history(PROD, [over], at(9, 0), {})
     assert drawn[0] == "*PROD: the last 1 alarm.*"
     assert lines(drawn)[1:] == [
         "🟢 31 *PROD lsstcam* backlog, critical",
@@ -642,7 +642,7 @@ def test_what_has_fired() -> None:
             "1,032 entries = 6 visits skipped, images are safe, Ana, on-call told"
         ),
     ]
-    assert "no alarm has fired yet" in history(PROD, [], NOW)[0]
+    assert "no alarm has fired yet" in history(PROD, [], NOW, {})[0]
 
 
 def test_the_short_status_has_a_line_for_alarms() -> None:
@@ -844,8 +844,8 @@ def test_names_and_reasons_stay_inert() -> None:
                 assert _pings(alarms.transition(one, transition, NOW, by=HOSTILE)) == expected
             silence = replace(SILENCE, by=mallory, reason=HOSTILE)
             for drawn in (
-                listed(plain, [shown], [silence], NOW),
-                (*history(plain, [one], NOW), []),
+                listed(plain, [shown], [silence], NOW, {}),
+                (*history(plain, [one], NOW, {}), []),
                 silenced(plain, [silence], [shown], [shown], NOW),
                 unsilenced(plain, silence, HOSTILE, NOW),
             ):
@@ -929,8 +929,8 @@ def test_any_incident_can_be_drawn(
         _within_limits(drawn)
     _within_limits(alarms.transition(shown, transition, now))
     many = [replace(shown, id=number) for number in range(1, 31)]
-    _within_limits(listed(PROD, many, [], now))
-    _within_limits((*history(PROD, many, now), []))
+    _within_limits(listed(PROD, many, [], now, {}))
+    _within_limits((*history(PROD, many, now, {}), []))
     assert len(pages.page_words(shown, PROD)[0]) <= FIRST_LINE
     assert all(label and text for label, text in pages.page_words(shown, PROD)[1])
 
