@@ -137,7 +137,11 @@ class Execution:
             async for step in steps:
                 if not isinstance(step, str):
                     return request, command.tell(services.environment, request, step)
-                request = await services.approvals.progress(request, (step,), self._clock())
+                try:
+                    request = await services.approvals.progress(request, (step,), self._clock())
+                except StateError:
+                    # The next step shows it; what is under way is not ended by this.
+                    _log.warning("the progress of a request could not be recorded")
             raise RuntimeError(f"{command.name} ended without a result")  # noqa: TRY301 -- as any fault
         except (RedisInDoubt, ClusterInDoubt) as error:
             _log.warning("nobody knows whether a change was made", reason=str(error))
