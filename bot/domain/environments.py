@@ -60,19 +60,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Policy:
-    """How an environment's changes are approved.
-
-    Parameters
-    ----------
-    approvals
-        How many approvers must agree.
-    self_approval
-        Whether the requester's own vote counts.
-    expires
-        How long a request stays open.
-    break_glass
-        Whether one approver may decide alone, with a reason.
-    """
+    """How an environment's changes are approved."""
 
     approvals: int = 1
     self_approval: bool = False
@@ -86,12 +74,8 @@ class Environment:
 
     Parameters
     ----------
-    name
-        Key in the configuration.
     instruments
         Instruments with a stream, in the configuration's order.
-    site
-        Where the telescope stands, for the observing night.
     stream_template, group_template
         Names with ``{instrument}`` in them.
     expiration

@@ -40,8 +40,6 @@ class UserError(BotError):
 
     Parameters
     ----------
-    text
-        What is wrong, in a sentence.
     usage
         The usage line of the subcommand that was meant, without the slash command.
     suggestion
@@ -333,8 +331,6 @@ class ClusterError(BotError):
 
     Parameters
     ----------
-    says
-        What it does instead.
     remedy
         What a person does about it, in Slack's markup.
     """

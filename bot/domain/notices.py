@@ -48,10 +48,6 @@ class Notice:
 
     Parameters
     ----------
-    said
-        What, and where.
-    environment
-        Whose channel.
     subject
         ID of the request, incident or window that it is about; None where there is none.
     values
@@ -73,12 +69,8 @@ class Post:
 
     Parameters
     ----------
-    id
-        Of the row.
     subject, kind
         ID of what it draws, and what that is.
-    environment
-        Whose channel.
     channel, ts
         Where it was posted; None until then.
     wanted, shown
@@ -121,12 +113,6 @@ class Queued(Generic[Content]):
 
     Parameters
     ----------
-    id
-        Of the row.
-    content
-        What to say, or what to tell whom.
-    written
-        When it was written.
     key
         Random; by it a message whose answer was lost is found again.
     attempts

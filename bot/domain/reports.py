@@ -14,26 +14,16 @@ class NightReport:
 
     Parameters
     ----------
-    instrument
-        Whose stream.
     evening
         The observing day: the date of the evening in Chile.
-    visits, entries
-        How many were announced.
     unread
         How many entries wait at the end.
-    skipped_visits, skipped_entries
-        How many were skipped.
     longest_wait, longest_at
         Longest wait, and when it was seen; None where nothing waited, or that is not known.
     warnings, criticals
         Alarms, by the worst that they were.
     longest_alarm
         How long the longest of them took; None where there was none, or one still fires.
-    firing
-        Alarms that still fire.
-    unconfirmed
-        Entries that became unconfirmed.
     removed
         Consumer names that were removed by themselves; None where that is not configured.
     watched
@@ -64,8 +54,6 @@ class DuskReport:
 
     Parameters
     ----------
-    dusk
-        When the night begins.
     missing
         Instruments without stream or group.
     unreachable
@@ -74,8 +62,6 @@ class DuskReport:
         Those that reach into the night.
     windows
         Number and end of maintenance windows that reach into the night.
-    read_only
-        Whether nothing may be changed.
     requests
         Those that have been waiting for long.
     """

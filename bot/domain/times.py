@@ -46,11 +46,6 @@ _ECHOED, _ECHOED_DURATION = 40, 24
 def parse_duration(text: str) -> timedelta:
     """Read a duration.
 
-    Parameters
-    ----------
-    text
-        What was written.
-
     Returns
     -------
     timedelta
@@ -120,10 +115,6 @@ def parse_when(words: Sequence[str], now: datetime, zone: ZoneInfo | None) -> tu
 
     Parameters
     ----------
-    words
-        What was typed.
-    now
-        Any aware time.
     zone
         Where the person is, for a time that names no zone; None if that is not known.
 
@@ -166,11 +157,6 @@ def parse_when(words: Sequence[str], now: datetime, zone: ZoneInfo | None) -> tu
 
 def zones(at: datetime) -> tuple[tuple[str, str], ...]:
     """Write a time as the clocks at the observatory's places show it.
-
-    Parameters
-    ----------
-    at
-        Any aware time.
 
     Returns
     -------
