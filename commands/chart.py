@@ -10,7 +10,7 @@ from bot.domain.environments import Environment
 from bot.domain.samples import Minute, Sample
 from bot.render import chart
 from bot.render.blocks import FIRST_LINE, Block, Markup, join, mark, section
-from bot.render.streams import LATE, is_known, waiting
+from bot.render.streams import GAP, is_known, waiting
 from bot.render.words import clock, count, duration, rough
 
 SPAN = timedelta(hours=6)
@@ -103,7 +103,7 @@ def outline(
         lines = [mark("Longest wait {}, {}.", duration(longest), unconfirmed)]
     elif longest >= timedelta(minutes=1):
         lines = [mark("Longest wait {}.", duration(longest))]
-    if seen[0].at - begins > LATE:
+    if seen[0].at - begins > GAP:
         lines.append(mark("Nothing is known before {} UTC.", clock(seen[0].at, now=ends)))
     return first, [section(join("\n", [first, *lines, *_alarms(incidents, ends)]))]
 

@@ -159,7 +159,7 @@ async def _shown(
             yield step
         elif last is None or _news(step) != _news(last) or step.at - last.at >= _SHOWN_EVERY:
             last = step
-            yield progress(step)
+            yield so_far(step)
 
 
 def _news(step: Progress) -> tuple[object, ...]:
@@ -176,7 +176,7 @@ def _news(step: Progress) -> tuple[object, ...]:
     )
 
 
-def progress(seen: Progress) -> str:
+def so_far(seen: Progress) -> str:
     """Draw how far it has come, a line for each step, each with its time."""
     lines = [_step(seen.asked, "restart asked of Kubernetes")]
     if seen.other:

@@ -29,7 +29,7 @@ from bot.render.blocks import (
     mark,
     section,
 )
-from bot.render.streams import LATE, headline, last_announced, overview, sky, waiting
+from bot.render.streams import GAP, last_announced, sky, stream_line, streams_line, waiting
 from bot.render.words import CATCH_UP, amount, clock, count, duration
 
 HOUR = timedelta(hours=1)
@@ -73,7 +73,7 @@ async def run(call: Call) -> Reply:
         call.services.workloads.pod(),
         asyncio.gather(*(call.services.workloads.jobs(each) for each in instruments)),
     )
-    first = overview(environment, looks)
+    first = streams_line(environment, looks)
     blocks = [section(first)] if len(looks) > 1 else []
     for look, hour, running in zip(looks, hours, jobs, strict=True):
         blocks += _stream(environment, look, hour, running)
@@ -122,7 +122,7 @@ def _stream(
     environment: Environment, look: Look, hour: LastHour, running: Jobs | None
 ) -> Iterator[Block]:
     """Draw one stream: the verdict, the figures, the last hour, and then what to do."""
-    lines = [line for line in headline(environment, look) if line]
+    lines = [line for line in stream_line(environment, look) if line]
     figures = list(_fields(environment, look, hour))
     if running is not None:
         figures.append(("Jobs", workloads.jobs(running)))
@@ -196,7 +196,9 @@ def _advice(
             yield workloads.stopped(running)
             yield _next(environment, look.instrument)
         case Verdict.WAITING:
-            yield too_slow(hour, running) or Markup("Look again in a minute, whether workers read.")
+            yield busy_workers(hour, running) or Markup(
+                "Look again in a minute, whether workers read."
+            )
             yield _next(environment, look.instrument)
         case Verdict.MISSING:
             yield Markup("*Next:* `runbook no group`")
@@ -255,7 +257,7 @@ def longest_wait(hour: LastHour, look: Look) -> str:
     waits = [each.wait for each in hour.seen if each.wait is not None]
     longest = max([*waits, now] if now is not None else waits, default=timedelta())
     first = hour.seen[0].at
-    whole = first - (look.at - HOUR) <= LATE
+    whole = first - (look.at - HOUR) <= GAP
     during = "in the last hour" if whole else f"since {clock(first, now=look.at)} UTC"
     return f"{duration(longest) if longest else 'none'} {during}"
 
@@ -279,7 +281,7 @@ def speeds(hour: LastHour, now: datetime) -> Iterator[tuple[str, str]]:
         yield "Read", f"unknown: {_why(hour, now)}"
 
 
-def too_slow(hour: LastHour, running: Jobs | None = None) -> Markup | None:
+def busy_workers(hour: LastHour, running: Jobs | None = None) -> Markup | None:
     """Say what is likely where reading goes on, but too slowly; None where it does not."""
     read, arriving = hour.rates.read, hour.rates.arriving
     if read is None or arriving is None or not _LEAST_SPEED <= read < arriving:

@@ -11,7 +11,7 @@ from bot.render import maintenance
 from bot.render.alarms import summary_line
 from bot.render.alarms import worst as worst_of
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup, code, context, mark, section
-from bot.render.streams import claim, last_announced, overview, sky
+from bot.render.streams import last_announced, sky, streams_line, verdict_and_figure
 from bot.render.words import clock, duration, quick, rough
 
 
@@ -25,7 +25,7 @@ async def run(call: Call) -> Reply:
         _maintenance(call),
     )
     environment, slash = call.environment, call.deployment.slash
-    text = worst[0] if worst else overview(environment, looks)
+    text = worst[0] if worst else streams_line(environment, looks)
     fields = [(look.instrument, _short(environment, look)) for look in looks]
     if server is not None:
         named, took = f"{server.product} {server.version}", quick(server.answered_in)
@@ -50,7 +50,7 @@ async def run(call: Call) -> Reply:
 def _short(environment: Environment, look: Look) -> str:
     announced = last_announced(look)
     last = "" if announced is None else f", last visit {rough(look.at - announced)} ago"
-    return claim(environment, look) + last
+    return verdict_and_figure(environment, look) + last
 
 
 async def _server(call: Call) -> ServerInfo | None:

@@ -73,7 +73,7 @@ _UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 
 
 @dataclass(frozen=True)
-class Location:
+class ClusterLocation:
     """Where a Prompt Redis runs in Kubernetes.
 
     Parameters
@@ -181,7 +181,7 @@ class KubernetesCluster:
 
     def __init__(
         self,
-        location: Location,
+        location: ClusterLocation,
         *,
         kubeconfig: str | None = None,
         load: Callable[[Any], None] | None = None,

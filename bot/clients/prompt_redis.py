@@ -17,9 +17,9 @@ from redis.exceptions import RedisError as RedisLibraryError
 from bot.clients.redis_connection import (
     Script,
     address_of,
-    connect,
     is_refusal,
     milliseconds,
+    redis_client,
     translated,
 )
 from bot.domain.changes import Archive, Survey, VisitCount, archive_key, restored_key
@@ -87,7 +87,7 @@ class PromptRedis:
     """
 
     def __init__(self, url: str, password: str | None = None) -> None:
-        self._redis = connect(url, password, answer=TIMEOUT, retries=1)
+        self._redis = redis_client(url, password, answer=TIMEOUT, retries=1)
         self.address = address_of(self._redis)
         self._look = Script("look", "stream")
         self._pending, self._consumers = Script("pending"), Script("consumers")

@@ -25,9 +25,9 @@ from bot.clients.redis_connection import (
     CONNECT_SECONDS,
     Script,
     address_of,
-    connect,
+    facts_of,
     milliseconds,
-    named,
+    redis_client,
     translated,
 )
 from bot.domain.changes import (
@@ -89,7 +89,7 @@ class RedisChanges:
 
     def __init__(self, url: str, password: str | None = None) -> None:
         self._url, self._password = url, password
-        self.address = address_of(connect(url, password, answer=ANSWER_SECONDS, retries=0))
+        self.address = address_of(redis_client(url, password, answer=ANSWER_SECONDS, retries=0))
         self._fence = Script("fence", "marker")
         self._recorded = Script("recorded", "marker")
         self._clear = Script("clear", "ids", "stream", "marker")
@@ -237,11 +237,13 @@ class RedisChanges:
         """
         async with self._connected() as redis:
             try:
-                return named(await self._ask(redis, self._fence, [marker.name], marker.key))
+                return facts_of(await self._ask(redis, self._fence, [marker.name], marker.key))
             except RedisRefused as error:
                 if error.kind is not Refusal.MEMORY:
                     raise
-            return named(await self._ask(redis, self._recorded, [marker.name], marker.key)) or None
+            return (
+                facts_of(await self._ask(redis, self._recorded, [marker.name], marker.key)) or None
+            )
 
     async def _change_once(
         self, script: Script, keys: Sequence[str], marker: Marker, *arguments: object
@@ -264,7 +266,7 @@ class RedisChanges:
             if error.kind in _SURELY_NOT_MADE:
                 raise
             return await self._after_doubt(marker, error)
-        return named(answer)
+        return facts_of(answer)
 
     async def _after_doubt(self, marker: Marker, error: RedisUnreachable) -> Facts:
         for _ in range(_TRIES):
@@ -330,7 +332,9 @@ class RedisChanges:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Redis]:
         """Give a connection that works, or raise: nothing was sent then."""
-        redis = connect(self._url, self._password, answer=ANSWER_SECONDS, retries=0, single=True)
+        redis = redis_client(
+            self._url, self._password, answer=ANSWER_SECONDS, retries=0, single=True
+        )
         try:
             with translated(self.address):
                 async with asyncio.timeout(CONNECT_SECONDS):

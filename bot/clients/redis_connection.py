@@ -60,7 +60,7 @@ class Script:
         self.keys = keys
 
 
-def connect(
+def redis_client(
     url: str, password: str | None, *, answer: float, retries: int, single: bool = False
 ) -> Redis:
     """Make a client; it connects when it is first used.
@@ -151,7 +151,7 @@ def milliseconds(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)
 
 
-def named(flat: list[Any]) -> dict[str, str]:
+def facts_of(flat: list[Any]) -> dict[str, str]:
     """Read a flat list of name, value, as scripts answer it."""
     return {str(name): str(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
 

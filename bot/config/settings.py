@@ -33,7 +33,7 @@ from pydantic import (
     create_model,
 )
 
-from bot.clients.kubernetes import Location as KubernetesLocation
+from bot.clients.kubernetes import ClusterLocation
 from bot.domain import environments as domain
 from bot.domain.night import Site
 from bot.domain.oncall import Kind, On, When
@@ -477,10 +477,10 @@ class Kubernetes(Section):
     """Name of the KEDA jobs, such as prompt-keda-{instrument}; null: not read."""
 
     @property
-    def location(self) -> KubernetesLocation:
+    def location(self) -> ClusterLocation:
         """Where that is, for the client."""
         argocd = self.argocd and (self.argocd.namespace, self.argocd.application)
-        return self.value(KubernetesLocation, argocd=argocd)
+        return self.value(ClusterLocation, argocd=argocd)
 
 
 class People(Section):

@@ -264,7 +264,7 @@ class Look:
         return Verdict.NOT_READING if self.unread_for() >= stalled_after else Verdict.WAITING
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
+def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:
     """Pick the verdict that a person must hear of first."""
     return max(verdicts, key=lambda verdict: verdict.badness)
 

@@ -279,7 +279,7 @@ def hindrance(workload: Workload) -> Hindrance | None:
     return None
 
 
-def outdated(workload: Workload, plan: Restarting) -> Hindrance | None:
+def hindrance_since(workload: Workload, plan: Restarting) -> Hindrance | None:
     """Tell why a plan no longer holds; None where it does."""
     if workload.generation != plan.generation:
         return Hindrance.CHANGED

@@ -130,7 +130,7 @@ def nights(site: Site, begins: datetime, ends: datetime) -> list[tuple[datetime,
     return found
 
 
-def draw(
+def draw_chart(
     title: str,
     points: Sequence[Minute | Sample],
     begins: datetime,
@@ -394,7 +394,7 @@ async def drawn(
     *,
     expiration: timedelta | None,
 ) -> bytes:
-    """Draw a chart as `draw` does, in a process of its own, after those who asked before.
+    """Draw a chart as `draw_chart` does, in a process of its own, after those who asked before.
 
     Raises
     ------
@@ -437,7 +437,7 @@ def _turn(loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
 def _main() -> None:
     # From its parent alone, through a pipe that nobody else holds.
     title, points, since, until, marks, expiration = pickle.load(sys.stdin.buffer)  # noqa: S301
-    picture = draw(title, points, since, until, marks, expiration=expiration)
+    picture = draw_chart(title, points, since, until, marks, expiration=expiration)
     sys.stdout.buffer.write(picture)
 
 

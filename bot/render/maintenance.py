@@ -8,7 +8,7 @@ from bot.domain.alarms import Incident
 from bot.domain.approvals import Happened, Request
 from bot.domain.environments import Environment
 from bot.domain.maintenance import LATE, Stage, Window, Word
-from bot.domain.streams import Look, ServerInfo, Verdict, worst
+from bot.domain.streams import Look, ServerInfo, Verdict, worst_verdict
 from bot.domain.times import lasting, whole, zones
 from bot.render.alarms import name, own_buttons
 from bot.render.blocks import (
@@ -598,7 +598,7 @@ def readiness(
     parts = [f"{look.instrument}: {_short(look, verdicts[look.instrument])}" for look in looks]
     if server is not None:
         parts.append(f"Redis answers in {quick(server.answered_in)}")
-    bad = worst(verdicts.values()) if verdicts else Verdict.HEALTHY
+    bad = worst_verdict(verdicts.values()) if verdicts else Verdict.HEALTHY
     if server is None or bad is Verdict.UNREACHABLE:
         return ", ".join(parts), "Redis does not answer"
     if bad is Verdict.HEALTHY:

@@ -18,7 +18,7 @@ from bot.domain.streams import (
     Stream,
     StreamState,
     Verdict,
-    worst,
+    worst_verdict,
 )
 from bot.render.blocks import FIRST_LINE, Block, Markup, mark, section
 from bot.render.words import amount, clock, count, rough
@@ -34,16 +34,16 @@ EMOJI = {
 QUIET = timedelta(minutes=10)
 """Visits come every 37 s or so; after this long without one it is worth saying."""
 
-LATE = timedelta(minutes=2)
+GAP = timedelta(minutes=2)
 """Time without a look after which it is said."""
 
 
-def overview(environment: Environment, looks: Sequence[Look]) -> Markup:
+def streams_line(environment: Environment, looks: Sequence[Look]) -> Markup:
     """Say in one line how the streams are; of several their number, the worst and whose it is."""
     if len(looks) == 1:
-        return headline(environment, looks[0])[0]
+        return stream_line(environment, looks[0])[0]
     verdicts = [look.verdict(environment.stalled_after) for look in looks]
-    verdict = worst(verdicts)
+    verdict = worst_verdict(verdicts)
     if verdict is Verdict.HEALTHY:
         waits = sum(look.group.waiting.entries for look in looks if look.group)
         names = ", ".join(look.instrument for look in looks)
@@ -62,11 +62,11 @@ def overview(environment: Environment, looks: Sequence[Look]) -> Markup:
         environment.label,
         count(len(looks), "stream"),
         look.instrument,
-        claim(environment, look),
+        verdict_and_figure(environment, look),
     )
 
 
-def headline(environment: Environment, look: Look) -> tuple[Markup, Markup]:
+def stream_line(environment: Environment, look: Look) -> tuple[Markup, Markup]:
     """Say how one stream is: the first line, and a sentence that may no longer fit into it."""
     verdict = look.verdict(environment.stalled_after)
     first = mark(
@@ -74,7 +74,7 @@ def headline(environment: Environment, look: Look) -> tuple[Markup, Markup]:
         EMOJI[verdict],
         environment.label,
         look.instrument,
-        claim(environment, look),
+        verdict_and_figure(environment, look),
     )
     more = _meaning(environment, look, verdict)
     if more and len(first) + 1 + len(more) <= FIRST_LINE:
@@ -82,7 +82,7 @@ def headline(environment: Environment, look: Look) -> tuple[Markup, Markup]:
     return first, more
 
 
-def claim(environment: Environment, look: Look) -> str:
+def verdict_and_figure(environment: Environment, look: Look) -> str:
     """Say the verdict and the leading figure."""
     verdict = look.verdict(environment.stalled_after)
     return f"{verdict.value}, {_leading_figure(look.state, look)}"

@@ -33,7 +33,7 @@ from bot.storage.outbox import Outbox
 
 _log = structlog.get_logger()
 
-LATEST = timedelta(hours=2)
+PRUNE_AT_LATEST = timedelta(hours=2)
 """After the hour that is configured; a bot that starts later leaves it for the next day."""
 
 
@@ -131,7 +131,7 @@ class DailyPrune:
     async def tick(self, now: datetime) -> None:
         """Prune where it is time and nobody has today."""
         due = datetime.combine(now.date(), self._daily, now.tzinfo)
-        if self._environment.read_only or not due <= now < due + LATEST:
+        if self._environment.read_only or not due <= now < due + PRUNE_AT_LATEST:
             return
         if await self._chores.claim(f"prune {self._environment.name}", now.date()):
             for instrument in self._environment.instruments:

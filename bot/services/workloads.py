@@ -40,7 +40,7 @@ from bot.domain.workloads import (
     Restarted,
     StreamAfter,
     Workload,
-    outdated,
+    hindrance_since,
     stamp,
 )
 from bot.services.approvals import Approved
@@ -332,7 +332,7 @@ class Restarts:
                 workload = await cluster.workload()
                 if workload.stamp == wanted:
                     return None
-                refused = outdated(workload, bound)
+                refused = hindrance_since(workload, bound)
                 if refused is not None:
                     return refused
                 # Once sent, always the same: of several, at most one is taken.

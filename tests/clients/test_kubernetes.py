@@ -12,7 +12,7 @@ import certifi
 import pytest
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
-from bot.clients.kubernetes import KubernetesCluster, Location, quantity
+from bot.clients.kubernetes import ClusterLocation, KubernetesCluster, quantity
 from bot.domain.errors import (
     ClusterConflict,
     ClusterError,
@@ -34,7 +34,7 @@ from tests.support.kubernetes_server import (
 )
 
 STAMP = "2026-11-25T16:04:02Z"
-LOCATION = Location(
+LOCATION = ClusterLocation(
     "prompt-redis",
     "prompt-redis",
     context="usdf-prompt-processing",
@@ -290,7 +290,7 @@ async def test_a_server_that_is_gone_and_comes_back(
 
 
 async def test_no_kubeconfig(tmp_path: Path) -> None:
-    for site in (LOCATION, Location("prompt-redis", "prompt-redis")):
+    for site in (LOCATION, ClusterLocation("prompt-redis", "prompt-redis")):
         bot = KubernetesCluster(site, kubeconfig=str(tmp_path / "nowhere"))
         with pytest.raises(ClusterUnreachable) as found:
             await bot.workload()
@@ -342,7 +342,7 @@ async def test_the_token_of_a_pod_rotates(cluster: Cluster, tmp_path: Path) -> N
         loader.host = cluster.url
         loader._set_config(configuration)
 
-    bot = KubernetesCluster(Location("prompt-redis", "prompt-redis"), load=load)
+    bot = KubernetesCluster(ClusterLocation("prompt-redis", "prompt-redis"), load=load)
     await bot.workload()
     token.write_text("rotated", "utf-8")
     loader.token_expires_at = loader.token_expires_at.replace(year=2000)

@@ -10,7 +10,7 @@ from bot.domain.environments import Person
 from bot.domain.samples import Figures, Minute, Rates
 from bot.domain.streams import Entry, EntryId, Group, Look, Stream, Waiting
 from bot.render.alarms import open_alarms
-from commands.stats import LastHour, last_hour, longest_wait, speeds, too_slow
+from commands.stats import LastHour, busy_workers, last_hour, longest_wait, speeds
 
 NOW = datetime(2026, 11, 24, 5, 31, 10, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -113,7 +113,7 @@ def test_the_last_hour_is_twelve_bars_and_its_highest() -> None:
     ],
 )
 def test_reading_that_is_too_slow(rates: Rates, expected: str | None) -> None:
-    assert too_slow(LastHour(LONG_AGO, minutes(60), rates)) == expected
+    assert busy_workers(LastHour(LONG_AGO, minutes(60), rates)) == expected
 
 
 def test_open_alarms_and_whose_they_are() -> None:

@@ -21,7 +21,7 @@ from bot.domain.streams import (
     Verdict,
     Waiting,
     sent_in_utc,
-    worst,
+    worst_verdict,
 )
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
@@ -69,8 +69,14 @@ def test_verdicts(facts: StreamState, unmoved_since: datetime | None, verdict: V
 
 
 def test_the_worst_verdict_leads() -> None:
-    assert worst([Verdict.HEALTHY, Verdict.NOT_READING, Verdict.WAITING]) is Verdict.NOT_READING
-    assert worst([Verdict.MISSING, Verdict.UNREACHABLE, Verdict.UNKNOWN]) is Verdict.UNREACHABLE
+    assert (
+        worst_verdict([Verdict.HEALTHY, Verdict.NOT_READING, Verdict.WAITING])
+        is Verdict.NOT_READING
+    )
+    assert (
+        worst_verdict([Verdict.MISSING, Verdict.UNREACHABLE, Verdict.UNKNOWN])
+        is Verdict.UNREACHABLE
+    )
 
 
 def test_an_entry_is_skipped_by_its_stamp_which_is_tai() -> None:

@@ -15,7 +15,7 @@ from bot.domain.environments import Person
 from bot.domain.night import Site
 from bot.domain.rules import Severity
 from bot.domain.samples import Figures, Minute, Sample
-from bot.render.chart import Marks, draw, drawn, nights
+from bot.render.chart import Marks, draw_chart, drawn, nights
 
 NOW = datetime(2026, 11, 24, 5, 31, 10, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -73,7 +73,7 @@ def size(png: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize("span", [10 * MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY, 30 * DAY])
 def test_it_is_as_large_as_a_phone_shows(span: timedelta) -> None:
-    png = draw("PROD lsstcam", minutes(span), NOW - span, NOW, everything(span))
+    png = draw_chart("PROD lsstcam", minutes(span), NOW - span, NOW, everything(span))
     assert size(png) == (1200, 1200)
     assert len(png) < 500_000
 
@@ -81,11 +81,13 @@ def test_it_is_as_large_as_a_phone_shows(span: timedelta) -> None:
 def test_the_same_figures_are_the_same_bytes() -> None:
     span = 6 * HOUR
     one, two = (
-        draw("PROD lsstcam", minutes(span), NOW - span, NOW, everything(span), expiration=HOUR)
+        draw_chart(
+            "PROD lsstcam", minutes(span), NOW - span, NOW, everything(span), expiration=HOUR
+        )
         for _ in range(2)
     )
     assert one == two
-    assert one != draw("PROD lsstcam", minutes(span), NOW - span, NOW, expiration=HOUR)
+    assert one != draw_chart("PROD lsstcam", minutes(span), NOW - span, NOW, expiration=HOUR)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_the_same_figures_are_the_same_bytes() -> None:
     ],
 )
 def test_little_to_draw_is_drawn_too(points: list[Minute | Sample]) -> None:
-    assert size(draw("dev hsc", points, NOW - 6 * HOUR, NOW)) == (1200, 1200)
+    assert size(draw_chart("dev hsc", points, NOW - 6 * HOUR, NOW)) == (1200, 1200)
 
 
 def test_a_gap_is_no_line() -> None:
@@ -111,7 +113,7 @@ def test_a_gap_is_no_line() -> None:
     whole = minutes(span)
     with_gap = [*whole[:100], *whole[200:]]
     unreached = [*whole[:100], *minutes(span, reached=0)[100:200], *whole[200:]]
-    drawn = [draw("x", each, NOW - span, NOW) for each in (whole, with_gap, unreached)]
+    drawn = [draw_chart("x", each, NOW - span, NOW) for each in (whole, with_gap, unreached)]
     assert drawn[0] != drawn[1]
     assert drawn[1] == drawn[2]
 
@@ -121,27 +123,27 @@ def test_a_wait_of_days_is_drawn() -> None:
         Minute("hsc", NOW - DAY + MINUTE * n, 12, 12, 5, timedelta(days=40), 0, 0, 0)
         for n in range(1440)
     ]
-    assert size(draw("dev hsc", points, NOW - DAY, NOW)) == (1200, 1200)
+    assert size(draw_chart("dev hsc", points, NOW - DAY, NOW)) == (1200, 1200)
 
 
 def test_a_month_of_minutes_takes_less_than_three_seconds() -> None:
     span = 30 * DAY
     points = minutes(span)
     marks = everything(span)
-    draw("warm", [], NOW - HOUR, NOW)
+    draw_chart("warm", [], NOW - HOUR, NOW)
     begun = time.perf_counter()
-    draw("PROD lsstcam", points, NOW - span, NOW, marks)
+    draw_chart("PROD lsstcam", points, NOW - span, NOW, marks)
     assert time.perf_counter() - begun < 3
 
 
 def test_memory_is_bounded() -> None:
     span = 30 * DAY
     points = minutes(span)
-    draw("warm", points, NOW - span, NOW)
+    draw_chart("warm", points, NOW - span, NOW)
     tracemalloc.start()
     try:
         for _ in range(5):
-            draw("PROD lsstcam", points, NOW - span, NOW)
+            draw_chart("PROD lsstcam", points, NOW - span, NOW)
         left, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -154,7 +156,7 @@ async def test_a_process_of_its_own_draws() -> None:
     pictures = await asyncio.gather(
         *(drawn("x", seen, NOW - HOUR, NOW, marks, expiration=HOUR) for _ in range(2))
     )
-    assert pictures == [draw("x", seen, NOW - HOUR, NOW, marks, expiration=HOUR)] * 2
+    assert pictures == [draw_chart("x", seen, NOW - HOUR, NOW, marks, expiration=HOUR)] * 2
 
 
 async def test_a_drawing_that_fails_says_why() -> None:

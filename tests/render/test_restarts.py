@@ -94,7 +94,7 @@ STARTED = replace(STOPPED, at=at(24), started=at(17))
 )
 def test_each_step_has_its_time(seen: Progress, lines: list[str]) -> None:
     held = "Alarms about Redis away or a missing group are held until this ends, at most 10 min."
-    assert restart.progress(seen).split("\n") == [*lines, held]
+    assert restart.so_far(seen).split("\n") == [*lines, held]
 
 
 @pytest.mark.parametrize(
