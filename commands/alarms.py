@@ -8,8 +8,8 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident, Silence
 from bot.domain.environments import Environment
 from bot.domain.rules import Severity
-from bot.render.alarms import HELD, Drawn, name, on_it, own_buttons, silence_line
-from bot.render.blocks import Block, Markup, context, join, link, mark, section
+from bot.render.alarms import HELD, name, on_it, own_buttons, silence_line
+from bot.render.blocks import Block, Drawn, Markup, context, join, link, mark, section
 from bot.render.rules import headline, peak, skipped, where
 from bot.render.words import SAFE, clock, count, minutes
 

@@ -11,8 +11,8 @@ from bot.domain.errors import UserError
 from bot.domain.rules import BACKLOG, RULES, rule_of
 from bot.domain.times import format_duration, parse_duration
 from bot.grammar import did_you_mean, quoted
-from bot.render.alarms import LONGEST_SUBJECT, Drawn, name, silence_subject, silence_until
-from bot.render.blocks import Button, Markup, context, join, mark, section, truncate, typed
+from bot.render.alarms import LONGEST_SUBJECT, name, silence_subject, silence_until
+from bot.render.blocks import Button, Drawn, Markup, context, join, mark, section, truncate, typed
 from bot.render.forms import Choice, Form, Text
 from bot.render.rules import headline, never_held
 from bot.render.words import clock, duration

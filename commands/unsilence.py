@@ -6,8 +6,8 @@ from datetime import datetime
 from bot.command import Act, Call, Purpose, Reply
 from bot.domain.alarms import Silence
 from bot.domain.environments import Environment
-from bot.render.alarms import Drawn, name, silence_subject
-from bot.render.blocks import Button, context, mark, section
+from bot.render.alarms import name, silence_subject
+from bot.render.blocks import Button, Drawn, context, mark, section
 from bot.render.words import clock
 
 

@@ -9,7 +9,7 @@ import yaml
 from bot.demo.visits import DETECTORS
 
 
-class User(NamedTuple):
+class DemoUser(NamedTuple):
     """Somebody whom the page's *Act as* offers; the real name tells what they may do."""
 
     id: str
@@ -17,10 +17,10 @@ class User(NamedTuple):
     real_name: str
 
 
-ANA = User("U0ANA0001", "ana", "Ana (operator)")
-BEN = User("U0BEN0002", "ben", "Ben (approver)")
-CARLA = User("U0CARLA03", "carla", "Carla (operator and approver)")
-DAN = User("U0DAN0004", "dan", "Dan (neither)")
+ANA = DemoUser("U0ANA0001", "ana", "Ana (operator)")
+BEN = DemoUser("U0BEN0002", "ben", "Ben (approver)")
+CARLA = DemoUser("U0CARLA03", "carla", "Carla (operator and approver)")
+DAN = DemoUser("U0DAN0004", "dan", "Dan (neither)")
 USERS = (ANA, BEN, CARLA, DAN)
 
 CHANNELS: Mapping[str, tuple[str, str]] = {

@@ -16,7 +16,7 @@ from pathlib import Path
 from bot.demo import guard
 from bot.domain.errors import FatalError
 
-GRACE = 3.0
+_GRACE = 3.0
 """Seconds that a process has to end by itself before it is killed."""
 
 
@@ -95,7 +95,7 @@ class Processes:
         """
         _signal(process, ask)
         try:
-            await asyncio.wait_for(process.wait(), GRACE)
+            await asyncio.wait_for(process.wait(), _GRACE)
         except TimeoutError:
             _signal(process, signal.SIGKILL)
             await process.wait()

@@ -57,7 +57,7 @@ class Pace(NamedTuple):
     processing: tuple[float, float] = (0.2, 0.6)
 
 
-USUAL = Pace()
+REAL_PACE = Pace()
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ _CAMERAS: Mapping[str, _Camera] = {
 }
 
 
-def visit(instrument: str, detectors: int, now: datetime, random: Random) -> list[dict[str, str]]:
+def visit_entries(
+    instrument: str, detectors: int, now: datetime, random: Random
+) -> list[dict[str, str]]:
     """Make the entries of one visit, one for each active detector.
 
     Every value is text, as in the real stream. Times are TAI, which is 37 s ahead of UTC.
@@ -118,7 +120,7 @@ async def write_past(redis: Redis, environment: Environment, detectors: Mapping[
         past = redis.pipeline(transaction=False)
         for number in range(_PAST_VISITS, 0, -1):
             at = now - number * _BETWEEN_VISITS
-            for entry in visit(instrument, active, at, random):
+            for entry in visit_entries(instrument, active, at, random):
                 _add(past, stream, entry, f"{at.timestamp() * 1000:.0f}-*")
         for _ in range(0, _PAST_VISITS * active, _ENTRIES_PER_NAME):
             past.xreadgroup(group, f"{uuid4()}", {stream: ">"}, count=_ENTRIES_PER_NAME, noack=True)
@@ -165,7 +167,7 @@ class Producer:
         added = 0
         for instrument, detectors in self._detectors.items():
             burst = self._redis.pipeline(transaction=False)
-            for entry in visit(instrument, detectors, datetime.now(UTC), self._random):
+            for entry in visit_entries(instrument, detectors, datetime.now(UTC), self._random):
                 _add(burst, self._environment.stream(instrument), entry)
             try:
                 added += len(await burst.execute())

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from bot.demo.processes import Processes
 from bot.demo.servers import FIRST_PORT, EmbeddedCluster, Server
-from bot.demo.visits import DETECTORS, USUAL, Pace, Producer, Workers, write_past
+from bot.demo.visits import DETECTORS, REAL_PACE, Pace, Producer, Workers, write_past
 from bot.domain.environments import Environment
 
 _TROUBLED = "prod"
@@ -41,7 +41,7 @@ class World:
         processes: Processes,
         folder: Path,
         *,
-        pace: Pace = USUAL,
+        pace: Pace = REAL_PACE,
         first_port: int = FIRST_PORT,
     ) -> None:
         self._pace = pace

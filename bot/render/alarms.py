@@ -22,6 +22,7 @@ from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
     Block,
     Button,
+    Drawn,
     Markup,
     code,
     context,
@@ -45,7 +46,6 @@ from bot.render.rules import (
 from bot.render.words import SAFE, amount, clock, count, duration, minutes, quick
 from bot.render.workloads import NOTHING_KNOWN, Around, jobs, pod
 
-Drawn = tuple[Markup, list[Block], list[Button]]
 """First line, blocks, buttons."""
 
 BRIEF = timedelta(minutes=10)
@@ -357,9 +357,7 @@ def worst(incidents: Sequence[Incident], now: datetime) -> tuple[Markup, Button 
     return headline(shown, now), own
 
 
-def transition(
-    incident: Incident, transition: Transition, now: datetime, *, by: str = ""
-) -> tuple[Markup, list[Block], list[Button]]:
+def transition(incident: Incident, transition: Transition, now: datetime, *, by: str = "") -> Drawn:
     """Draw one transition.
 
     Parameters
@@ -425,7 +423,7 @@ def _just_told(incident: Incident) -> list[str]:
     return [each for each, at in incident.told.items() if at == last]
 
 
-def _asked(incident: Incident) -> tuple[Markup, list[Block], list[Button]]:
+def _asked(incident: Incident) -> Drawn:
     """Ask the owner, and nobody else, whether they still are."""
     owner = mark("<@{}>", incident.owner.id) if incident.owner else Markup()
     since = f" since {clock(incident.owned)} UTC" if incident.owned else ""

@@ -16,6 +16,7 @@ from bot.render.blocks import (
     FIRST_LINE,
     Block,
     Button,
+    Drawn,
     Markup,
     code,
     context,
@@ -29,8 +30,6 @@ from bot.render.blocks import (
 )
 from bot.render.rules import claim, where
 from bot.render.words import clock, count, quick
-
-Drawn = tuple[Markup, list[Block], list[Button]]
 
 _LONGEST_LABEL = 16
 _LONGEST_REASON = 80

@@ -6,10 +6,18 @@ from datetime import datetime
 from bot.domain.environments import Environment
 from bot.domain.reports import DuskReport, NightReport
 from bot.render.alarms import name, silence_line
-from bot.render.blocks import Block, Button, Markup, code, context, join, mark, section, truncate
+from bot.render.blocks import (
+    Button,
+    Drawn,
+    Markup,
+    code,
+    context,
+    join,
+    mark,
+    section,
+    truncate,
+)
 from bot.render.words import SAFE, amount, clock, count, duration, minutes
-
-Drawn = tuple[Markup, list[Block], list[Button]]
 
 _LISTED = 10
 _LONGEST_COMMAND = 60

@@ -9,6 +9,7 @@ from bot.render.blocks import (
     FIRST_LINE,
     Block,
     Button,
+    Drawn,
     Markup,
     code,
     context,
@@ -20,8 +21,6 @@ from bot.render.blocks import (
 )
 from bot.render.rules import facts, plain_claim, where
 from bot.render.words import clock
-
-Drawn = tuple[Markup, list[Block], list[Button]]
 
 LONGEST_TARGET = 40
 _LONGEST_REASON = 200

@@ -26,8 +26,8 @@ from bot.render.blocks import Block, Message
 
 _log = structlog.get_logger()
 
-TRIES = 4
-LONGEST_WAIT = 60.0
+_TRIES = 4
+_LONGEST_WAIT = 60.0
 """Seconds; a longer Retry-After is not waited for, because nobody reads the answer any more."""
 
 SCOPES = frozenset(
@@ -45,7 +45,7 @@ SCOPES = frozenset(
 )
 """Bot scopes that what exists so far cannot do without."""
 
-NO_ANSWER = "no_answer"
+_NO_ANSWER = "no_answer"
 """Our word, in the place of Slack's, where Slack has not answered after several tries."""
 
 _OK = 200
@@ -70,7 +70,7 @@ _Answer = TypeVar("_Answer")
 
 
 class SlackRefused(Exception):
-    """Slack said no to a call, finally; `code` is its word for it, or `NO_ANSWER`."""
+    """Slack said no to a call, finally; `code` is its word for it, or `_NO_ANSWER`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -259,7 +259,7 @@ class SlackApi:
             made = await self._find_post(channel, key, perhaps_since, thread)
             if made is not None:
                 return made
-        since = time.time() - LONGEST_WAIT
+        since = time.time() - _LONGEST_WAIT
 
         async def once(text: str, blocks: list[Block] | None) -> str:
             async def call() -> str:
@@ -346,7 +346,7 @@ class SlackApi:
         except SlackApiError as error:
             raise SlackRefused(_code(error)) from error
         except _LOST as error:
-            raise SlackRefused(NO_ANSWER) from error
+            raise SlackRefused(_NO_ANSWER) from error
 
     async def show_picture(self, channel: str, picture: Picture, text: str) -> None:
         """Show a picture in a channel, exactly once, with a text above it.
@@ -383,14 +383,14 @@ class SlackApi:
             )
         except SlackRefused as error:
             # Not known, and so not repeated; whatever else Slack says is not about the picture.
-            raise SlackRefused(NO_ANSWER) from error
+            raise SlackRefused(_NO_ANSWER) from error
         shown = (each for message in history["messages"] for each in message.get("files") or ())
         return file if any(each.get("id") == file for each in shown) else None
 
     async def _hand_in(self, url: str, **content: Any) -> None:
         """Post to a URL that Slack handed out, until it is answered."""
         way = self._proxy.for_url(url)
-        for attempt in range(TRIES):
+        for attempt in range(_TRIES):
             try:
                 async with self._session.post(url, proxy=way, **content) as answer:
                     if answer.status == _OK:
@@ -403,7 +403,7 @@ class SlackApi:
             word = next((word for word in _REFUSED_BLOCKS if word in said), None)
             if word or not await _waited_for(answer.status, answer.headers, attempt):
                 raise SlackRefused(word or f"http_{answer.status}")
-        raise SlackRefused(NO_ANSWER)
+        raise SlackRefused(_NO_ANSWER)
 
 
 async def _with_blocks(
@@ -429,7 +429,7 @@ async def _at_start(
     try:
         return await _repeat(call)
     except SlackRefused as refused:
-        if refused.code != NO_ANSWER:
+        if refused.code != _NO_ANSWER:
             raise FatalError(f"Slack refuses {variable} ({refused.code}). {remedy}") from refused
         last = refused.__cause__
         reason = _code(last) if isinstance(last, SlackApiError) else type(last).__name__
@@ -442,7 +442,7 @@ async def _at_start(
 async def _repeat(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
     """Make a call that does no harm twice, until it is answered."""
     last: Exception | None = None
-    for attempt in range(TRIES):
+    for attempt in range(_TRIES):
         try:
             return await call()
         except SlackApiError as error:
@@ -452,14 +452,14 @@ async def _repeat(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSla
         except _LOST as error:
             last = error
             await asyncio.sleep(_pause(attempt))
-    raise SlackRefused(NO_ANSWER) from last
+    raise SlackRefused(_NO_ANSWER) from last
 
 
 async def _once(
     call: Callable[[], Awaitable[str]], find: Callable[[], Awaitable[str | None]]
 ) -> str:
     """Make a call that must not be made twice: what it made is looked for before every repeat."""
-    for attempt in range(TRIES):
+    for attempt in range(_TRIES):
         try:
             return await call()
         except SlackApiError as error:
@@ -477,7 +477,7 @@ async def _once(
         made = await find()
         if made is not None:
             return made
-    raise SlackRefused(NO_ANSWER)
+    raise SlackRefused(_NO_ANSWER)
 
 
 async def _once_more(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
@@ -490,7 +490,7 @@ async def _once_more(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> Async
                 raise SlackRefused(_code(error)) from error
         except _LOST as error:
             if last:
-                raise SlackRefused(NO_ANSWER) from error
+                raise SlackRefused(_NO_ANSWER) from error
     raise AssertionError
 
 
@@ -538,7 +538,7 @@ async def _waited_for(status: int, headers: Mapping[str, str], attempt: int) -> 
             seconds = float(headers.get("Retry-After", "1"))
         except ValueError:
             seconds = 1.0
-        if not 0 <= seconds <= LONGEST_WAIT:
+        if not 0 <= seconds <= _LONGEST_WAIT:
             return False
         await asyncio.sleep(seconds)
         return True

@@ -23,13 +23,13 @@ from bot.slack.api import Proxy, SlackApi
 
 _log = structlog.get_logger()
 
-CONNECTIONS = 2
-PING_SECONDS = 5
-HANDSHAKE_SECONDS = 10
-LONG_LIVED = 30.0
+_CONNECTIONS = 2
+_PING_SECONDS = 5
+_HANDSHAKE_SECONDS = 10
+_LONG_LIVED = 30.0
 """Seconds; a connection that was replaced sooner counts as a failed one."""
-LONGEST_PAUSE = 30.0
-PATIENCE = timedelta(minutes=3)
+_LONGEST_PAUSE = 30.0
+LONGEST_ABSENCE = timedelta(minutes=3)
 """Time without any connection after which the process is better started anew."""
 
 
@@ -77,12 +77,12 @@ class Sockets:
         """
         # The library would try a bad token for ever, without a word.
         url = await self._api.open_connection(self._token)
-        self._clients = [_Client(self._api, self._token, self._proxy) for _ in range(CONNECTIONS)]
+        self._clients = [_Client(self._api, self._token, self._proxy) for _ in range(_CONNECTIONS)]
         self._clients[0].wss_uri = url
         for client in self._clients:
             client.socket_mode_request_listeners.append(self._handle)
         try:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
+            async with asyncio.timeout(LONGEST_ABSENCE.total_seconds()):
                 await asyncio.gather(*(client.connect() for client in self._clients))  # type: ignore[no-untyped-call]
         except TimeoutError as error:
             raise FatalError(
@@ -113,10 +113,11 @@ class Sockets:
         self._connected(count)
         if count or self._connected_at is None:
             self._connected_at = now
-        elif now - self._connected_at > PATIENCE:
+        elif now - self._connected_at > LONGEST_ABSENCE:
+            minutes = LONGEST_ABSENCE.seconds // 60
             raise FatalError(
-                f"No connection to Slack for {PATIENCE.seconds // 60} min, although the library "
-                "kept trying. The process ends so that it is started anew."
+                f"No connection to Slack for {minutes} min, although the library kept trying. "
+                "The process ends so that it is started anew."
             )
 
     async def _handle(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
@@ -129,7 +130,7 @@ class _Client(SocketModeClient):
     """The library's client, with pauses between its reconnects."""
 
     def __init__(self, api: SlackApi, app_token: str, proxy: Proxy) -> None:
-        super().__init__(app_token=app_token, web_client=api.anonymous, ping_interval=PING_SECONDS)
+        super().__init__(app_token=app_token, web_client=api.anonymous, ping_interval=_PING_SECONDS)
         self._opened = 0.0
         self._short_lived = 0
         session: Any = _Dialler(self, self.aiohttp_client_session, proxy)
@@ -138,9 +139,9 @@ class _Client(SocketModeClient):
     async def issue_new_wss_url(self) -> str:
         # After too_many_websockets the library asks again at once, hundreds of times a second.
         loop = asyncio.get_running_loop()
-        self._short_lived = self._short_lived + 1 if loop.time() - self._opened < LONG_LIVED else 0
+        self._short_lived = self._short_lived + 1 if loop.time() - self._opened < _LONG_LIVED else 0
         if self._short_lived > 1:
-            pause = min(2.0 ** (self._short_lived - 2), LONGEST_PAUSE)
+            pause = min(2.0 ** (self._short_lived - 2), _LONGEST_PAUSE)
             pause *= 0.75 + secrets.randbelow(50) / 100
             _log.warning("reconnecting to Slack after a pause", seconds=round(pause, 1))
             await asyncio.sleep(pause)
@@ -168,5 +169,5 @@ class _Dialler:
         # A URL is good for one attempt; the library would try a dead one for ever.
         self._client.wss_uri = None
         settings["proxy"] = self._proxy.for_url(url)
-        async with asyncio.timeout(HANDSHAKE_SECONDS):
+        async with asyncio.timeout(_HANDSHAKE_SECONDS):
             return await self._session.ws_connect(url, **settings)

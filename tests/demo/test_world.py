@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 
 from bot.demo.processes import Processes
 from bot.demo.terminal import parse
-from bot.demo.visits import DETECTORS, Pace, Producer, visit
+from bot.demo.visits import DETECTORS, Pace, Producer, visit_entries
 from bot.demo.world import World
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
@@ -56,7 +56,7 @@ async def until(redis: Redis, *, some: bool) -> None:
 def test_a_visit_has_the_real_fields() -> None:
     now = datetime(2026, 11, 24, 5, 26, 57, 118000, UTC)
     for instrument, name in (("lsstcam", "LSSTCam"), ("latiss", "LATISS"), ("hsc", "HSC")):
-        entries = visit(instrument, 3, now, Random(1))
+        entries = visit_entries(instrument, 3, now, Random(1))
         assert [list(entry) for entry in entries] == [FIELDS] * 3
         assert {entry["instrument"] for entry in entries} == {name}
         # TAI is 37 s ahead of UTC.

@@ -27,6 +27,7 @@ from bot.render.blocks import (
     FIRST_LINE,
     Block,
     Button,
+    Drawn,
     Markup,
     message,
 )
@@ -106,7 +107,7 @@ def draw(
     *,
     now: datetime = NOW,
     targets: str = "prompt-oncall",
-) -> alarms.Drawn:
+) -> Drawn:
     return alarms.incident(
         shown,
         environment,
@@ -117,7 +118,7 @@ def draw(
     )
 
 
-def lines(drawn: tuple[Markup, Sequence[Block]] | alarms.Drawn) -> list[str]:
+def lines(drawn: tuple[Markup, Sequence[Block]] | Drawn) -> list[str]:
     """Every line as Slack shows it; a field is one line."""
     shown = []
     for block in drawn[1]:
@@ -130,7 +131,7 @@ def lines(drawn: tuple[Markup, Sequence[Block]] | alarms.Drawn) -> list[str]:
     return shown
 
 
-def labels(drawn: alarms.Drawn) -> list[str]:
+def labels(drawn: Drawn) -> list[str]:
     return [button.label for button in drawn[2]]
 
 

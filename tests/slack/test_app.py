@@ -12,7 +12,7 @@ from bot.app import serve
 from bot.domain.errors import FatalError
 from bot.slack.api import Proxy, SlackApi
 from bot.slack.directory import RETRY_SECONDS, Channels
-from bot.slack.sockets import PATIENCE, Sockets
+from bot.slack.sockets import LONGEST_ABSENCE, Sockets
 from tests.support.proxy import ProxyServer
 from tests.support.slack_server import Fault, rate_limited
 from tests.support.world import DEV, PROD, World, shown
@@ -272,9 +272,9 @@ async def test_three_minutes_without_slack_end_the_process() -> None:
     sockets = Sockets(None, None, "", None, connected=counts.append)  # type: ignore[arg-type]
     now = datetime(2026, 11, 24, tzinfo=UTC)
     await sockets.tick(now)
-    await sockets.tick(now + PATIENCE)
+    await sockets.tick(now + LONGEST_ABSENCE)
     with pytest.raises(FatalError, match="No connection to Slack for 3 min"):
-        await sockets.tick(now + PATIENCE + timedelta(seconds=1))
+        await sockets.tick(now + LONGEST_ABSENCE + timedelta(seconds=1))
     assert counts == [0, 0, 0]
 
 
