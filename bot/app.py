@@ -272,7 +272,7 @@ class App:
             self._outbox,
             notifiers(
                 settings.targets,
-                {name: key.get_secret_value() for name, key in secrets.oncall_keys.items()},
+                secrets.oncall_keys,
                 pagers,
                 calls=self._calls,
                 web=slack,
@@ -309,13 +309,11 @@ class App:
         )
         self.sockets: Sockets | None = None
         self._events: Events | None = None
-        if secrets.slack_app_token is not None and settings.slack.mode == "socket":
-            token = secrets.slack_app_token.get_secret_value()
-            connected = self._metrics.slack_connections
+        if settings.slack.mode == "socket":
+            connected, token = self._metrics.slack_connections, secrets.slack_app_token
             self.sockets = Sockets(slack_app.bolt, slack, token, proxy, connected=connected)
-        elif secrets.slack_signing_secret is not None:
-            signing = secrets.slack_signing_secret.get_secret_value()
-            self._events = Events(slack_app.bolt, signing)
+        else:
+            self._events = Events(slack_app.bolt, secrets.slack_signing_secret)
 
     @classmethod
     async def open(
@@ -338,9 +336,9 @@ class App:
         config.ConfigurationError
             If two environments have the same Redis.
         """
-        database = await Database.open(secrets.state_url.get_secret_value())
+        database = await Database.open(secrets.state_url)
         stack.push_async_callback(database.aclose)
-        slack = SlackApi(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
+        slack = SlackApi(secrets.slack_bot_token, secrets.slack_api_url, proxy)
         stack.push_async_callback(slack.aclose)
         identity = await slack.identify()
         if identity.missing_scopes:
@@ -378,9 +376,8 @@ class App:
         """Build an environment's services and its watch."""
         name, clock = environment.name, self._clock
         settings = self._settings.alarms_for(name)
-        secret = self._secrets.redis_passwords.get(name)
         url = self._settings.environments[name].redis.url
-        password = secret.get_secret_value() if secret else None
+        password = self._secrets.redis_passwords.get(name)
         reads = PromptRedis(url, password)
         self._stack.push_async_callback(reads.aclose)
         rights = Rights(environment, self._directory)
@@ -542,8 +539,7 @@ class App:
                 )
                 beats.append(Beat(f"prune {name}", ONCE_A_MINUTE, prune.tick, when=leads))
         if self._settings.oncall.heartbeat is not None:
-            secret = self._secrets.heartbeat_key
-            key = secret.get_secret_value() if secret else ""
+            key = self._secrets.heartbeat_key
             heartbeat = Heartbeat(self._settings.oncall.heartbeat, key, self._calls)
             pulse = Pulse(self._watches, heartbeat)
             beats.append(Beat("heartbeat", ONCE_A_MINUTE, pulse.tick, when=leads))

@@ -92,7 +92,7 @@ async def _lines(
 ) -> AsyncIterator[Line]:
     names = ", ".join(settings.environments)
     yield _ok("configuration", f"{path} is valid; environments {names}")
-    slack = SlackApi(secrets.slack_bot_token.get_secret_value(), secrets.slack_api_url, proxy)
+    slack = SlackApi(secrets.slack_bot_token, secrets.slack_api_url, proxy)
     try:
         async for line in _slack(slack, settings, secrets):
             yield line
@@ -101,7 +101,7 @@ async def _lines(
     finally:
         await slack.aclose()
     try:
-        yield _ok("state database", await Database.examine(secrets.state_url.get_secret_value()))
+        yield _ok("state database", await Database.examine(secrets.state_url))
     except FatalError as error:
         yield _fatal("state database", error)
     owners: dict[str, str] = {}
@@ -122,9 +122,9 @@ async def _slack(
         return
     yield _ok("Slack bot token", f"belongs to workspace {identity.team_id}")
     yield _scopes(identity)
-    if settings.slack.mode == "socket" and secrets.slack_app_token is not None:
+    if settings.slack.mode == "socket":
         try:
-            await slack.open_connection(secrets.slack_app_token.get_secret_value())
+            await slack.open_connection(secrets.slack_app_token)
             yield _ok("Slack app token", "Slack opens Socket Mode for it")
         except FatalError as error:
             yield _fatal("Slack app token", error)
@@ -207,9 +207,8 @@ async def _redis(
 ) -> AsyncIterator[Line]:
     name = environment.name
     subject, rights = f"Redis of {name}", f"Redis of {name}, rights"
-    password = secrets.redis_passwords.get(name)
     url = settings.environments[name].redis.url
-    redis = PromptRedis(url, password.get_secret_value() if password else None)
+    redis = PromptRedis(url, secrets.redis_passwords.get(name))
     try:
         server = await redis.server()
         yield _ok(subject, f"{redis.address} answers, {server.product} {server.version}")

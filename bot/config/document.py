@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails
 from yaml.constructor import SafeConstructor
@@ -405,26 +405,22 @@ def _scalar(node: ScalarNode) -> Any:
     return text
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Secrets:
-    """What comes from the environment only; printing it shows no secret.
+    """What comes from the environment only; empty where it is not there. Printing shows none.
 
     Parameters
     ----------
-    slack_bot_token
-        The bot token (``xoxb-…``).
     slack_app_token
-        The app-level token (``xapp-…``); always there in Socket Mode.
+        Always there in Socket Mode.
     slack_signing_secret
         Always there in HTTP mode.
     slack_api_url
         Base of the Web API; no secret.
     state_url
         Address of the database: the environment's, else the file's.
-    redis_passwords
-        By environment, for those that have one.
-    oncall_keys
-        By target, for those that have one.
+    redis_passwords, oncall_keys
+        By environment and by target, for those that have one.
     heartbeat_key
         For ``{key}`` in the heartbeat's address.
     kubeconfig
@@ -432,14 +428,14 @@ class Secrets:
         usual place.
     """
 
-    slack_bot_token: SecretStr
-    slack_app_token: SecretStr | None
-    slack_signing_secret: SecretStr | None
+    slack_bot_token: str
+    slack_app_token: str
+    slack_signing_secret: str
     slack_api_url: str
-    state_url: SecretStr
-    redis_passwords: Mapping[str, SecretStr]
-    oncall_keys: Mapping[str, SecretStr]
-    heartbeat_key: SecretStr | None
+    state_url: str
+    redis_passwords: Mapping[str, str]
+    oncall_keys: Mapping[str, str]
+    heartbeat_key: str
     kubeconfig: str | None = None
 
 
@@ -461,60 +457,54 @@ def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
     variables = _Variables(environ)
     socket_mode = settings.slack.mode == "socket"
     page = "from the Slack app's page"
-    bot_token = variables.secret(
-        "SLACK_BOT_TOKEN", f'it is the bot token (xoxb-…), {page} "OAuth & Permissions"'
+    permissions, basic = f'{page} "OAuth & Permissions"', f'{page} "Basic Information"'
+    app_token = f"it is the app-level token (xapp-…) for Socket Mode, {basic}"
+    signing_secret = f"it proves that requests come from Slack, {basic}"
+    heartbeat = settings.oncall.heartbeat or ""
+    secrets = Secrets(
+        slack_bot_token=variables.secret(
+            "SLACK_BOT_TOKEN", f"it is the bot token (xoxb-…), {permissions}"
+        ),
+        slack_app_token=variables.secret("SLACK_APP_TOKEN", app_token if socket_mode else ""),
+        slack_signing_secret=variables.secret(
+            "SLACK_SIGNING_SECRET", "" if socket_mode else signing_secret
+        ),
+        redis_passwords={
+            name: password
+            for name in settings.environments
+            if (password := variables.secret(redis_variable(name)))
+        },
+        oncall_keys={
+            target.name: key
+            for target in settings.oncall.targets
+            if (key := variables.secret(oncall_variable(target.name), _why_key(target)))
+        },
+        heartbeat_key=variables.secret(
+            "PROMPT_REDIS_HEARTBEAT_KEY",
+            "`oncall.heartbeat` holds {key}" if "{key}" in heartbeat else "",
+        ),
+        state_url=variables.secret("PROMPT_REDIS_STATE_URL") or settings.state.url,
+        slack_api_url=variables.plain("SLACK_API_URL", "https://slack.com/api/").rstrip("/") + "/",
+        kubeconfig=variables.plain("KUBECONFIG") or None,
     )
-    app_token = variables.secret(
-        "SLACK_APP_TOKEN",
-        f'it is the app-level token (xapp-…) for Socket Mode, {page} "Basic Information"'
-        if socket_mode
-        else None,
-    )
-    signing_secret = variables.secret(
-        "SLACK_SIGNING_SECRET",
-        None
-        if socket_mode
-        else f'it proves that requests come from Slack, {page} "Basic Information"',
-    )
-    passwords = {name: variables.secret(redis_variable(name)) for name in settings.environments}
-    keys = {
-        target.name: variables.secret(oncall_variable(target.name), _why_key(target))
-        for target in settings.oncall.targets
-    }
-    heartbeat = settings.oncall.heartbeat
-    heartbeat_key = variables.secret(
-        "PROMPT_REDIS_HEARTBEAT_KEY",
-        "`oncall.heartbeat` holds {key}" if heartbeat and "{key}" in heartbeat else None,
-    )
-    state_url = variables.secret("PROMPT_REDIS_STATE_URL") or SecretStr(settings.state.url)
-    if state_url.get_secret_value().partition(":")[0] not in STATE_SCHEMES:
+    if secrets.state_url.partition(":")[0] not in STATE_SCHEMES:
         variables.problem(
             "PROMPT_REDIS_STATE_URL", f"must begin with one of {', '.join(STATE_SCHEMES)}"
         )
-    api_url = environ.get("SLACK_API_URL", "").strip() or "https://slack.com/api/"
-    if not re.match(r"https?://[^/\s]", api_url):
+    if not re.match(r"https?://[^/\s]", secrets.slack_api_url):
         variables.problem("SLACK_API_URL", "must be an address that begins with https://")
-    if variables.problems or bot_token is None:
+    if variables.problems:
         raise ConfigurationError(variables.problems)
-    return Secrets(
-        slack_bot_token=bot_token,
-        slack_app_token=app_token,
-        slack_signing_secret=signing_secret,
-        slack_api_url=api_url.rstrip("/") + "/",
-        state_url=state_url,
-        redis_passwords={name: value for name, value in passwords.items() if value},
-        oncall_keys={name: value for name, value in keys.items() if value},
-        heartbeat_key=heartbeat_key,
-        kubeconfig=environ.get("KUBECONFIG", "").strip() or None,
-    )
+    return secrets
 
 
-def _why_key(target: Target) -> str | None:
+def _why_key(target: Target) -> str:
+    """Say what a target's key is for; empty where it may go without one."""
     if target.url is not None and "{key}" in target.url:
         return f"the url of on-call target `{target.name}` holds {{key}}"
     if target.kind.key:
         return f"it is the {target.kind.key} of on-call target `{target.name}`"
-    return None
+    return ""
 
 
 class _Variables:
@@ -527,17 +517,20 @@ class _Variables:
     def problem(self, name: str, text: str) -> None:
         self.problems.append(f"{name}: {text}")
 
-    def secret(self, name: str, why: str | None = None) -> SecretStr | None:
+    def plain(self, name: str, default: str = "") -> str:
+        """Value of a variable that is no secret."""
+        return self._environ.get(name, "").strip() or default
+
+    def secret(self, name: str, why: str = "") -> str:
         """Value of a variable; `why` says what it is for where it must be there."""
-        value = self._environ.get(name, "").strip()
-        file = self._environ.get(f"{name}_FILE", "").strip()
+        value, file = self.plain(name), self.plain(f"{name}_FILE")
         if value and file:
             self.problem(name, f"is set, and so is {name}_FILE; set one of them")
         elif file:
             value = self._content(f"{name}_FILE", file)
         elif not value and why:
             self.problem(name, f"is not set; {why}")
-        return SecretStr(value) if value else None
+        return value
 
     def _content(self, name: str, file: str) -> str:
         # No message repeats the path: somebody may have put the secret itself there.

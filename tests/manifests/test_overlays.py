@@ -171,9 +171,9 @@ def test_every_secret_that_the_bot_asks_for_is_a_file(name: str, tmp_path: Path)
         environ[key] = str(secret)
     assert "secret" in mounts(resources)[SECRETS]
     secrets = config.load_secrets(settings_of(resources, tmp_path), environ)
-    assert secrets.slack_bot_token.get_secret_value() == "SLACK_BOT_TOKEN_FILE"
+    assert secrets.slack_bot_token == "SLACK_BOT_TOKEN_FILE"
     assert secrets.slack_app_token is not None
-    kept_in = secrets.state_url.get_secret_value().partition(":")[0]
+    kept_in = secrets.state_url.partition(":")[0]
     assert kept_in == ("postgresql+asyncpg" if name == "prod-ha" else "sqlite+aiosqlite")
     # Whatever else is set is known too.
     assert set(environ) == {*files, "PROMPT_REDIS_BOT_CONFIG"}
