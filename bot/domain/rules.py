@@ -8,7 +8,7 @@ already. One that holds ends only when it has clearly been over for a while, so 
 not come and go. While Redis does not tell how a stream is, everything stays as it was.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -189,6 +189,12 @@ class Thresholds:
         """Give the limits of a rule, whether it is on or not."""
         return cast("L", self.limits.get(rule.name, rule.limits))
 
+    def rules(self, *, whole: bool) -> Iterator[tuple[Rule[Any], Any]]:
+        """Go through those that are on, of streams or of the whole, each with its limits."""
+        for rule in RULES.values():
+            if rule.whole is whole and rule.name in self.enabled:
+                yield rule, self.of(rule)
+
 
 @dataclass(frozen=True, slots=True)
 class Case(Generic[L]):
@@ -238,6 +244,10 @@ class Case(Generic[L]):
             severity = Severity.CRITICAL if critical else Severity.WARNING
         return Finding(self.rule.name, severity, since)
 
+    def nearly(self, limit: float) -> float:
+        """Give a limit, a little lower while the rule holds."""
+        return limit * (_NEARLY if self.firing else 1)
+
     def still(self, over: _Test) -> Mark | None:
         """Give the last mark at which it still held; None where it has been over for long."""
         for mark in self.history.back():
@@ -283,7 +293,7 @@ def stream_findings(
     firing: frozenset[str],
     dusk: datetime | None = None,
 ) -> tuple[Finding, ...]:
-    """Tell which rules about a stream hold.
+    """Tell which rules about a stream hold, in the order of `RULES`.
 
     Parameters
     ----------
@@ -292,38 +302,21 @@ def stream_findings(
     dusk
         When the night began; while it is None, `silent` cannot tell how long the night has
         lasted, and does not begin.
-
-    Returns
-    -------
-    tuple of Finding
-        At most one for each rule that is on, in the order of `RULES`.
     """
     last = track.history.last
-    findings = []
-    for rule in RULES.values():
+    # What Redis does not tell stays as it was last seen.
+    seen = now if track.told or last is None else last.at
+    found: list[Finding | None] = []
+    for rule, limits in thresholds.rules(whole=False):
         holds = rule.name in firing
-        if rule.whole or rule.name not in thresholds.enabled or not (track.told or holds):
-            continue
+        case = Case(rule, limits, seen, night, holds, track=track, dusk=dusk if night else None)
         if last is None:
-            if holds:
-                findings.append(Finding(rule.name, rule.severity, track.at or now))
-            continue
-        # What Redis does not tell stays as it was last seen.
-        case = Case(
-            rule,
-            thresholds.of(rule),
-            now if track.told else last.at,
-            night=night,
-            firing=holds,
-            track=track,
-            dusk=dusk if night else None,
-        )
-        found = rule.find(case)
-        if found is None and not track.told:
-            found = case.holds(last.at)
-        if found is not None:
-            findings.append(found)
-    return tuple(findings)
+            found.append(case.holds(track.at or now) if holds else None)
+        elif track.told:
+            found.append(rule.find(case))
+        elif holds:
+            found.append(rule.find(case) or case.holds(last.at))
+    return tuple(filter(None, found))
 
 
 def server_findings(
@@ -334,28 +327,12 @@ def server_findings(
     night: bool,
     firing: frozenset[str],
 ) -> tuple[Finding, ...]:
-    """Tell which rules about the Redis under all streams hold.
-
-    Returns
-    -------
-    tuple of Finding
-        At most one for each rule that is on, in the order of `RULES`.
-    """
+    """Tell which rules about the Redis under all streams hold, in the order of `RULES`."""
     found = (
-        rule.find(
-            Case(
-                rule,
-                thresholds.of(rule),
-                now,
-                night=night,
-                firing=rule.name in firing,
-                server=track,
-            )
-        )
-        for rule in RULES.values()
-        if rule.whole and rule.name in thresholds.enabled
+        rule.find(Case(rule, limits, now, night, rule.name in firing, server=track))
+        for rule, limits in thresholds.rules(whole=True)
     )
-    return tuple(each for each in found if each is not None)
+    return tuple(filter(None, found))
 
 
 _WORKER_LOOKS = ("jobs", "grafana")
@@ -555,15 +532,11 @@ class UnknownLagLimits:
     """How long the condition must hold."""
 
 
-def _unknown_lag(case: Case[UnknownLagLimits]) -> Finding | None:
-    return case.held(case.limits.hold, lambda mark: mark.nil)
-
-
 UNKNOWN_LAG = Rule(
     name="unknown_lag",
     about="Redis reports no lag while entries wait.",
     limits=UnknownLagLimits(),
-    find=_unknown_lag,
+    find=lambda case: case.held(case.limits.hold, lambda mark: mark.nil),
     likely=_why_waiting,
     family=BACKLOG.name,
     leads=1,
@@ -582,8 +555,8 @@ class LagLimits:
 
 
 def _lag(case: Case[LagLimits]) -> Finding | None:
+    above = case.nearly(case.limits.above)
     # A lag that Redis reports while nothing waits is wrong, as it may be after a trim.
-    above = case.limits.above * (_NEARLY if case.firing else 1)
     return case.held(case.limits.hold, lambda mark: mark.lag > above and mark.waiting > 0)
 
 
@@ -673,7 +646,7 @@ class ConsumersLimits:
 
 
 def _consumers(case: Case[ConsumersLimits]) -> Finding | None:
-    above = case.limits.above * (_NEARLY if case.firing else 1)
+    above = case.nearly(case.limits.above)
     since = case.history.since(lambda mark: mark.consumers > above)
     return case.holds(since) if since else None
 
