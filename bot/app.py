@@ -227,8 +227,6 @@ class App:
         self._clusters = clusters
         self._clock = clock
         self._stack = stack
-        # The pod's name tells people which replica it is; the rest, one start from the next.
-        self._holder = f"{platform.node()}-{token_hex(4)}"
         self._metrics = Metrics()
 
         self._requests, self._audit = Requests(database), Audit(database)
@@ -237,11 +235,11 @@ class App:
         self._posts, self._outbox = Posts(database, identity.url), Outbox(database)
         self._positions, self._chores = Positions(database), Chores(database)
 
-        self.leader = Leader(database, self._holder, self._metrics.leads)
+        self.leader = Leader(database, self._metrics.leads)
         self._directory = Directory(slack, monotonic)
         self._calls = Calls(proxy.for_url, clock=clock)
         stack.push_async_callback(self._calls.aclose)
-        self._receipts = Receipts(self._outbox, self._holder, self._metrics)
+        self._receipts = Receipts(self._outbox, self._metrics)
 
         served = settings.served()
         deployment = Deployment(
@@ -258,14 +256,13 @@ class App:
         self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
         self._execution = Execution(registry, self.services, tasks=self._executions, clock=clock)
 
-        self._cards = Cards(slack, channels, self.services, self._posts, holder=self._holder)
+        self._cards = Cards(slack, channels, self.services, self._posts)
         self._notices = Notices(
             slack,
             channels,
             self.services,
             self._outbox,
             self._posts,
-            holder=self._holder,
             leads=self.leader.leads,
         )
         self._pager = Pager(
@@ -278,7 +275,6 @@ class App:
                 web=slack,
                 channels=channels,
             ),
-            holder=self._holder,
             leads=self.leader.leads,
             receipts=self._receipts,
             posts=self._posts,
@@ -336,7 +332,9 @@ class App:
         config.ConfigurationError
             If two environments have the same Redis.
         """
-        database = await Database.open(secrets.state_url)
+        # The pod's name tells people which replica it is; the rest, one start from the next.
+        process = f"{platform.node()}-{token_hex(4)}"
+        database = await Database.open(secrets.state_url, process)
         stack.push_async_callback(database.aclose)
         slack = SlackApi(secrets.slack_bot_token, secrets.slack_api_url, proxy)
         stack.push_async_callback(slack.aclose)
@@ -395,7 +393,6 @@ class App:
             groups=self._directory,
             receipts=self._receipts,
             outbox=self._outbox,
-            writer=self._holder,
             changed=self._changed,
         )
         maintenance = Maintenance(
@@ -406,7 +403,6 @@ class App:
             requests=self._requests,
             mirrors=self._settings.environments[name].mirrors,
             zone=self._directory.zone,
-            writer=self._holder,
             changed=self._changed,
         )
         workloads = Workloads(environment, self._cluster(name), clock=clock)
@@ -417,7 +413,7 @@ class App:
             rights,
             oncall,
             self._metrics,
-            executor=self._holder,
+            executor=self._database.process,
             look=maintenance.ended,
             changed=self._changed,
         )
@@ -430,7 +426,6 @@ class App:
             thresholds=settings.thresholds(),
             escalate=settings.escalate,
             still_on_it=settings.still_on_it,
-            writer=self._holder,
             changed=self._changed,
         )
         self.services[name] = Services(
@@ -455,7 +450,6 @@ class App:
                 audit=self._audit,
                 summary=self._settings.observing.night_summary,
                 check=self._settings.observing.dusk_check,
-                holder=self._holder,
             ),
             maintenance=maintenance,
             workloads=workloads,
@@ -535,7 +529,6 @@ class App:
                     self._chores,
                     self._outbox,
                     daily=daily,
-                    holder=self._holder,
                 )
                 beats.append(Beat(f"prune {name}", ONCE_A_MINUTE, prune.tick, when=leads))
         if self._settings.oncall.heartbeat is not None:

@@ -89,7 +89,7 @@ def state_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(state_url: str) -> AsyncIterator[Database]:
     """The bot's state, empty, of either kind."""
-    database = await Database.open(state_url)
+    database = await Database.open(state_url, "one")
     yield database
     await database.aclose()
 

@@ -58,8 +58,6 @@ class Alarms:
         On-call is told of a critical one that nobody has owned for so long.
     still_on_it
         After so long its owner is asked.
-    writer
-        Name of this process.
     changed
         Is called after every step, so that messages, notices and pages follow at once.
     """
@@ -75,7 +73,6 @@ class Alarms:
         thresholds: Thresholds,
         escalate: timedelta,
         still_on_it: timedelta,
-        writer: str,
         changed: Callable[[], None],
     ) -> None:
         self._environment = environment
@@ -86,7 +83,6 @@ class Alarms:
         self.thresholds = thresholds
         self.escalate_after = escalate
         self._still_on_it = still_on_it
-        self._writer = writer
         self._changed = changed
         # Peaks between two writings; what was written is in the database alone.
         self._peaks: dict[int, Incident] = {}
@@ -174,9 +170,7 @@ class Alarms:
         what = draft.instrument or draft.rule or str(draft.incident)
         now = draft.starts
         line = self._line(f"silence {what}", draft.by, now, draft.reason)
-        made = await self._silences.create(
-            draft, lambda _: Effects(line=line), writer=self._writer, now=now
-        )
+        made = await self._silences.create(draft, lambda _: Effects(line=line), now=now)
         self._changed()
         return made
 
@@ -198,9 +192,7 @@ class Alarms:
 
     async def _lift(self, silence: Silence, person: Person, now: datetime, why: str = "") -> bool:
         effects = Effects(line=self._line(f"unsilence {silence.id}", person, now, why))
-        return await self._silences.replace(
-            silence, silence.lifted_at(now), effects, writer=self._writer, now=now
-        )
+        return await self._silences.replace(silence, silence.lifted_at(now), effects, now=now)
 
     async def links(self, incidents: Sequence[Incident]) -> Mapping[int, str]:
         """Give the address of each alarm's message, where it has one."""
@@ -230,7 +222,7 @@ class Alarms:
                 pages=pages,
                 line=self._line(action, person, now),
             )
-            if await self._incidents.replace(before, after, effects, writer=self._writer, now=now):
+            if await self._incidents.replace(before, after, effects, now=now):
                 self._changed()
                 return after
         raise Refused("Others changed this alarm at the same time. Look once more, and try again.")
@@ -292,7 +284,7 @@ class Alarms:
         held = holds.on(incident, figures.at)
         incident = replace(incident, held=held, was_held=held is not None)
         try:
-            made = await self._incidents.create(incident, writer=self._writer, now=figures.at)
+            made = await self._incidents.create(incident, now=figures.at)
         except AlreadyOpen:
             return
         _log.warning(
@@ -331,7 +323,7 @@ class Alarms:
         notices = [_notice(after, transition) for transition in transitions]
         redraw = step.redraw or bool(pages) or Transition.ASKED in transitions
         effects = Effects(notices, pages, redraw=redraw)
-        done = await self._incidents.replace(before, after, effects, writer=self._writer, now=now)
+        done = await self._incidents.replace(before, after, effects, now=now)
         if not done:
             # Somebody has just owned or silenced it; the next look goes on from there.
             return

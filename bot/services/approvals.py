@@ -136,7 +136,6 @@ class Approvals:
             created = await self._requests.create(
                 draft,
                 lambda made: Effects(line=_line(made, now)),
-                writer=self._executor,
                 now=now,
             )
         except OneIsOpen as error:
@@ -373,7 +372,7 @@ class Approvals:
     async def _replace(
         self, before: Request, after: Request, now: datetime, effects: Effects = _NOTHING
     ) -> bool:
-        done = await self._requests.replace(before, after, effects, writer=self._executor, now=now)
+        done = await self._requests.replace(before, after, effects, now=now)
         if done:
             self._changed()
             if after.state.final and not before.state.final:

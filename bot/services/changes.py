@@ -118,7 +118,6 @@ class DailyPrune:
         outbox: Outbox,
         *,
         daily: time,
-        holder: str,
     ) -> None:
         self._environment = environment
         self._changes = changes
@@ -126,7 +125,6 @@ class DailyPrune:
         self._chores = chores
         self._outbox = outbox
         self._daily = daily
-        self._holder = holder
 
     async def tick(self, now: datetime) -> None:
         """Prune where it is time and nobody has today."""
@@ -162,7 +160,7 @@ class DailyPrune:
                 "These are no longer listed as unconfirmed."
             )
             notice = Notice(Said.DROPPED, environment.name, values={"text": text})
-            await self._outbox.add(notice, writer=self._holder, now=now)
+            await self._outbox.add(notice, now)
 
 
 def _marker(request: Request) -> Marker:

@@ -50,8 +50,6 @@ class Maintenance:
         Further channels that hear of starts and ends.
     zone
         Gives a person's time zone in Slack; None where Slack does not tell.
-    writer
-        Name of this process.
     changed
         Is called after every step, so that messages and notices follow at once.
     """
@@ -66,7 +64,6 @@ class Maintenance:
         requests: Requests,
         mirrors: Sequence[str],
         zone: Callable[[Person], Awaitable[ZoneInfo | None]],
-        writer: str,
         changed: Callable[[], None],
     ) -> None:
         self._environment = environment
@@ -76,7 +73,6 @@ class Maintenance:
         self._requests = requests
         self._mirrors = tuple(mirrors)
         self.zone_of = zone
-        self._writer = writer
         self._changed = changed
         self.ended = asyncio.Event()
 
@@ -133,7 +129,7 @@ class Maintenance:
         values = {"word": "announce", "text": text, "by": person.name, "at": now.isoformat()}
         for place, channel in self._everywhere():
             notice = self._notice(None, {**values, "place": place}, channel)
-            await self._outbox.add(notice, writer=self._writer, now=now)
+            await self._outbox.add(notice, now)
         self._changed()
         return self._mirrors
 
@@ -299,7 +295,7 @@ class Maintenance:
             )
 
         try:
-            made = await self._windows.create(draft, effects, writer=self._writer, now=now)
+            made = await self._windows.create(draft, effects, now=now)
         except Overlaps as error:
             raise _overlapping(error) from error
         self._changed()
@@ -338,7 +334,7 @@ class Maintenance:
         self, before: Window, after: Window, effects: Effects, now: datetime
     ) -> bool:
         try:
-            done = await self._windows.replace(before, after, effects, writer=self._writer, now=now)
+            done = await self._windows.replace(before, after, effects, now=now)
         except Overlaps as error:
             raise _overlapping(error) from error
         if done:

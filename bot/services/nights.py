@@ -50,8 +50,6 @@ class Nights:
     ----------
     summary, check
         Whether it tells of the night, and before the night.
-    holder
-        Name of this process.
     """
 
     def __init__(
@@ -69,7 +67,6 @@ class Nights:
         audit: Audit,
         summary: bool,
         check: bool,
-        holder: str,
     ) -> None:
         self._environment = environment
         self._streams = streams
@@ -83,7 +80,6 @@ class Nights:
         self._audit = audit
         self._summary = summary and environment.observes
         self._check = check and environment.observes
-        self._holder = holder
         self._checked: date | None = None
 
     async def tick(self, now: datetime) -> None:
@@ -215,7 +211,7 @@ class Nights:
 
     async def _say(self, said: Said, values: dict[str, str], now: datetime) -> None:
         notice = Notice(said, self._environment.name, values=values)
-        await self._outbox.add(notice, writer=self._holder, now=now)
+        await self._outbox.add(notice, now)
 
     def _night_of(self, evening: date) -> Night | None:
         """Find the night that begins on an observing day, which turns at noon UTC."""

@@ -41,8 +41,8 @@ class Receipts:
 
     Parameters
     ----------
-    outbox, writer
-        Where notices are written, and by which process.
+    outbox
+        Where notices are written.
     metrics
         Counts tries.
 
@@ -52,9 +52,8 @@ class Receipts:
         The last that this process knows of telling each target, by its name.
     """
 
-    def __init__(self, outbox: Outbox, writer: str, metrics: Metrics) -> None:
+    def __init__(self, outbox: Outbox, metrics: Metrics) -> None:
         self._outbox = outbox
-        self._writer = writer
         self._metrics = metrics
         self.last: dict[str, Receipt] = {}
 
@@ -76,7 +75,7 @@ class Receipts:
             "given up": "yes" if given_up else "no",
         }
         notice = Notice(Said.TARGET_FAILED, page.environment, page.incident or None, values)
-        await self._outbox.add(notice, writer=self._writer, now=receipt.at)
+        await self._outbox.add(notice, receipt.at)
 
 
 class Oncall:
@@ -94,8 +93,8 @@ class Oncall:
         Knows who is in a user group that is mentioned.
     receipts
         What came of telling each target.
-    outbox, writer
-        Where pages are written, and by which process.
+    outbox
+        Where pages are written.
     changed
         Is called when some are written, so that they are sent at once.
 
@@ -114,7 +113,6 @@ class Oncall:
         groups: Groups,
         receipts: Receipts,
         outbox: Outbox,
-        writer: str,
         changed: Callable[[], None],
     ) -> None:
         self._environment = environment
@@ -122,7 +120,6 @@ class Oncall:
         self._groups = groups
         self._receipts = receipts
         self._outbox = outbox
-        self._writer = writer
         self._changed = changed
         self._page = partial(Page, environment=environment.name, label=environment.label)
         self.targets = tuple(each for each in targets if each.is_for(environment.name))
@@ -255,7 +252,7 @@ class Oncall:
 
     async def _send(self, pages: Sequence[Page], now: datetime) -> None:
         for page in pages:
-            await self._outbox.add(page, writer=self._writer, now=now)
+            await self._outbox.add(page, now)
         self._changed()
 
     def _addressed(self, page: Page, targets: Sequence[Target]) -> list[Page]:

@@ -143,8 +143,6 @@ class Pager:
         The pages that wait.
     notifiers
         How each target is told, by its name.
-    holder
-        Name of this process.
     leads
         Tells whether this process sends for the others, too.
     receipts
@@ -163,14 +161,12 @@ class Pager:
         outbox: Outbox,
         notifiers: Mapping[str, Notifier],
         *,
-        holder: str,
         leads: Callable[[], bool],
         receipts: Receipts,
         posts: Posts,
     ) -> None:
         self._outbox = outbox
         self._notifiers = notifiers
-        self._holder = holder
         self._leads = leads
         self._receipts = receipts
         self._posts = posts
@@ -181,8 +177,7 @@ class Pager:
 
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""
-        writer = None if self._leads() else self._holder
-        waiting = await self._outbox.pages(now, writer=writer, limit=_MOST)
+        waiting = await self._outbox.pages(now, own=not self._leads(), limit=_MOST)
         for queued in waiting:
             lane = self._lanes[queued.content.target]
             if queued.id in self._sending or lane.full:
@@ -204,7 +199,7 @@ class Pager:
 
     async def _send(self, queued: Queued[Page], now: datetime) -> None:
         try:
-            claimed = await self._outbox.claim(queued, self._holder, now, now + CLAIMED_FOR)
+            claimed = await self._outbox.claim(queued, now, now + CLAIMED_FOR)
             if claimed is not None:
                 await self._try(claimed, now)
         except StateError:

@@ -76,8 +76,6 @@ class Cards:
         Every environment's, by its name: what to draw.
     posts
         What is wanted.
-    holder
-        Name of this process.
 
     Attributes
     ----------
@@ -91,14 +89,11 @@ class Cards:
         channels: Channels,
         services: Mapping[str, Services],
         posts: Posts,
-        *,
-        holder: str,
     ) -> None:
         self._api = api
         self._channels = channels
         self._services = services
         self._posts = posts
-        self._holder = holder
         self._tasks = Tasks(at_once=5)
         self._drawing: set[int] = set()
         self._again: set[int] = set()
@@ -131,7 +126,7 @@ class Cards:
 
     async def _bring(self, post: Post, now: datetime) -> None:
         try:
-            claimed = await self._posts.claim(post, self._holder, now, now + CLAIMED_FOR)
+            claimed = await self._posts.claim(post, now, now + CLAIMED_FOR)
             if claimed is not None:
                 await self._try(claimed, now)
         finally:
@@ -152,10 +147,10 @@ class Cards:
             if isinstance(error, SlackRefused) and error.code in _DELETED and post.ts is not None:
                 _log.warning("a card was deleted; it is posted anew", subject=post.subject)
                 await self._posts.forget(post)
-                await self._posts.release(post, self._holder, not_before=now)
+                await self._posts.release(post, not_before=now)
                 return
             _log.warning("a card could not be shown", subject=post.subject, reason=str(error))
-            await self._posts.release(post, self._holder, not_before=now + _AGAIN_AFTER)
+            await self._posts.release(post, not_before=now + _AGAIN_AFTER)
 
     async def _show(self, post: Post, now: datetime) -> None:
         alarm = post.kind is Subject.ALARM
@@ -173,7 +168,7 @@ class Cards:
         if post.tried or post.ts is not None:
             # One that was found again shows its subject as it was when it was posted.
             await self._api.update(channel, ts, shown)
-        await self._posts.shown(post, self._holder, channel=channel, ts=ts, version=post.wanted)
+        await self._posts.shown(post, channel=channel, ts=ts, version=post.wanted)
 
 
 async def _card(services: Services, post: Post, now: datetime) -> tuple[Drawn, datetime]:
@@ -246,8 +241,6 @@ class Notices:
         Every environment's, by its name: what to draw.
     outbox, posts
         What to say, and below which message.
-    holder
-        Name of this process.
     leads
         Tells whether this process sends for the others, too.
 
@@ -265,7 +258,6 @@ class Notices:
         outbox: Outbox,
         posts: Posts,
         *,
-        holder: str,
         leads: Callable[[], bool],
     ) -> None:
         self._api = api
@@ -273,7 +265,6 @@ class Notices:
         self._services = services
         self._outbox = outbox
         self._posts = posts
-        self._holder = holder
         self._leads = leads
         self._tasks = Tasks(at_once=5)
         self._sending: set[int] = set()
@@ -281,8 +272,7 @@ class Notices:
 
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""
-        writer = None if self._leads() else self._holder
-        for queued in await self._outbox.notices(now, writer=writer, limit=50):
+        for queued in await self._outbox.notices(now, own=not self._leads()):
             if queued.id not in self._sending and not self._tasks.full:
                 self._sending.add(queued.id)
                 self._tasks.start(self._send(queued, now), name=f"notice {queued.id}")
@@ -295,7 +285,7 @@ class Notices:
 
     async def _send(self, queued: Queued[Notice], now: datetime) -> None:
         try:
-            claimed = await self._outbox.claim(queued, self._holder, now, now + CLAIMED_FOR)
+            claimed = await self._outbox.claim(queued, now, now + CLAIMED_FOR)
             if claimed is not None:
                 await self._try(claimed, now)
         finally:

@@ -41,14 +41,23 @@ class Database:
     Its methods raise `StateError` where the database does not do what it is asked.
     """
 
-    def __init__(self, place: SqliteFile | PostgresqlServer, engine: AsyncEngine) -> None:
+    def __init__(
+        self, place: SqliteFile | PostgresqlServer, engine: AsyncEngine, process: str = ""
+    ) -> None:
         self._place = place
         self._engine = engine
+        self.process = process
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    async def open(cls, url: str, *, wait: timedelta = WAIT) -> Self:
+    async def open(cls, url: str, process: str = "", *, wait: timedelta = WAIT) -> Self:
         """Connect, and bring the tables up to date.
+
+        Parameters
+        ----------
+        process
+            Name of this process, which no other has: what it writes and claims bears it. It may be
+            empty where there is no other.
 
         Raises
         ------
@@ -58,7 +67,7 @@ class Database:
         place = _place(url, wait)
         with _fatal(place), state_errors():
             place.acquire()
-            return await cls._open(place, wait)
+            return await cls._open(place, process, wait)
 
     @classmethod
     async def examine(cls, url: str, *, wait: timedelta = WAIT) -> str:
@@ -84,8 +93,10 @@ class Database:
         return "opens, and its tables are current" if current else "opens; a start will upgrade it"
 
     @classmethod
-    async def _open(cls, place: SqliteFile | PostgresqlServer, wait: timedelta) -> Self:
-        database = cls(place, place.engine(STATEMENT, wait))
+    async def _open(
+        cls, place: SqliteFile | PostgresqlServer, process: str, wait: timedelta
+    ) -> Self:
+        database = cls(place, place.engine(STATEMENT, wait), process)
         try:
             async with database.statement() as connection:
                 current = await connection.run_sync(is_current)
@@ -103,6 +114,10 @@ class Database:
             await database.aclose()
             raise
         return database
+
+    def as_process(self, process: str) -> Self:
+        """Give the same database as another process has it; the connections are shared."""
+        return type(self)(self._place, self._engine, process)
 
     async def aclose(self) -> None:
         """Close every connection."""

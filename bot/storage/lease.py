@@ -53,10 +53,6 @@ class Leader:
 
     Parameters
     ----------
-    database
-        Where the row is.
-    holder
-        Name of this process, which no other has.
     told
         Is told after each renewal whether this process leads.
     lease
@@ -66,13 +62,11 @@ class Leader:
     def __init__(
         self,
         database: Database,
-        holder: str,
         told: Callable[[bool], None] = lambda _: None,
         *,
         lease: timedelta = LEASE,
     ) -> None:
         self._database = database
-        self._name = holder
         self._told = told
         self._lease = lease
         self._leads = False
@@ -85,10 +79,10 @@ class Leader:
         """Become or stay the leader; without the database nobody is."""
         free = or_(
             leadership.c.holder.is_(None),
-            leadership.c.holder == self._name,
+            leadership.c.holder == self._database.process,
             leadership.c.until <= Clock(),
         )
-        values = {"holder": self._name, "until": Clock(self._lease.total_seconds())}
+        values = {"holder": self._database.process, "until": Clock(self._lease.total_seconds())}
         try:
             leads = await self._database.change(update(leadership).where(free).values(values)) == 1
         except StateError as error:
@@ -112,7 +106,7 @@ class Leader:
         """Let another process lead at once."""
         if self._leads:
             self._leads = False
-            own = update(leadership).where(leadership.c.holder == self._name)
+            own = update(leadership).where(leadership.c.holder == self._database.process)
             try:
                 await self._database.change(own.values(holder=None, until=None))
             except StateError as error:

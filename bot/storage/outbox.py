@@ -37,13 +37,13 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, content: Notice | Page, *, writer: str, now: datetime) -> None:
+    async def add(self, content: Notice | Page, now: datetime) -> None:
         """Queue what no step of a request, an incident or a window brings along."""
         async with self._database.transaction() as connection:
-            await add_all(connection, [content], writer=writer, now=now)
+            await add_all(connection, [content], writer=self._database.process, now=now)
 
     async def notices(
-        self, now: datetime, *, writer: str | None = None, limit: int = 50
+        self, now: datetime, *, own: bool = False, limit: int = 50
     ) -> list[Queued[Notice]]:
         """Give the notices that are due and that nobody is at, oldest first.
 
@@ -51,16 +51,16 @@ class Outbox:
 
         Parameters
         ----------
-        writer
-            Process whose notices to give; None gives everybody's.
+        own
+            Whether to give only those that this process has written.
         """
-        return await self._due(_TALK, _NOTICES, now, writer, limit)
+        return await self._due(_TALK, _NOTICES, now, own, limit)
 
     async def pages(
-        self, now: datetime, *, writer: str | None = None, limit: int = 50
+        self, now: datetime, *, own: bool = False, limit: int = 50
     ) -> list[Queued[Page]]:
         """Give the pages that are due and that nobody is at, as `notices` gives the notices."""
-        return await self._due(_PAGE, _PAGES, now, writer, limit)
+        return await self._due(_PAGE, _PAGES, now, own, limit)
 
     async def is_over(self, queued: Queued[Page]) -> bool:
         """Tell whether it opens an alarm whose end was written later for the same target."""
@@ -78,7 +78,7 @@ class Outbox:
         return any((each.target, each.key) == (page.target, page.key) for each in ends)
 
     async def claim(
-        self, queued: Queued[_Content], holder: str, now: datetime, until: datetime
+        self, queued: Queued[_Content], now: datetime, until: datetime
     ) -> Queued[_Content] | None:
         """Take a notice or a page, to send it.
 
@@ -86,10 +86,8 @@ class Outbox:
         ----------
         queued
             As it was found waiting.
-        holder
-            Process that will send it.
         now, until
-            From when until when it is the holder's.
+            From when until when it is this process's.
 
         Returns
         -------
@@ -104,7 +102,11 @@ class Outbox:
                 outbox.c.closed.is_(None),
                 unclaimed(outbox, now),
             )
-            .values(claimed_by=holder, claimed_until=until, attempts=outbox.c.attempts + 1)
+            .values(
+                claimed_by=self._database.process,
+                claimed_until=until,
+                attempts=outbox.c.attempts + 1,
+            )
             .returning(outbox.c.attempts)
         )
         for (attempts,) in await self._database.fetch(statement):
@@ -143,7 +145,7 @@ class Outbox:
         lane: str,
         rows: Rows[Queued[_Content]],
         now: datetime,
-        writer: str | None,
+        own: bool,
         limit: int,
     ) -> list[Queued[_Content]]:
         query = (
@@ -157,8 +159,8 @@ class Outbox:
             .order_by(outbox.c.id)
             .limit(limit)
         )
-        if writer is not None:
-            query = query.where(outbox.c.writer == writer)
+        if own:
+            query = query.where(outbox.c.writer == self._database.process)
         young = []
         for queued in map(rows.read, await self._database.fetch(query)):
             if now - queued.written < TOO_OLD:

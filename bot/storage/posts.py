@@ -60,17 +60,15 @@ class Posts:
         async with self._database.statement() as connection:
             await want(connection, subject)
 
-    async def claim(self, post: Post, holder: str, now: datetime, until: datetime) -> Post | None:
+    async def claim(self, post: Post, now: datetime, until: datetime) -> Post | None:
         """Take a post, to draw it.
 
         Parameters
         ----------
         post
             As it was found to be behind.
-        holder
-            Process that will draw it.
         now, until
-            From when until when it is the holder's.
+            From when until when it is this process's.
 
         Returns
         -------
@@ -86,7 +84,7 @@ class Posts:
                 posts.c.shown < posts.c.wanted,
                 unclaimed(posts, now),
             )
-            .values(claimed_by=holder, claimed_until=until, attempts=attempts)
+            .values(claimed_by=self._database.process, claimed_until=until, attempts=attempts)
             .returning(posts)
         )
         for row in await self._database.fetch(statement):
@@ -94,13 +92,11 @@ class Posts:
             return replace(claimed, attempts=max(claimed.attempts - 1, 0))
         return None
 
-    async def shown(self, post: Post, holder: str, *, channel: str, ts: str, version: int) -> bool:
+    async def shown(self, post: Post, *, channel: str, ts: str, version: int) -> bool:
         """Record what a channel shows now; False if another process has taken the post.
 
         Parameters
         ----------
-        post, holder
-            As claimed.
         channel, ts
             Where it stands.
         version
@@ -108,7 +104,6 @@ class Posts:
         """
         return await self._release(
             post,
-            holder,
             channel=channel,
             ts=ts,
             shown=version,
@@ -116,9 +111,9 @@ class Posts:
             not_before=None,
         )
 
-    async def release(self, post: Post, holder: str, *, not_before: datetime) -> bool:
+    async def release(self, post: Post, *, not_before: datetime) -> bool:
         """Give it back undrawn, for a later time; False if another process has taken it."""
-        return await self._release(post, holder, not_before=not_before)
+        return await self._release(post, not_before=not_before)
 
     async def forget(self, post: Post) -> None:
         """Have it posted anew: its message was deleted. Whoever holds it keeps it."""
@@ -130,10 +125,10 @@ class Posts:
         )
         await self._database.change(statement)
 
-    async def _release(self, post: Post, holder: str, **values: Any) -> bool:
+    async def _release(self, post: Post, **values: Any) -> bool:
         statement = (
             update(posts)
-            .where(posts.c.id == post.id, posts.c.claimed_by == holder)
+            .where(posts.c.id == post.id, posts.c.claimed_by == self._database.process)
             .values(claimed_by=None, claimed_until=None, **values)
         )
         return await self._database.change(statement) == 1

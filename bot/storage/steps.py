@@ -87,7 +87,6 @@ class Steps(Generic[_Value]):
         draft: _Value,
         effects: Callable[[_Value], Effects] = lambda _: Effects(),
         *,
-        writer: str,
         now: datetime,
     ) -> _Value:
         """Keep a new value, want its message, and give it with its number.
@@ -100,10 +99,8 @@ class Steps(Generic[_Value]):
             The value, without its number.
         effects
             Gives what it brings along, once the number is known.
-        writer
-            This process, which is the first to send notices and pages.
         now
-            When they are written.
+            When notices and pages are written.
         """
         async with self._database.transaction() as connection:
             taken = update(counters).where(counters.c.name == IDS)
@@ -114,7 +111,7 @@ class Steps(Generic[_Value]):
             new: _Value = replace(draft, id=number)  # type: ignore[type-var]
             await self._check(connection, None, new, now)
             await connection.execute(insert(self._rows.table).values(self._rows.write(new)))
-            await self._take_effect(connection, new, effects(new), writer, now)
+            await self._take_effect(connection, new, effects(new), now)
         return new
 
     async def replace(
@@ -123,7 +120,6 @@ class Steps(Generic[_Value]):
         after: _Value,
         effects: Effects = Effects(),
         *,
-        writer: str,
         now: datetime,
     ) -> bool:
         """Take a step, with all that it brings along; False if somebody was first.
@@ -134,8 +130,8 @@ class Steps(Generic[_Value]):
             The value as it was found, and its next version.
         effects
             What the step brings along.
-        writer, now
-            As in `create`.
+        now
+            When notices and pages are written.
         """
         if (after.id, after.version) != (before.id, before.version + 1):
             raise ValueError("a step leads from one version to the next")
@@ -150,7 +146,7 @@ class Steps(Generic[_Value]):
             if (await connection.execute(step)).rowcount == 0:
                 return False
             await self._check(connection, before, after, now)
-            await self._take_effect(connection, after, effects, writer, now)
+            await self._take_effect(connection, after, effects, now)
         return True
 
     async def find(self, number: int) -> _Value | None:
@@ -186,12 +182,12 @@ class Steps(Generic[_Value]):
         connection: AsyncConnection,
         value: _Value,
         effects: Effects,
-        writer: str,
         now: datetime,
     ) -> None:
         drawn = not effects.redraw or self._subject is None or await want(connection, value.id)
         if self._subject is not None and not drawn and self._shown(value):
             await add_post(connection, value.id, value.environment, self._subject)
-        await add_all(connection, [*effects.notices, *effects.pages], writer=writer, now=now)
+        for contents in (effects.notices, effects.pages):
+            await add_all(connection, contents, writer=self._database.process, now=now)
         if effects.line:
             await add_line(connection, effects.line)

@@ -59,7 +59,7 @@ async def remember(world: World) -> datetime:
     )
     async with state(world) as database:
         await Samples(database).add_minutes("prod", found)
-        await Incidents(database).create(over, writer="test", now=peak)
+        await Incidents(database).create(over, now=peak)
     return peak
 
 

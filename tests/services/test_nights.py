@@ -74,7 +74,6 @@ class Scene:
             audit=Audit(self.database),
             summary=on,
             check=on,
-            holder="one",
         )
 
     async def look(self, instruments: tuple[str, ...]) -> list[Look]:
@@ -255,9 +254,9 @@ async def test_the_figures_of_a_night(scene: Scene) -> None:
         )
         if name == "backlog":
             draft = replace(draft, skipped=(Skipped("v1", 172, began), Skipped("v2", 100, began)))
-        made = await incidents.create(draft, writer="one", now=began)
+        made = await incidents.create(draft, now=began)
         over = replace(made, resolved=began + lasted * MINUTE, version=made.version + 1)
-        assert await incidents.replace(made, over, writer="one", now=began)
+        assert await incidents.replace(made, over, now=began)
     for seconds, left in ((170, 900), (10, 7)):
         seen = DUE - timedelta(seconds=seconds)
         sample = Sample("lsstcam", seen, reached=True, there=True, waiting=left)

@@ -249,7 +249,7 @@ async def test_a_failed_page_is_said_once_in_the_channel(
     database: Database, outcomes: str, said: list[str]
 ) -> None:
     metrics, outbox = Metrics(), Outbox(database)
-    receipts = Receipts(outbox, "one", metrics)
+    receipts = Receipts(outbox, metrics)
     oncall = an_oncall(PROD, database, TARGETS)
     [page] = oncall.about(INCIDENT, ["duty"], PageEvent.TRIGGER, NOW)
     kinds = {"s": Told.SENT, "f": Told.FAILED, "g": Told.GIVEN_UP}

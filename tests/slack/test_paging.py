@@ -107,7 +107,7 @@ class Talk(Outbox):
         super().__init__(database)
         self.said: list[Notice] = []
 
-    async def add(self, content: Notice | Page, **_: object) -> None:
+    async def add(self, content: Notice | Page, _: datetime) -> None:
         assert isinstance(content, Notice)
         self.said.append(content)
 
@@ -115,8 +115,8 @@ class Talk(Outbox):
 class Noted(Receipts):
     """Remembers every try."""
 
-    def __init__(self, outbox: Outbox, writer: str, metrics: Metrics) -> None:
-        super().__init__(outbox, writer, metrics)
+    def __init__(self, outbox: Outbox, metrics: Metrics) -> None:
+        super().__init__(outbox, metrics)
         self.all: list[tuple[Page, Receipt]] = []
 
     async def note(self, page: Page, receipt: Receipt, tries: int) -> None:
@@ -143,7 +143,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.notices = Talk(self.database)
-        self.noted = Noted(self.notices, "one", Metrics())
+        self.noted = Noted(self.notices, Metrics())
 
     @property
     def counted(self) -> list[tuple[str, str]]:
@@ -157,11 +157,13 @@ class Desk:
     def receipts(self) -> dict[str, Receipt]:
         return self.noted.last
 
+    def outbox_of(self, process: str) -> Outbox:
+        return Outbox(self.database.as_process(process))
+
     def pager(self, *notifiers: Notifier, holder: str = "one") -> Pager:
         return Pager(
-            self.outbox,
+            self.outbox_of(holder),
             {each.name: each for each in notifiers},
-            holder=holder,
             leads=lambda: self.leading,
             receipts=self.noted,
             posts=Archive(self.database),
@@ -169,7 +171,7 @@ class Desk:
 
     async def write(self, *pages: Page, writer: str = "one", now: datetime = NOW) -> None:
         for page in pages:
-            await self.outbox.add(page, writer=writer, now=now)
+            await self.outbox_of(writer).add(page, now)
 
     async def rows(self) -> list[tuple[bool, str]]:
         """Whether each page is at its end, and why it was not sent."""
@@ -258,7 +260,7 @@ async def test_two_processes_send_a_page_once(desk: Desk) -> None:
 async def test_a_page_of_a_dead_process_is_sent_by_the_next(desk: Desk) -> None:
     await desk.write(PAGE)
     [queued] = await desk.outbox.pages(NOW)
-    await desk.outbox.claim(queued, "dead", NOW, NOW + CLAIMED_FOR)
+    await desk.outbox.claim(queued, NOW, NOW + CLAIMED_FOR)
     duty = Scripted("duty")
     pager = desk.pager(duty)
     await turn(pager, NOW + CLAIMED_FOR - SECOND)

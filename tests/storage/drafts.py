@@ -280,7 +280,7 @@ async def make(
     effects: Callable[[Kept], Effects] = lambda _: Effects(),
     now: datetime = NOW,
 ) -> Kept:
-    return await kept.create(value, effects, writer="one", now=now)
+    return await kept.create(value, effects, now=now)
 
 
 async def step(
@@ -290,7 +290,7 @@ async def step(
     effects: Effects = Effects(),  # noqa: B008 -- frozen
     now: datetime = NOW,
 ) -> Kept:
-    assert await kept.replace(before, after, effects, writer="one", now=now)
+    assert await kept.replace(before, after, effects, now=now)
     return after
 
 

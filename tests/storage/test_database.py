@@ -207,15 +207,15 @@ async def test_claims_of_a_dead_process_end_when_a_sqlite_file_is_opened(sqlite_
     async with opened(sqlite_url) as database:
         await create(Requests(database))
         [post] = await Posts(database).behind(NOW)
-        assert await Posts(database).claim(post, "dead", NOW, NOW + timedelta(seconds=30))
+        assert await Posts(database).claim(post, NOW, NOW + timedelta(seconds=30))
         assert await Posts(database).behind(NOW) == []
         outbox = Outbox(database)
-        await outbox.add(notice(1), writer="dead", now=NOW)
-        await outbox.add(page(1), writer="dead", now=NOW)
+        await outbox.add(notice(1), NOW)
+        await outbox.add(page(1), NOW)
         for queued in await outbox.notices(NOW):
-            assert await outbox.claim(queued, "dead", NOW, NOW + timedelta(seconds=30))
+            assert await outbox.claim(queued, NOW, NOW + timedelta(seconds=30))
         for waiting in await outbox.pages(NOW):
-            assert await outbox.claim(waiting, "dead", NOW, NOW + timedelta(seconds=30))
+            assert await outbox.claim(waiting, NOW, NOW + timedelta(seconds=30))
         assert await outbox.notices(NOW) == []
         assert await outbox.pages(NOW) == []
     async with opened(sqlite_url) as database:

@@ -99,7 +99,7 @@ async def test_two_that_move_into_the_same_place_do_not_both(windows: Windows) -
 
     async def move(one: Window) -> bool:
         moved = one.changed(there, there + HOUR, during_observing=False, now=NOW)
-        return await windows.replace(one, moved, writer="one", now=NOW)
+        return await windows.replace(one, moved, now=NOW)
 
     new = made(windows, window(there))
     answers = await asyncio.gather(*(move(one) for one in apart), new, return_exceptions=True)
@@ -113,10 +113,10 @@ async def test_a_step_does_not_unsay_what_another_process_has_said(windows: Wind
     reminded = one.having_said(maintenance.Due(Word.MINUTES_BEFORE, START))
     await step(windows, one, reminded, silent)
     assert not reminded.edited, "what its announcement shows is as it was"
-    assert not await windows.replace(one, one.begun(START), writer="two", now=NOW)
+    assert not await windows.replace(one, one.begun(START), now=NOW)
     started = await step(windows, reminded, reminded.begun(START))
     late = reminded.having_said(maintenance.Due(Word.ENDING, START))
-    assert not await windows.replace(reminded, late, silent, writer="one", now=NOW)
+    assert not await windows.replace(reminded, late, silent, now=NOW)
     assert await windows.find(one.id) == started
 
 

@@ -25,26 +25,26 @@ async def outbox(database: Database) -> Outbox:
 
 async def claimed(outbox: Outbox) -> Queued[Notice]:
     [queued] = await outbox.notices(NOW)
-    taken = await outbox.claim(queued, "one", NOW, UNTIL)
+    taken = await outbox.claim(queued, NOW, UNTIL)
     assert taken is not None
     return taken
 
 
 async def test_a_notice_waits_until_it_is_sent(outbox: Outbox) -> None:
-    [queued] = await outbox.notices(NOW, writer="one")
+    [queued] = await outbox.notices(NOW, own=True)
     assert (queued.content, queued.written, queued.attempts) == (NOTICE, NOW, 0)
     await outbox.sent(await claimed(outbox), NOW)
     assert await outbox.notices(UNTIL) == []
-    assert await outbox.claim(queued, "two", UNTIL, UNTIL) is None
+    assert await outbox.claim(queued, UNTIL, UNTIL) is None
 
 
 async def test_a_notice_may_be_for_another_channel(outbox: Outbox) -> None:
     for channel in ("dm-observing", "C0DM"):
         mirrored = Notice(Said.WINDOW, "prod", 12, {"place": "mirror"}, channel)
-        await outbox.add(mirrored, writer="two", now=NOW)
+        await outbox.add(mirrored, NOW)
         [*_, queued] = await outbox.notices(NOW)
         assert queued.content == mirrored
-        assert await outbox.claim(queued, "one", NOW, UNTIL) == queued
+        assert await outbox.claim(queued, NOW, UNTIL) == queued
 
 
 async def test_each_process_has_its_own_and_the_leader_everybodys(
@@ -52,14 +52,15 @@ async def test_each_process_has_its_own_and_the_leader_everybodys(
 ) -> None:
     async with database.transaction() as connection:
         await add_all(connection, [NOTICE] * 3, writer="two", now=NOW)
-    assert len(await outbox.notices(NOW, writer="one")) == 1
-    assert len(await outbox.notices(NOW, writer="two")) == 3
+    assert len(await outbox.notices(NOW, own=True)) == 1
+    another = Outbox(database.as_process("two"))
+    assert len(await another.notices(NOW, own=True)) == 3
     assert [each.id for each in await outbox.notices(NOW, limit=3)] == [1, 2, 3]
 
 
 async def test_one_process_at_a_time_sends_a_notice(outbox: Outbox) -> None:
     [queued] = await outbox.notices(NOW)
-    claims = await asyncio.gather(*(outbox.claim(queued, f"{n}", NOW, UNTIL) for n in range(10)))
+    claims = await asyncio.gather(*(outbox.claim(queued, NOW, UNTIL) for _ in range(10)))
     assert sum(claim is not None for claim in claims) == 1
     assert await outbox.notices(NOW) == []
     [again] = await outbox.notices(UNTIL)
@@ -82,7 +83,7 @@ async def test_a_failed_one_waits_for_its_time(outbox: Outbox) -> None:
 async def test_who_was_too_slow_does_not_give_back_what_another_has(outbox: Outbox) -> None:
     slow = await claimed(outbox)
     [again] = await outbox.notices(UNTIL)
-    assert await outbox.claim(again, "two", UNTIL, UNTIL + timedelta(seconds=30))
+    assert await outbox.claim(again, UNTIL, UNTIL + timedelta(seconds=30))
     await outbox.failed(slow, not_before=NOW)
     assert await outbox.notices(UNTIL) == []
 
@@ -117,20 +118,20 @@ async def pages(database: Database) -> Outbox:
 
 async def claimed_page(outbox: Outbox) -> Queued[Page]:
     [queued] = await outbox.pages(NOW)
-    taken = await outbox.claim(queued, "one", NOW, UNTIL)
+    taken = await outbox.claim(queued, NOW, UNTIL)
     assert taken is not None
     return taken
 
 
 async def test_a_page_waits_until_it_is_sent(pages: Outbox) -> None:
-    [queued] = await pages.pages(NOW, writer="one")
+    [queued] = await pages.pages(NOW, own=True)
     assert (queued.content, queued.written, queued.attempts) == (page(17), NOW, 0)
     assert len(queued.key) == 32
     taken = await claimed_page(pages)
     assert taken == queued
     await pages.sent(taken, NOW)
     assert await pages.pages(UNTIL) == []
-    assert await pages.claim(queued, "two", UNTIL, UNTIL) is None
+    assert await pages.claim(queued, UNTIL, UNTIL) is None
 
 
 async def test_a_page_does_not_wait_behind_notices(outbox: Outbox, database: Database) -> None:
@@ -143,16 +144,19 @@ async def test_a_page_does_not_wait_behind_notices(outbox: Outbox, database: Dat
     assert [each.content for each in waiting] == [NOTICE] * 102
 
 
-async def test_each_process_has_its_own_pages_and_the_leader_everybodys(pages: Outbox) -> None:
-    await pages.add(page(0, "all"), writer="two", now=NOW)
+async def test_each_process_has_its_own_pages_and_the_leader_everybodys(
+    pages: Outbox, database: Database
+) -> None:
+    another = Outbox(database.as_process("two"))
+    await another.add(page(0, "all"), NOW)
     assert [each.content.target for each in await pages.pages(NOW)] == ["prompt", "all"]
-    assert [each.content for each in await pages.pages(NOW, writer="two")] == [page(0, "all")]
+    assert [each.content for each in await another.pages(NOW, own=True)] == [page(0, "all")]
     assert [each.id for each in await pages.pages(NOW, limit=1)] == [1]
 
 
 async def test_one_process_at_a_time_sends_a_page(pages: Outbox) -> None:
     [queued] = await pages.pages(NOW)
-    claims = await asyncio.gather(*(pages.claim(queued, f"{n}", NOW, UNTIL) for n in range(10)))
+    claims = await asyncio.gather(*(pages.claim(queued, NOW, UNTIL) for _ in range(10)))
     assert [claim for claim in claims if claim is not None] == [queued]
     assert await pages.pages(NOW) == []
     assert await pages.pages(UNTIL) == [replace(queued, attempts=1)], "it may have been sent"
@@ -161,7 +165,7 @@ async def test_one_process_at_a_time_sends_a_page(pages: Outbox) -> None:
 async def test_a_claim_tells_of_attempts_that_its_holder_did_not_see(pages: Outbox) -> None:
     [stale] = await pages.pages(NOW)
     await pages.failed(await claimed_page(pages), not_before=NOW)
-    assert await pages.claim(stale, "two", NOW, UNTIL) == replace(stale, attempts=1)
+    assert await pages.claim(stale, NOW, UNTIL) == replace(stale, attempts=1)
 
 
 async def test_a_failed_page_waits_for_its_time_and_keeps_its_attempts(pages: Outbox) -> None:
@@ -177,7 +181,7 @@ async def test_a_failed_page_waits_for_its_time_and_keeps_its_attempts(pages: Ou
 async def test_a_page_is_given_up_after_a_day_or_when_it_is_no_use(
     pages: Outbox, database: Database
 ) -> None:
-    await pages.add(page(), writer="one", now=NOW + TOO_OLD)
+    await pages.add(page(), NOW + TOO_OLD)
     [late] = await pages.pages(NOW + TOO_OLD)
     assert late.content == page(), "of no alarm: by hand, or a test"
     await pages.give_up(late, NOW + TOO_OLD, "no such key")

@@ -24,8 +24,8 @@ async def only(posts: Posts) -> Post:
     return found
 
 
-async def claimed(posts: Posts, holder: str = "one") -> Post:
-    post = await posts.claim(await only(posts), holder, NOW, UNTIL)
+async def claimed(posts: Posts) -> Post:
+    post = await posts.claim(await only(posts), NOW, UNTIL)
     assert post is not None
     return post
 
@@ -37,7 +37,7 @@ async def test_a_new_post_is_behind_until_it_is_shown(posts: Posts) -> None:
     assert (post.channel, post.ts, post.tried) == (None, None, False)
     assert len(post.key) == 32
     post = await claimed(posts)
-    assert await posts.shown(post, "one", channel="C1", ts="17.5", version=post.wanted)
+    assert await posts.shown(post, channel="C1", ts="17.5", version=post.wanted)
     assert await posts.behind(NOW) == []
     shown = await only(posts)
     assert (shown.channel, shown.ts, shown.shown, shown.tried) == ("C1", "17.5", 1, False)
@@ -49,24 +49,25 @@ async def test_a_new_post_is_behind_until_it_is_shown(posts: Posts) -> None:
 async def test_what_was_wanted_meanwhile_stays_behind(posts: Posts) -> None:
     post = await claimed(posts)
     await posts.want(1)
-    assert await posts.shown(post, "one", channel="C1", ts="17.5", version=post.wanted)
+    assert await posts.shown(post, channel="C1", ts="17.5", version=post.wanted)
     assert [(each.wanted, each.shown) for each in await posts.behind(NOW)] == [(2, 1)]
 
 
-async def test_one_process_at_a_time_draws_a_post(posts: Posts) -> None:
+async def test_one_process_at_a_time_draws_a_post(posts: Posts, database: Database) -> None:
     post = await only(posts)
-    claims = await asyncio.gather(*(posts.claim(post, f"{n}", NOW, UNTIL) for n in range(10)))
+    others = [Posts(database.as_process(f"{n}")) for n in range(10)]
+    claims = await asyncio.gather(*(each.claim(post, NOW, UNTIL) for each in others))
     assert sum(claim is not None for claim in claims) == 1
     assert await posts.behind(NOW) == []
     # Its process has died: another one may.
     [after] = await posts.behind(UNTIL)
     assert after.tried, "it may have been posted"
-    late = await posts.claim(after, "later", UNTIL, UNTIL + timedelta(seconds=30))
+    late = await posts.claim(after, UNTIL, UNTIL + timedelta(seconds=30))
     assert late is not None
     assert late.tried
-    holder = next(f"{n}" for n, claim in enumerate(claims) if claim)
-    assert not await posts.shown(post, holder, channel="C1", ts="1", version=1)
-    assert not await posts.release(post, holder, not_before=NOW)
+    holder = next(other for other, claim in zip(others, claims, strict=True) if claim)
+    assert not await holder.shown(post, channel="C1", ts="1", version=1)
+    assert not await holder.release(post, not_before=NOW)
     assert (await only(posts)).ts is None
 
 
@@ -74,30 +75,30 @@ async def test_the_first_to_claim_it_knows_that_nobody_has_tried(posts: Posts) -
     post = await claimed(posts)
     assert not post.tried
     assert (await only(posts)).tried
-    assert await posts.release(post, "one", not_before=NOW)
+    assert await posts.release(post, not_before=NOW)
     assert (await claimed(posts)).tried
 
 
 async def test_a_claim_gives_the_newest_version(posts: Posts) -> None:
     stale = await only(posts)
     await posts.want(1)
-    post = await posts.claim(stale, "one", NOW, UNTIL)
+    post = await posts.claim(stale, NOW, UNTIL)
     assert post is not None
     assert post.wanted == 2
-    assert await posts.shown(post, "one", channel="C1", ts="1", version=2)
-    assert await posts.claim(stale, "one", NOW, UNTIL) is None, "it has been drawn"
+    assert await posts.shown(post, channel="C1", ts="1", version=2)
+    assert await posts.claim(stale, NOW, UNTIL) is None, "it has been drawn"
 
 
 async def test_a_released_post_waits_for_its_time(posts: Posts) -> None:
-    assert await posts.release(await claimed(posts), "one", not_before=UNTIL)
+    assert await posts.release(await claimed(posts), not_before=UNTIL)
     assert await posts.behind(UNTIL - timedelta(microseconds=1)) == []
     [post] = await posts.behind(UNTIL)
-    assert await posts.claim(post, "one", UNTIL, UNTIL + timedelta(seconds=30))
+    assert await posts.claim(post, UNTIL, UNTIL + timedelta(seconds=30))
 
 
 async def test_a_deleted_message_is_posted_anew(posts: Posts) -> None:
     before = await claimed(posts)
-    assert await posts.shown(before, "one", channel="C1", ts="1", version=1)
+    assert await posts.shown(before, channel="C1", ts="1", version=1)
     shown = await only(posts)
     await posts.forget(shown)
     await posts.forget(shown)

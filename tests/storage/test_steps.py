@@ -109,8 +109,8 @@ async def test_a_new_value_brings_all_that_belongs_to_it(
     assert await kept.find(2) == made
     assert await kept.find(3) is None
     outbox = Outbox(database)
-    queued: list[Queued[Any]] = [*await outbox.notices(NOW, writer="one")]
-    queued += await outbox.pages(NOW, writer="one")
+    queued: list[Queued[Any]] = [*await outbox.notices(NOW, own=True)]
+    queued += await outbox.pages(NOW, own=True)
     assert [each.content for each in queued] == [notice(2), page(2), page(2, "all")]
     assert {each.written for each in queued} == {NOW}
     assert len({each.key for each in queued}) == 3
@@ -134,10 +134,10 @@ async def test_a_step_brings_all_that_belongs_to_it(
     made = await make(kept, case.value)
     later = NOW + MINUTE
     after = case.after(made, BEN, later)
-    assert await kept.replace(made, after, everything(1), writer="two", now=later)
+    assert await kept.replace(made, after, everything(1), now=later)
     outbox = Outbox(database)
-    queued: list[Queued[Any]] = [*await outbox.notices(later, writer="two")]
-    queued += await outbox.pages(later, writer="two")
+    queued: list[Queued[Any]] = [*await outbox.notices(later, own=True)]
+    queued += await outbox.pages(later, own=True)
     assert [each.content for each in queued] == [notice(1), page(1), page(1, "all")]
     assert {each.written for each in queued} == {later}
     assert await written(database) == (1, 2, 1, [(1, 2)] if case.subject else [])
@@ -157,7 +157,7 @@ async def test_of_twenty_steps_at_once_one_is_taken(
     made = await make(kept, case.value)
     steps = [case.after(made, replace(BEN, name=f"{n}"), NOW + n * MINUTE) for n in range(20)]
     taken = await asyncio.gather(
-        *(kept.replace(made, after, everything(1), writer="one", now=NOW) for after in steps)
+        *(kept.replace(made, after, everything(1), now=NOW) for after in steps)
     )
     assert taken.count(True) == 1
     assert await kept.find(1) == steps[taken.index(True)]
@@ -171,7 +171,7 @@ async def test_nothing_is_written_for_whoever_comes_second(
     first = await step(kept, made, case.after(made, BEN, NOW))
     before = await written(database)
     late = case.after(made, BEN, NOW + MINUTE)
-    assert not await kept.replace(made, late, everything(1), writer="one", now=NOW)
+    assert not await kept.replace(made, late, everything(1), now=NOW)
     assert await kept.find(1) == first
     assert await written(database) == before
 

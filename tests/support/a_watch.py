@@ -88,6 +88,7 @@ def the_alarms(
     incidents: Incidents | None = None,
     targets: Sequence[Target] = TARGETS,
 ) -> Alarms:
+    database = database.as_process(writer)
     return Alarms(
         environment,
         incidents=incidents or Incidents(database),
@@ -97,7 +98,6 @@ def the_alarms(
         thresholds=default_thresholds(),
         escalate=10 * MINUTE,
         still_on_it=30 * MINUTE,
-        writer=writer,
         changed=nothing,
     )
 
@@ -124,6 +124,7 @@ def a_watch(
     cluster: Cluster | None = None,
 ) -> Watched:
     """Build the watch over an environment, as the bot does."""
+    database = database.as_process(writer)
     metrics = metrics or Metrics()
     streams = Streams(environment, redis, Positions(database), metrics, clock=clock)
 
@@ -138,7 +139,6 @@ def a_watch(
         requests=Requests(database),
         mirrors=(),
         zone=zone,
-        writer=writer,
         changed=nothing,
     )
     approvals = Approvals(

@@ -56,8 +56,7 @@ def an_oncall(
         targets,
         words=words,
         groups=groups or Lists(),
-        receipts=Receipts(outbox, "one", Metrics()),
+        receipts=Receipts(outbox, Metrics()),
         outbox=outbox,
-        writer="one",
         changed=changed,
     )

@@ -48,7 +48,7 @@ class Office:
 
     async def paged(self, now: datetime) -> dict[str, str]:
         """Give who was paged, and what the page says."""
-        found = await self.outbox.pages(now, writer="here")
+        found = await self.outbox.pages(now, own=True)
         return {each.content.target: each.content.summary for each in found}
 
 
