@@ -1,21 +1,47 @@
 """`audit`: who asked for what, who approved it, and what it did."""
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from bot.command import Call, Purpose, Read, Reply
+from bot.domain.approvals import AuditLine, Happened, State
+from bot.domain.notices import Post
 from bot.grammar import quoted
-from bot.render.audit import latest
+from bot.render.blocks import Markup, code, join, link, mark, section, truncate
+from bot.render.words import clock, count
 
 USUAL, MOST = 10, 30
+
+_LONGEST_REASON = 200
+_IN_A_BLOCK = 5
+_HAPPENED = {
+    Happened.YES.value: "it was done all the same",
+    Happened.NO.value: "nothing was changed",
+    Happened.UNKNOWN.value: "not known yet whether it was done",
+}
+_ON_THE_WAY = (State.OPEN.value, State.APPROVED.value)
 
 
 async def run(call: Call) -> Reply:
     """List the last actions, newest first."""
-    text, blocks = latest(
-        call.environment,
-        await call.services.audit.latest(call.environment.name, _wanted(call)),
-        call.deployment.workspace,
-        call.now,
+    label, workspace = call.environment.label, call.deployment.workspace
+    found = await call.services.audit.latest(call.environment.name, _wanted(call))
+    ended = {line.request for line, _ in found if line.result not in _ON_THE_WAY}
+    lines = [
+        _line(line, post, workspace, call.now)
+        for line, post in found
+        # A request that has come to its end says so once, with everything in it.
+        if line.result not in _ON_THE_WAY or line.request not in ended
+    ]
+    if not lines:
+        first = mark("⚪ *{}: nothing was changed or asked for yet.*", label)
+        return Reply([section(first)], first, call.reading_buttons)
+    first = mark("*{}: the last {}.*", label, count(len(lines), "action"))
+    paragraphs = (
+        section(join("\n", lines[at : at + _IN_A_BLOCK]))
+        for at in range(0, len(lines), _IN_A_BLOCK)
     )
-    return Reply(blocks, text, call.reading_buttons)
+    return Reply([section(first), *paragraphs], first, call.reading_buttons)
 
 
 def _wanted(call: Call) -> int:
@@ -25,6 +51,46 @@ def _wanted(call: Call) -> int:
     if not (word.isascii() and word.isdigit() and 0 < int(word[:3]) <= MOST and len(word) <= 2):  # noqa: PLR2004 -- digits of MOST
         raise call.mistake(f"How many? A number from 1 to {MOST}, not `{quoted(word)}`.")
     return int(word)
+
+
+def _line(line: AuditLine, post: Post | None, workspace: str, now: datetime) -> Markup:
+    request = mark("")
+    if line.request is not None:
+        request = mark(", request {}", line.request)
+        url = post.address(workspace) if post else ""
+        if url:
+            request = mark(", {}", link(url, f"request {line.request}"))
+    parts = [
+        mark(
+            "{} UTC · {} by {}: *{}*{}",
+            clock(line.at, now=now),
+            code(truncate(line.action, 120)),
+            line.person.name,
+            line.result,
+            request,
+        )
+    ]
+    if line.approvers:
+        alone = ", alone" if line.alone else ""
+        parts.append(mark("      approved by {}{}", ", ".join(line.approvers), alone))
+    for label, text in (("reason", line.reason), ("said", line.answer)):
+        if text:
+            # Quoted as code, so that nothing in it is a link or a name.
+            short = truncate(" ".join(text.split()), _LONGEST_REASON)
+            parts.append(mark("      {}: {}", label, code(short)))
+    if line.result == State.INTERRUPTED.value:
+        parts.append(mark("      {}", _HAPPENED.get(line.after.get("happened", ""), "")))
+    changed = _changed(line.before, line.after)
+    if changed:
+        parts.append(mark("      {}", changed))
+    return join("\n", parts)
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    names = [name for name in before if name in after]
+    return ", ".join(
+        f"{name} {before[name]} → {after[name]}" for name in names if before[name] != after[name]
+    )
 
 
 COMMANDS = (

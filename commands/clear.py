@@ -5,17 +5,17 @@ from contextlib import suppress
 from datetime import datetime
 
 from bot.command import Call, Change
-from bot.domain.approvals import NUMBER, Confirmation, Happened, Outcome, Plan, Request
+from bot.domain.approvals import NUMBER, Confirmation, Outcome, Plan, Request
 from bot.domain.changes import Clearing, Facts, Survey
 from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, UserError
 from bot.render.blocks import Markup
 from bot.render.forms import Choice, Form, Text, Tick
 from bot.render.plans import (
-    audit,
     few,
     figure,
     length,
+    made,
     named,
     night_warning,
     not_made,
@@ -253,35 +253,15 @@ def _cleared(environment: Environment, request: Request, bound: Clearing, facts:
         # Of a part of them nobody knows how many visits they were.
         visits = bound.visits if discarded == bound.waiting and not bound.capped else 0
         headline = f"{amount(discarded, visits)} discarded"
-    undo, notes = "", tuple[str, ...]()
-    if discarded and number(facts, "copied"):
-        undo, notes = f"restore {request.id}", (_kept(environment, request, bound),)
-    elif discarded:
-        notes = ("There is no undo: no copy was kept.",)
-    return Outcome(
-        Happened.YES,
+    undone = bool(discarded and number(facts, "copied"))
+    notes = ("There is no undo: no copy was kept.",) if discarded else ()
+    return made(
+        facts,
         headline,
-        facts=(*told, ("Stream", length(facts))),
-        before=audit(
-            facts,
-            {
-                "waiting": "waiting_before",
-                "length": "length_before",
-                "last read": "last_delivered_before",
-            },
-        ),
-        after=audit(
-            facts,
-            {
-                "waiting": "waiting_after",
-                "length": "length_after",
-                "discarded": "discarded",
-                "settled": "settled",
-                "last read": "last_delivered_after",
-            },
-        ),
-        notes=notes,
-        undo=undo,
+        (*told, ("Stream", length(facts))),
+        counts=("discarded", "settled"),
+        notes=(_kept(environment, request, bound),) if undone else notes,
+        undo=f"restore {request.id}" if undone else "",
     )
 
 
@@ -299,29 +279,20 @@ def _kept(environment: Environment, request: Request, bound: Clearing) -> str:
 
 
 def _deleted(bound: Clearing, facts: Facts) -> Outcome:
-    entries = number(facts, "length_before")
+    entries = figure(number(facts, "length_before"))
     pending, names = number(facts, "pending_before"), number(facts, "consumers_before")
     waiting = amount(bound.waiting, bound.visits, capped=bound.capped)
-    return Outcome(
-        Happened.YES,
-        f"the stream was deleted with {figure(entries)} and created anew",
-        facts=(
+    return made(
+        facts,
+        f"the stream was deleted with {entries} and created anew",
+        (
             ("Waiting, before", f"{waiting}, as on the card"),
             ("Waiting, now", count(0, "entry")),
             ("Stream", length(facts)),
             ("Unconfirmed", f"{figure(pending)} before, 0 now"),
             ("Consumer names", f"{figure(names, 'name')} before, 0 now"),
         ),
-        before=audit(
-            facts,
-            {
-                "length": "length_before",
-                "pending": "pending_before",
-                "consumers": "consumers_before",
-                "last read": "last_delivered_before",
-            },
-        ),
-        after=audit(facts, {"length": "length_after", "groups dropped": "groups_dropped"}),
+        counts=("groups_dropped",),
         notes=("There is no undo: `--delete` keeps no copy.",),
     )
 

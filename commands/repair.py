@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 from bot.command import Call, Change
-from bot.domain.approvals import Happened, Outcome, Plan, Request
+from bot.domain.approvals import Outcome, Plan, Request
 from bot.domain.changes import Facts, Repairing, Survey
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
-from bot.render.plans import audit, figure, found, not_made, number
+from bot.render.plans import figure, found, made, not_made, number
 from bot.render.words import count
 from bot.services.approvals import Approved
 from bot.services.environments import Services
@@ -81,16 +81,15 @@ def tell(_: Environment, request: Request, facts: Facts) -> Outcome:
         return refused
     waiting, lag = number(facts, "waiting"), number(facts, "lag_after")
     exact = lag is not None and lag == waiting
-    return Outcome(
-        Happened.YES,
+    return made(
+        facts,
         "Redis reports the right lag again" if exact else "Redis still reports the wrong lag",
-        facts=(
+        (
             ("Redis reported", _lag(number(facts, "lag_before"))),
             ("Redis reports now", _lag(lag)),
             ("Waiting, counted", figure(waiting)),
         ),
-        before=audit(facts, {"lag": "lag_before"}),
-        after=audit(facts, {"lag": "lag_after", "waiting": "waiting"}),
+        counts=("waiting",),
         notes=(
             "KEDA sees it within seconds."
             if exact

@@ -12,9 +12,9 @@ from bot.domain.errors import UserError
 from bot.domain.streams import EntryId
 from bot.grammar import quoted, whole_number
 from bot.render.plans import (
-    audit,
     found,
     length,
+    made,
     night_warning,
     not_made,
     number,
@@ -195,12 +195,11 @@ def tell(_: Environment, request: Request, facts: Facts) -> Outcome:
     same = number(facts, "same_ids")
     if same is not None and same < restored:
         told.append(("Waiting time", "starts anew: the entries have new IDs"))
-    return Outcome(
-        Happened.YES,
+    return made(
+        facts,
         f"{amount(restored, visits)} put back",
-        facts=tuple(told),
-        before=audit(facts, {"length": "length_before"}),
-        after=audit(facts, {"length": "length_after", "restored": "restored"}),
+        told,
+        counts=("restored",),
         notes=("Workers read them like any other. `stats` shows how they do.",),
     )
 

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bot.command import Call, Change
-from bot.domain.approvals import Happened, Outcome, Plan, Request
+from bot.domain.approvals import Outcome, Plan, Request
 from bot.domain.changes import JUST_READ, MOST_SETTLED, Facts, Settling
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.streams import PendingEntry
-from bot.render.plans import audit, few, figure, named, not_made, number, visit
+from bot.render.plans import few, figure, made, named, not_made, number, visit
 from bot.render.words import SAFE, amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
@@ -114,12 +114,11 @@ def tell(_: Environment, request: Request, facts: Facts) -> Outcome:
     if kept := number(facts, "kept"):
         told.append(("Kept", f"{count(kept, 'entry')}: handed out again since the card"))
     visits = bound.visits if settled == len(bound.ids) else 0
-    return Outcome(
-        Happened.YES,
+    return made(
+        facts,
         f"{amount(settled, visits)} settled" if settled is not None else "entries settled",
-        facts=tuple(told),
-        before=audit(facts, {"pending": "pending_before"}),
-        after=audit(facts, {"pending": "pending_after", "settled": "settled", "kept": "kept"}),
+        told,
+        counts=("settled", "kept"),
         notes=(f"`requests {request.id}` keeps the list, by visit and detector.",),
     )
 

@@ -26,6 +26,16 @@ _GONE_WRONG: Mapping[str, str] = {
 }
 """Reasons that any change may meet."""
 
+_AUDITED: Mapping[str, str] = {
+    "lag": "lag",
+    "waiting": "waiting",
+    "length": "length",
+    "pending": "pending",
+    "consumers": "consumers",
+    "last_delivered": "last read",
+}
+"""What the audit calls a fact that is told before and after."""
+
 _OTHERWISE = "What Redis held was no longer what the card shows."
 
 
@@ -159,6 +169,39 @@ def length(facts: Facts) -> str:
     return f"{figure(number(facts, 'length_before'))} before, {now} now"
 
 
-def audit(facts: Facts, names: Mapping[str, str]) -> dict[str, str]:
-    """Pick what the audit keeps: its own short name, and the fact that has it."""
-    return {short: facts[name] for short, name in names.items() if name in facts}
+def made(
+    facts: Facts,
+    headline: str,
+    told: Sequence[tuple[str, str]],
+    *,
+    counts: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    undo: str = "",
+    well: bool = True,
+) -> Outcome:
+    """Say what was done, and have the audit keep the figures before and after.
+
+    Parameters
+    ----------
+    counts
+        Names of further facts for the audit: how much was done.
+    """
+    before, after = (
+        {
+            word: facts[f"{fact}_{when}"]
+            for fact, word in _AUDITED.items()
+            if f"{fact}_{when}" in facts
+        }
+        for when in ("before", "after")
+    )
+    after |= {name.replace("_", " "): facts[name] for name in counts if name in facts}
+    return Outcome(
+        Happened.YES,
+        headline,
+        facts=tuple(told),
+        before=before,
+        after=after,
+        notes=tuple(notes),
+        undo=undo,
+        well=well,
+    )
