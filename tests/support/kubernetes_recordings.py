@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 Json = dict[str, Any]
 
@@ -66,3 +67,32 @@ def failure(
 @cache
 def _text(name: str) -> str:
     return (_FOLDER / f"{name}.json").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, whatever became of it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    content_type: str
+    body: Any
+    authorization: str
+
+    @property
+    def target(self) -> str:
+        """Path and query, for a fault to look into: a watch has "watch=1", and has it first."""
+        query = {"watch": "1"} | {**self.query, "watch": "1"} if self.watches else self.query
+        return f"{self.path}?{urlencode(query, safe='=,')}" if query else self.path
+
+    @property
+    def watches(self) -> bool:
+        """True for a watch, however its client writes that."""
+        return self.query.get("watch", "").lower() in {"1", "true"}
+
+    @property
+    def seconds(self) -> int | None:
+        """How long a watch is to last at most; None where it does not say."""
+        seconds = self.query.get("timeoutSeconds")
+        return None if seconds is None else int(seconds)

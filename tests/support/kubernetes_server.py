@@ -9,6 +9,7 @@ import json
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,8 +19,7 @@ import yaml
 from aiohttp import web
 
 from tests.support.kubernetes_contents import TOKEN, Contents
-from tests.support.kubernetes_faults import Call, Fault, Faults
-from tests.support.kubernetes_recordings import Json, Recording, failure, recorded
+from tests.support.kubernetes_recordings import Call, Json, Recording, failure, recorded
 from tests.support.kubernetes_rollout import RESTARTED_AT, Phase
 from tests.support.patience import PATIENCE
 
@@ -38,6 +38,74 @@ __all__ = [
 _SHUTDOWN_SECONDS = 1.0
 _ACCEPTING = 5
 _OF_THE_WIRE = frozenset({"content-length", "date", "transfer-encoding"})
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    """What goes wrong with the next `times` requests (None: until healed).
+
+    Parameters
+    ----------
+    method, part
+        Of the requests that it meets: the method, and a part of path and query ("watch=1").
+    answer
+        Is sent instead of the true answer, lines of a watch included.
+    hang
+        No answer ever comes.
+    cut
+        The connection is closed without an answer.
+    cut_after
+        A watch is cut off in the middle of the line that follows these.
+    late
+        The request is performed all the same, that many seconds after its client was let down.
+    """
+
+    method: str
+    part: str
+    answer: Recording | None = None
+    hang: bool = False
+    cut: bool = False
+    cut_after: int | None = None
+    late: float | None = None
+    times: int | None = 1
+
+    def __post_init__(self) -> None:
+        outcomes = (self.answer is not None) + self.hang + self.cut
+        if outcomes != 1 and not (outcomes == 0 and self.cut_after is not None):
+            raise ValueError("A fault is one of answer, hang, cut and cut_after")
+
+    @property
+    def replaces(self) -> bool:
+        """True if the request is not performed, but for what `late` says."""
+        return self.answer is not None or self.cut
+
+
+class Faults:
+    """All that wait for their requests, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Fault, int | None] = {}
+
+    def add(self, fault: Fault) -> None:
+        self._waiting[fault] = fault.times
+
+    def heal(self, fault: Fault | None = None) -> None:
+        """Forget one, or all."""
+        if fault is None:
+            self._waiting.clear()
+        else:
+            self._waiting.pop(fault, None)
+
+    def take(self, call: Call) -> Fault | None:
+        """Answer the fault for this request, and use it up."""
+        for fault, left in self._waiting.items():
+            if fault.method == call.method and fault.part in call.target:
+                if left == 1:
+                    del self._waiting[fault]
+                elif left is not None:
+                    self._waiting[fault] = left - 1
+                return fault
+        return None
 
 
 class Cluster(Contents):

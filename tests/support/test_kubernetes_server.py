@@ -1,10 +1,8 @@
-"""The fake Kubernetes, asked by the bot's own client: every phase and every fault once."""
+"""The fake Kubernetes answers what a real one did, asked by the bot's own client."""
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,7 @@ from tests.support.kubernetes_rollout import Rollout
 from tests.support.kubernetes_server import (
     RESTARTED_AT,
     Cluster,
-    Fault,
     Phase,
-    failure,
     recorded,
 )
 
@@ -194,55 +190,6 @@ async def test_a_rollout_looks_as_recorded(
     assert listed.keys() == recorded("pods-list-by-name").body.keys()
 
 
-@pytest.mark.parametrize(
-    ("phase", "state"),
-    [
-        ("crashloop", "CrashLoopBackOff"),
-        ("pull_error", "ImagePullBackOff"),
-        ("unschedulable", "Unschedulable"),
-    ],
-)
-async def test_a_new_pod_can_be_stuck(
-    cluster: Cluster, bot: Client, phase: Phase, state: str
-) -> None:
-    _, before = await bot.ask(POD)
-    await bot.restart()
-    cluster.phase = phase
-
-    _, stuck = await bot.ask(POD)
-    _, seen = await bot.ask(STATEFULSET)
-    await bot.restart("2026-11-23T22:00:00Z")
-    _, still = await bot.ask(POD)
-    _, after = await bot.ask(STATEFULSET)
-
-    assert state in json.dumps(stuck["status"])
-    assert stuck["metadata"]["annotations"] == {RESTARTED_AT: STAMP}
-    assert uid_of(before) != uid_of(stuck) == uid_of(still)
-    assert seen["status"]["currentRevision"] != seen["status"]["updateRevision"]
-    assert "readyReplicas" not in seen["status"]
-    assert after["status"]["observedGeneration"] == after["metadata"]["generation"] == 3
-
-
-@pytest.mark.parametrize(("phase", "pods"), [("ondelete", 1), ("partition", 1), ("replicas0", 0)])
-async def test_a_restart_can_replace_nothing(
-    cluster: Cluster, bot: Client, phase: Phase, pods: int
-) -> None:
-    _, before = await bot.ask(POD)
-    cluster.after_patch = [(0, phase)]
-
-    _, answer = await bot.restart()
-    await cluster.settled()
-    _, seen = await bot.ask(STATEFULSET)
-    _, listed = await bot.ask(PODS, BY_NAME)
-
-    assert answer["status"]["observedGeneration"] == 1
-    assert stamp_of(seen) == STAMP
-    assert seen["status"]["observedGeneration"] == seen["metadata"]["generation"] == 2
-    assert seen["status"]["replicas"] == pods
-    assert [uid_of(item) for item in listed["items"]] == [uid_of(before)] * pods
-    assert phase != "ondelete" or seen["spec"]["updateStrategy"] == {"type": "OnDelete"}
-
-
 async def test_between_two_pods_there_is_none(cluster: Cluster, bot: Client) -> None:
     cluster.phase = "no_pod"
 
@@ -295,51 +242,6 @@ async def test_a_restart_takes_its_course(cluster: Cluster, bot: Client) -> None
     assert stamp_of(seen) == new["metadata"]["annotations"][RESTARTED_AT] == STAMP
     assert seen["status"]["currentRevision"] == seen["status"]["updateRevision"]
     assert int(seen["metadata"]["resourceVersion"]) > 262
-
-
-async def test_two_restarts_replace_the_pod_twice(cluster: Cluster, bot: Client) -> None:
-    cluster.after_patch = [(0, "old_pod_terminating"), (0.02, "no_pod"), (0.04, "complete")]
-    pods = [cluster.pod]
-
-    async def remember(phase: Phase) -> None:
-        if phase == "old_pod_terminating":
-            pods.append(cluster.pod)
-
-    cluster.on_phase = remember
-    await bot.restart()
-    await bot.restart("2026-11-23T21:04:06Z")
-    await cluster.settled()
-
-    pods.append(cluster.pod)
-    assert len({uid_of(pod) for pod in pods}) == 3
-    assert cluster.statefulset["metadata"]["generation"] == 3
-    assert stamp_of(cluster.statefulset) == "2026-11-23T21:04:06Z"
-    status = cluster.statefulset["status"]
-    assert status["currentRevision"] == status["updateRevision"]
-
-
-async def test_what_was_restarted_is_at_rest_again(cluster: Cluster, bot: Client) -> None:
-    await bot.restart()
-    cluster.phase = "complete"
-    pod = cluster.pod
-    cluster.phase = "stable"
-
-    assert (cluster.pod, stamp_of(cluster.statefulset)) == (pod, STAMP)
-    assert cluster.statefulset["status"]["observedGeneration"] == 2
-
-
-async def test_a_broken_hook_is_not_lost(tmp_path: Path) -> None:
-    async def break_down(_: Phase) -> None:
-        raise RuntimeError(tmp_path.name)
-
-    async def run() -> None:
-        async with Cluster() as cluster, aiohttp.ClientSession() as http:
-            cluster.after_patch, cluster.on_phase = [(0, "complete")], break_down
-            headers = {"Content-Type": STRATEGIC, "Authorization": "Bearer prompt-bot-token"}
-            await http.patch(cluster.url + STATEFULSET, json=restart(STAMP), headers=headers)
-
-    with pytest.raises(RuntimeError, match=tmp_path.name):
-        await run()
 
 
 # --- the patch -----------------------------------------------------------------------------------
@@ -404,30 +306,6 @@ async def test_events_are_selected_by_their_object(cluster: Cluster, bot: Client
     assert events["items"] == recorded("events-list-rollout").body["items"]
     assert (none["items"], warnings["items"]) == ([], [])
     assert len(more["items"]) == 1
-
-
-async def test_jobs_come_in_pages(cluster: Cluster, bot: Client) -> None:
-    cluster.set_jobs("lsstcam", running=4, succeeded=2, failed=1)
-
-    _, everything = await bot.ask(JOBS)
-    pages, token = [], ""
-    while True:
-        query = {"limit": "3"} | ({"continue": token} if token else {})
-        _, page = await bot.ask(JOBS, query)
-        pages.append(page["items"])
-        token = page["metadata"].get("continue", "")
-        if not token:
-            break
-
-    assert [len(page) for page in pages] == [3, 3, 1]
-    assert [job for page in pages for job in page] == everything["items"]
-    assert sum(job["status"].get("active", 0) for job in everything["items"]) == 4
-    assert (await bot.ask(JOBS, {"continue": "?"}))[0] == 400
-    _, chosen = await bot.ask(JOBS, {"labelSelector": "scaledjob.keda.sh/name=another"})
-    assert chosen["items"] == []
-    _, unsuccessful = await bot.ask(JOBS, {"fieldSelector": "status.successful=0", "limit": "1"})
-    assert len(unsuccessful["items"]) == 1
-    assert "remainingItemCount" not in unsuccessful["metadata"]
 
 
 async def test_keda_and_argo_cd_have_two_states_each(cluster: Cluster, bot: Client) -> None:
@@ -512,23 +390,6 @@ async def test_a_watch_tells_every_change_since_its_version(cluster: Cluster, bo
     assert {line["type"] for line in sets} == {"MODIFIED"}
 
 
-async def test_a_watch_just_ends_when_nothing_happens(cluster: Cluster, bot: Client) -> None:
-    began = time.monotonic()
-
-    assert await all_of(bot.watch(version=261)) == []
-
-    assert 0.9 < time.monotonic() - began < 3
-    async with aclosing(bot.watch()) as lines:
-        assert await anext(lines) == {"type": "ADDED", "object": cluster.pod}
-
-
-async def test_a_recorded_watch_is_played_again(cluster: Cluster, bot: Client) -> None:
-    recording = recorded("watch-pod-by-name-rollout-unheld")
-    cluster.fault("GET", "pods?watch=1", answer=recording)
-
-    assert await all_of(bot.watch(version=278)) == recording.lines
-
-
 async def test_a_version_can_be_too_old(cluster: Cluster, bot: Client) -> None:
     gone = recorded("watch-410-gone").lines
 
@@ -542,20 +403,6 @@ async def test_a_version_can_be_too_old(cluster: Cluster, bot: Client) -> None:
     assert await all_of(bot.watch(version=261)) == []
 
 
-async def test_a_watch_can_be_cut_off_in_the_middle_of_a_line(
-    cluster: Cluster, bot: Client
-) -> None:
-    cluster.fault("GET", "watch=1", cut_after=1)
-    response = await bot.open(PODS, {"watch": "true", **BY_NAME})
-    async with response.response:
-        whole = await response.response.content.readline()
-        cluster.phase = "old_pod_terminating"
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await response.response.content.readline()
-
-    assert json.loads(whole)["type"] == "ADDED"
-
-
 # --- faults --------------------------------------------------------------------------------------
 
 
@@ -564,56 +411,6 @@ async def test_a_kind_that_is_not_installed_has_no_status(cluster: Cluster, bot:
     cluster.fault("GET", "/argoproj.io/", answer=missing)
 
     assert await bot.ask(APPLICATION) == (404, "404 page not found\n")
-
-
-async def test_a_scripted_answer_is_for_so_many_requests(cluster: Cluster, bot: Client) -> None:
-    refusal = recorded("error-403-patch-statefulset")
-    cluster.fault("PATCH", "statefulsets", answer=refusal, times=2)
-    always = cluster.fault("GET", "/version", answer=failure(500, "InternalError", "x"), times=None)
-
-    assert [await bot.restart(), await bot.restart()] == [(403, refusal.body)] * 2
-    assert (await bot.restart())[0] == 200
-    assert [(await bot.ask("/version"))[0] for _ in range(3)] == [500] * 3
-    cluster.heal(always)
-    assert (await bot.ask("/version"))[0] == 200
-    with pytest.raises(ValueError, match="one of"):
-        Fault("GET", "", cut=True, hang=True)
-
-
-async def test_a_504_is_not_a_no(cluster: Cluster, bot: Client) -> None:
-    cluster.fault("PATCH", "statefulsets", answer=recorded("error-etcd-hang-patch"), late=0.2)
-
-    status, body = await bot.restart()
-    before = stamp_of(cluster.statefulset)
-    await cluster.settled()
-
-    assert (status, body["reason"]) == (504, "Timeout")
-    assert (before, stamp_of(cluster.statefulset)) == (None, STAMP)
-
-
-async def test_a_timeout_is_not_a_no(cluster: Cluster, bot: Client) -> None:
-    cluster.fault("PATCH", "statefulsets", hang=True, late=0.05)
-
-    with pytest.raises(TimeoutError):
-        await bot.restart(seconds=0.1)
-
-    assert stamp_of(cluster.statefulset) is None
-    await cluster.until(lambda: stamp_of(cluster.statefulset) == STAMP)
-    assert (await bot.restart())[1]["metadata"]["generation"] == 2
-
-
-async def test_a_cut_connection_is_not_a_no(cluster: Cluster, bot: Client) -> None:
-    await bot.ask("/version")
-    cluster.fault("PATCH", "statefulsets", cut=True, late=0)
-    cluster.fault("PATCH", "statefulsets", cut=True)
-
-    for _ in range(2):
-        with pytest.raises(aiohttp.ServerDisconnectedError):
-            await bot.restart()
-    await cluster.settled()
-
-    assert stamp_of(cluster.statefulset) == STAMP
-    assert len([call for call in cluster.calls if call.method == "PATCH"]) == 2
 
 
 async def test_the_client_repeats_a_get_that_is_cut_on_a_used_connection(
@@ -625,39 +422,6 @@ async def test_the_client_repeats_a_get_that_is_cut_on_a_used_connection(
     assert (await bot.ask(STATEFULSET))[0] == 200
 
     assert [call.path for call in cluster.calls] == ["/version", STATEFULSET, STATEFULSET]
-
-
-async def test_the_server_can_be_gone_for_a_while(cluster: Cluster, bot: Client) -> None:
-    url = cluster.url
-    cluster.fault("GET", "statefulsets", hang=True)
-    cluster.after_patch = [(0.05, "complete")]
-    hanging = asyncio.create_task(bot.ask(STATEFULSET))
-    watching = asyncio.create_task(all_of(bot.watch(version=261, seconds=60)))
-    await bot.restart()
-    await cluster.until(lambda: len(cluster.calls) == 3)
-    began = time.monotonic()
-    await cluster.stop()
-
-    ends = await asyncio.gather(hanging, watching, return_exceptions=True)
-    assert time.monotonic() - began < 0.5
-    assert all(isinstance(end, aiohttp.ClientError) for end in ends)
-    with pytest.raises(aiohttp.ClientConnectorError):
-        await bot.ask(STATEFULSET)
-    # Its controllers go on: the API is not the cluster.
-    await cluster.settled()
-    await cluster.start_again()
-    assert cluster.url == url
-    assert (await bot.ask(STATEFULSET))[1]["status"]["observedGeneration"] == 2
-
-
-async def test_what_hangs_ends_with_the_server() -> None:
-    async with Cluster() as cluster, aiohttp.ClientSession() as http:
-        cluster.fault("GET", "", hang=True, late=60)
-        asking = asyncio.create_task(http.get(cluster.url))
-        await cluster.until(lambda: bool(cluster.calls))
-    assert isinstance((await asyncio.gather(asking, return_exceptions=True))[0], Exception)
-    [this] = asyncio.all_tasks()
-    assert this is asyncio.current_task()
 
 
 async def test_the_recorded_phases_in_order_are_the_recorded_rollout() -> None:
