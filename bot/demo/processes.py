@@ -50,14 +50,10 @@ class Processes:
 
         Parameters
         ----------
-        command
-            Program and arguments.
         log
             File that receives what it prints.
-        folder
-            Its working directory; None for the demo's.
-        environ
-            Its environment; None for the demo's.
+        folder, environ
+            Its working directory and its environment; None for the demo's.
 
         Raises
         ------
@@ -84,15 +80,7 @@ class Processes:
     async def end(
         self, process: asyncio.subprocess.Process, ask: signal.Signals = signal.SIGTERM
     ) -> None:
-        """End a process and what it started, by force where it does not listen.
-
-        Parameters
-        ----------
-        process
-            From `start`; may have ended already.
-        ask
-            The first signal.
-        """
+        """End a process and what it started, by force where it does not listen to `ask`."""
         _signal(process, ask)
         try:
             await asyncio.wait_for(process.wait(), _GRACE)

@@ -54,8 +54,6 @@ class Server:
 
     Parameters
     ----------
-    processes
-        Starts and ends it.
     folder
         For its data and its log; created.
     first_port
@@ -172,8 +170,6 @@ class EmbeddedCluster:
 
     Parameters
     ----------
-    server
-        Which.
     running
         Counts an instrument's workers, and how many there may be.
     """

@@ -133,13 +133,9 @@ class Producer:
     Parameters
     ----------
     redis
-        The environment's Redis, without retries.
-    environment
-        Names the streams.
+        The environment's, without retries.
     detectors
-        Active detectors of each instrument.
-    pace
-        How long it waits.
+        Active ones of each instrument.
     """
 
     def __init__(
@@ -182,13 +178,9 @@ class Workers:
     Parameters
     ----------
     redis
-        The environment's Redis, without retries.
-    stream, group
-        What they read, and as whom.
+        The environment's, without retries.
     most
         How many work at the same time.
-    pace
-        How long they take.
 
     Attributes
     ----------

@@ -22,19 +22,7 @@ _TROUBLED = "prod"
 
 
 class World:
-    """Both environments.
-
-    Parameters
-    ----------
-    processes
-        Starts the servers.
-    folder
-        For their data.
-    pace
-        How fast it all goes.
-    first_port
-        The first that its servers try.
-    """
+    """Both environments; their servers keep their data in the folder, from the first port on."""
 
     def __init__(
         self,

@@ -129,15 +129,6 @@ class Picture:
 class SlackApi:
     """The Web API and the URLs that Slack hands out, over one session.
 
-    Parameters
-    ----------
-    token
-        Bot token.
-    api_url
-        Base of the Web API.
-    proxy
-        Decides the way.
-
     Attributes
     ----------
     anonymous
@@ -244,9 +235,7 @@ class SlackApi:
         Parameters
         ----------
         channel
-            ID.
-        message
-            What to say.
+            Its ID.
         thread
             Timestamp of the message below which it goes.
         key
@@ -320,8 +309,6 @@ class SlackApi:
         ----------
         response_url
             From the delivery; good for five answers in 30 minutes.
-        message
-            What to say.
         replace
             True to take the place of the message that was clicked.
         channel, person

@@ -1,7 +1,8 @@
-"""The Slack edge: one listener each for slash commands, buttons and forms.
+"""Slash commands, buttons and forms: each is read as a typed line, and its answer is shown.
 
-Slack is acknowledged before anything else is done. Then the work is handed to a tracked task and
-the listener returns: what raises within about 10 ms of an acknowledgement takes it back.
+Slack wants an acknowledgement within three seconds, so it gets one before anything else is done.
+Then a task of its own reads the delivery, has the dispatcher answer the line, and shows the answer:
+to the person alone, in the channel, or as a form.
 """
 
 import re
@@ -55,18 +56,14 @@ class Delivery:
     ----------
     line
         What was typed, or would have been.
-    channel
-        ID of the channel it came from.
+    channel, team
+        IDs of the channel it came from, and of the person's workspace.
     response_url
         Where a private answer goes; None for a form.
-    team
-        ID of the person's workspace.
     trigger
         ID that every copy shares; opens a form, once and within three seconds.
     replaces
         True if the answer takes the place of the message that was clicked.
-    clicked
-        True for a button.
     thread
         Timestamp of the message below which the answer is shown to all; None for the usual place.
     """
@@ -154,19 +151,7 @@ def look_over(
     *,
     now: datetime,
 ) -> Found:
-    """Look over a submitted form, where its subcommand does; None where nothing is to be said.
-
-    Parameters
-    ----------
-    body
-        The submission.
-    registry
-        Every subcommand.
-    environment
-        The one in whose channel the form was opened.
-    now
-        When it was submitted.
-    """
+    """Look over a submitted form, where its subcommand does; None where nothing is to be said."""
     view = body["view"]
     command, _ = registry.find(_spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry))
     if not isinstance(command.form, Checked):
@@ -332,22 +317,8 @@ def _no_picture(code: str) -> Markup:
 class SlackApp:
     """Takes deliveries from Slack and answers them.
 
-    Parameters
-    ----------
-    api
-        Calls to Slack.
-    identity
-        Who the bot is.
-    channels
-        Finds environments.
-    dispatcher
-        Answers lines.
-    registry
-        Every subcommand.
-    tasks
-        Runs the work.
-    services
-        Every environment's, by its name.
+    Slack is acknowledged first. The rest is a task: what raises within about 10 ms of an
+    acknowledgement takes it back.
     """
 
     def __init__(

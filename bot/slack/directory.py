@@ -31,8 +31,6 @@ class Channels:
 
     Parameters
     ----------
-    api
-        Lists the channels that the bot is in.
     wanted
         Channel name or ID by environment.
     alarms
@@ -160,8 +158,6 @@ class Directory:
 
     Parameters
     ----------
-    api
-        Calls to Slack.
     clock
         Seconds on any steady clock.
     """

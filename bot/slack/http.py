@@ -24,15 +24,7 @@ _NEEDED = ("team_id", "channel_id", "user_id", "command", "response_url", "trigg
 
 
 class Events:
-    """Takes Slack's requests.
-
-    Parameters
-    ----------
-    app
-        Gets what is genuine and well-formed.
-    signing_secret
-        Shared with Slack.
-    """
+    """Takes Slack's requests, and gives what is genuine and well-formed to Bolt."""
 
     def __init__(self, app: AsyncApp, signing_secret: str) -> None:
         self._app = app

@@ -68,14 +68,8 @@ class Cards:
 
     Parameters
     ----------
-    api
-        Calls to Slack.
-    channels
-        Knows the channels of each environment.
     services
-        Every environment's, by its name: what to draw.
-    posts
-        What is wanted.
+        Every environment's, by its name.
 
     Attributes
     ----------
@@ -233,12 +227,8 @@ class Notices:
 
     Parameters
     ----------
-    api
-        Calls to Slack.
-    channels
-        Knows the channels of each environment.
     services
-        Every environment's, by its name: what to draw.
+        Every environment's, by its name.
     outbox, posts
         What to say, and below which message.
     leads

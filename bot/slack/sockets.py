@@ -38,14 +38,6 @@ class Sockets:
 
     Parameters
     ----------
-    app
-        Gets what Slack delivers.
-    api
-        Issues URLs.
-    app_token
-        App-level token.
-    proxy
-        Decides the way.
     connected
         Is told the number of open connections whenever it is looked at.
     """

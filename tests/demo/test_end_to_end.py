@@ -247,7 +247,7 @@ async def test_stall_by_the_clock(tmp_path: Path) -> None:
         await demo.until_printed("> stall: PROD's workers have stopped.")
         began = time.monotonic()
         await demo.until_printed("> recover:")
-        assert 0.5 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 0.5
     await end(process, tmp_path)
 
 

@@ -180,7 +180,8 @@ async def test_the_world_ends_when_it_is_told_to(tmp_path: Path) -> None:
         await world.start()
         for _ in range(15):
             running = asyncio.create_task(world.run())
-            await asyncio.sleep(chance.uniform(0.05, 0.2))
+            for _ in range(chance.randrange(20, 200)):
+                await world.servers["dev"].redis.ping()
             running.cancel()
             _, still = await asyncio.wait({running}, timeout=30)
             assert not still
