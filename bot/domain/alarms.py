@@ -336,17 +336,7 @@ def seen(incident: Incident, figures: Figures) -> Incident:
 
 
 def advanced(incident: Incident, findings: Mapping[str, Finding], held: Holding | None) -> Step:
-    """Look at a firing incident again.
-
-    Parameters
-    ----------
-    incident
-        With its newest figures.
-    findings
-        What holds now, by rule; not empty.
-    held
-        What keeps it out of the channel now.
-    """
+    """Look at a firing incident again, which has its newest figures; something holds."""
     now = incident.figures.at
     after = _worse(replace(incident, findings=findings), now)
     transitions: list[Transition] = []

@@ -89,18 +89,10 @@ def incident(
 
     Parameters
     ----------
-    incident
-        What to draw.
-    environment
-        Where.
     escalate_after
         On-call is told of a critical one that nobody has owned for so long.
     targets
         Who would be told at this hour; empty where nobody would.
-    now
-        The time of this drawing.
-    thresholds
-        Limits of the rules, to tell when a warning would become critical.
     around
         What is known of what runs Redis and its workers, and of the window it falls into.
     """
@@ -343,12 +335,7 @@ def summary_line(incidents: Sequence[Incident], silences: Sequence[Silence], now
 def worst(incidents: Sequence[Incident], now: datetime) -> tuple[Markup, Button | None] | None:
     """Give the first line of the worst alarm that is shown, and its button, for the short status.
 
-    Parameters
-    ----------
-    incidents
-        Those that fire, the worst first.
-    now
-        When it is read.
+    The incidents come with the worst first.
     """
     shown = next((each for each in incidents if each.held is None), None)
     if shown is None:
@@ -358,16 +345,10 @@ def worst(incidents: Sequence[Incident], now: datetime) -> tuple[Markup, Button 
 
 
 def transition(incident: Incident, transition: Transition, now: datetime, *, by: str = "") -> Drawn:
-    """Draw one transition.
+    """Draw what the thread of an incident is told: the incident is as it was then.
 
     Parameters
     ----------
-    incident
-        As it was then.
-    transition
-        What happened.
-    now
-        When.
     by
         Who had the on-call told; empty where the clock did.
     """

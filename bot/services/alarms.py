@@ -52,8 +52,6 @@ class Alarms:
 
     Parameters
     ----------
-    thresholds
-        Limits of the rules.
     escalate
         On-call is told of a critical one that nobody has owned for so long.
     still_on_it

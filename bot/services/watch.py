@@ -58,8 +58,6 @@ class Watch:
         Know during which hours alarms are held: of windows, and of approved restarts.
     workloads
         Knows the limit of Redis' container.
-    metrics
-        Counts what fires.
 
     Attributes
     ----------

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.domain import rules
 from bot.domain.alarms import Incident
 from bot.domain.errors import Unreachable
 from bot.domain.rules import (
@@ -631,6 +632,14 @@ def test_a_clock_that_is_set_back_begins_anew() -> None:
     assert track.seen(sample(60)) == Track().seen(sample(60))
     server_track = failing(30)
     assert server_track.unanswered(ago(3600)).failed == 1
+
+
+def test_every_row_is_in_the_table() -> None:
+    rows = [each for each in vars(rules).values() if isinstance(each, rules.Rule)]
+    assert set(rows) == set(RULES.values())
+    assert all(name == rule.name for name, rule in RULES.items())
+    # The rule that names an incident belongs to no other.
+    assert all(RULES[each.incident].family == "" for each in rows)
 
 
 def test_rules_that_are_off_find_nothing() -> None:

