@@ -9,13 +9,12 @@ from bot.domain.alarms import Incident, Silence
 from bot.domain.environments import Environment
 from bot.domain.rules import Severity
 from bot.render.alarms import HELD, name, on_it, own_buttons, silence_line
-from bot.render.blocks import Block, Drawn, Markup, context, join, link, mark, section
+from bot.render.blocks import Block, Drawn, Markup, context, join, link, mark, paragraphs, section
 from bot.render.rules import headline, peak, skipped, where
 from bot.render.words import SAFE, clock, count, minutes
 
 _LAST = 20
 _LISTED = 20
-_IN_A_BLOCK = 5
 _BUTTONS = 2
 
 
@@ -51,10 +50,10 @@ def listed(
     first = _first(environment, incidents)
     blocks = [section(first)]
     drawn = [_firing(each, now, links) for each in incidents[:_LISTED]]
-    blocks += _paragraphs(drawn, len(incidents))
+    blocks += paragraphs(drawn, len(incidents))
     if silences:
         quiet = [silence_line(each, now) for each in silences[:_LISTED]]
-        blocks += _paragraphs([mark("*Silences*"), *quiet], len(silences) + 1)
+        blocks += paragraphs([mark("*Silences*"), *quiet], len(silences) + 1)
     blocks.append(context(mark("{} UTC", clock(now, seconds=True))))
     return first, blocks, own_buttons(incidents, _BUTTONS)
 
@@ -71,7 +70,7 @@ def history(
         return first, [section(first)]
     first = mark("*{}: the last {}.*", environment.label, count(len(incidents), "alarm"))
     drawn = [_was(each, now, links) for each in incidents[:_LISTED]]
-    return first, [section(first), *_paragraphs(drawn, len(incidents))]
+    return first, [section(first), *paragraphs(drawn, len(incidents))]
 
 
 def _first(environment: Environment, incidents: Sequence[Incident]) -> Markup:
@@ -123,16 +122,6 @@ def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
 def _link(incident: Incident, links: Mapping[int, str]) -> Markup:
     url = links.get(incident.id)
     return mark(", {}", link(url, f"alarm {incident.id}")) if url else Markup()
-
-
-def _paragraphs(lines: Sequence[Markup], total: int) -> list[Block]:
-    lines = list(lines)
-    if total > len(lines):
-        lines.append(mark("and {} more", f"{total - len(lines):,}"))
-    return [
-        section(join("\n", lines[at : at + _IN_A_BLOCK]))
-        for at in range(0, len(lines), _IN_A_BLOCK)
-    ]
 
 
 COMMANDS = (

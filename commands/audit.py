@@ -7,13 +7,12 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.approvals import AuditLine, Happened, State
 from bot.domain.notices import Post
 from bot.grammar import quoted
-from bot.render.blocks import Markup, code, join, link, mark, section, truncate
+from bot.render.blocks import Markup, code, join, link, mark, paragraphs, section, truncate
 from bot.render.words import clock, count
 
 USUAL, MOST = 10, 30
 
 _LONGEST_REASON = 200
-_IN_A_BLOCK = 5
 _HAPPENED = {
     Happened.YES.value: "it was done all the same",
     Happened.NO.value: "nothing was changed",
@@ -37,11 +36,7 @@ async def run(call: Call) -> Reply:
         first = mark("⚪ *{}: nothing was changed or asked for yet.*", label)
         return Reply([section(first)], first, call.reading_buttons)
     first = mark("*{}: the last {}.*", label, count(len(lines), "action"))
-    paragraphs = (
-        section(join("\n", lines[at : at + _IN_A_BLOCK]))
-        for at in range(0, len(lines), _IN_A_BLOCK)
-    )
-    return Reply([section(first), *paragraphs], first, call.reading_buttons)
+    return Reply([section(first), *paragraphs(lines)], first, call.reading_buttons)
 
 
 def _wanted(call: Call) -> int:

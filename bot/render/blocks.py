@@ -26,8 +26,9 @@ CONFIRM_TITLE, CONFIRM_TEXT, CONFIRM_BUTTON = 100, 300, 30
 ALL_TEXT = 9500
 # https://docs.slack.dev/reference/methods/chat.postMessage: longer text is advised against.
 MESSAGE_TEXT = 4000
-# Ours: more are not read on a phone.
+# Ours: more are not read on a phone, or not shown without a click.
 BUTTONS_IN_MESSAGE = 4
+LINES_IN_SECTION = 5
 FIRST_LINE = 110
 
 ACTION_PREFIX = "prompt-redis:"
@@ -158,6 +159,16 @@ def typed(text: str) -> list[Block]:
             "text": {"type": "plain_text", "text": text[at : at + SECTION_TEXT], "emoji": False},
         }
         for at in range(0, len(text), SECTION_TEXT)
+    ]
+
+
+def paragraphs(lines: Sequence[Markup], total: int = 0) -> list[Block]:
+    """Draw a list, a few lines in a block; where there are more in all, it says how many more."""
+    more = [mark("and {} more", f"{total - len(lines):,}")] if total > len(lines) else []
+    drawn = [*lines, *more]
+    return [
+        section(join("\n", drawn[at : at + LINES_IN_SECTION]))
+        for at in range(0, len(drawn), LINES_IN_SECTION)
     ]
 
 

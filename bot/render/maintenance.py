@@ -24,6 +24,7 @@ from bot.render.blocks import (
     join,
     link,
     mark,
+    paragraphs,
     section,
     truncate,
     typed,
@@ -34,7 +35,6 @@ from bot.render.words import clock, count, quick
 _LONGEST_LABEL = 16
 _LONGEST_REASON = 80
 _LISTED = 20
-_IN_A_BLOCK = 5
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -125,12 +125,7 @@ def listed(environment: Environment, windows: Sequence[Window], now: datetime) -
         )
         for each in windows[:_LISTED]
     ]
-    if len(windows) > _LISTED:
-        lines.append(mark("and {} more", f"{len(windows) - _LISTED:,}"))
-    blocks = [
-        section(join("\n", lines[at : at + _IN_A_BLOCK]))
-        for at in range(0, len(lines), _IN_A_BLOCK)
-    ]
+    blocks = paragraphs(lines, len(windows))
     return first, [section(first), *blocks, context(mark("{} UTC", clock(now, seconds=True)))], more
 
 
