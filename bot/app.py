@@ -393,7 +393,6 @@ class App:
             groups=self._directory,
             receipts=self._receipts,
             outbox=self._outbox,
-            changed=self._changed,
         )
         maintenance = Maintenance(
             environment,
@@ -403,7 +402,6 @@ class App:
             requests=self._requests,
             mirrors=self._settings.environments[name].mirrors,
             zone=self._directory.zone,
-            changed=self._changed,
         )
         workloads = Workloads(environment, self._cluster(name), clock=clock)
 
@@ -415,7 +413,6 @@ class App:
             self._metrics,
             executor=self._database.process,
             look=maintenance.ended,
-            changed=self._changed,
         )
         alarms = Alarms(
             environment,
@@ -426,7 +423,6 @@ class App:
             thresholds=settings.thresholds(),
             escalate=settings.escalate,
             still_on_it=settings.still_on_it,
-            changed=self._changed,
         )
         self.services[name] = Services(
             environment=environment,
@@ -478,11 +474,6 @@ class App:
         return kubernetes
 
     # What speaks by itself.
-
-    def _changed(self) -> None:
-        """Have everything that is new shown, said and sent at once."""
-        for each in (self._cards, self._notices, self._pager):
-            each.wake.set()
 
     async def _refuse(self, environment: str, error: SameRedis) -> None:
         """Tell a channel that its environment is refused from now on."""

@@ -56,8 +56,6 @@ class Alarms:
         On-call is told of a critical one that nobody has owned for so long.
     still_on_it
         After so long its owner is asked.
-    changed
-        Is called after every step, so that messages, notices and pages follow at once.
     """
 
     def __init__(
@@ -71,7 +69,6 @@ class Alarms:
         thresholds: Thresholds,
         escalate: timedelta,
         still_on_it: timedelta,
-        changed: Callable[[], None],
     ) -> None:
         self._environment = environment
         self._incidents = incidents
@@ -81,7 +78,6 @@ class Alarms:
         self.thresholds = thresholds
         self.escalate_after = escalate
         self._still_on_it = still_on_it
-        self._changed = changed
         # Peaks between two writings; what was written is in the database alone.
         self._peaks: dict[int, Incident] = {}
 
@@ -168,9 +164,7 @@ class Alarms:
         what = draft.instrument or draft.rule or str(draft.incident)
         now = draft.starts
         line = self._line(f"silence {what}", draft.by, now, draft.reason)
-        made = await self._silences.create(draft, lambda _: Effects(line=line), now=now)
-        self._changed()
-        return made
+        return await self._silences.create(draft, lambda _: Effects(line=line), now=now)
 
     async def unsilence(self, number: int, person: Person, now: datetime) -> Silence:
         """End a silence early.
@@ -185,7 +179,6 @@ class Alarms:
             raise UserError(f"{self._environment.label} has no silence {number}.")
         if not found.active(now) or not await self._lift(found, person, now):
             raise UserError(f"Silence {number} has ended already.")
-        self._changed()
         return found.lifted_at(now)
 
     async def _lift(self, silence: Silence, person: Person, now: datetime, why: str = "") -> bool:
@@ -221,7 +214,6 @@ class Alarms:
                 line=self._line(action, person, now),
             )
             if await self._incidents.replace(before, after, effects, now=now):
-                self._changed()
                 return after
         raise Refused("Others changed this alarm at the same time. Look once more, and try again.")
 
@@ -292,7 +284,6 @@ class Alarms:
             instrument=instrument,
             held=held.value if held else None,
         )
-        self._changed()
         # Whoever must hear of it at once hears of it by number and link.
         await self._write(made, Step(made), figures.at)
 
@@ -328,7 +319,6 @@ class Alarms:
         if after.resolved is not None:
             self._peaks.pop(after.id, None)
             _log.info("an alarm is resolved", alarm=after.id)
-        self._changed()
 
     def _pages(self, incident: Incident, now: datetime) -> list[Page]:
         if incident.held is not None or incident.resolved is not None:

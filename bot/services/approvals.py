@@ -71,8 +71,6 @@ class Approvals:
         Name of this process.
     look
         Has everything looked at when set: after a restart, alarms were held.
-    changed
-        Is called after every step, so that cards and notices follow at once.
     """
 
     def __init__(
@@ -85,7 +83,6 @@ class Approvals:
         *,
         executor: str,
         look: asyncio.Event,
-        changed: Callable[[], None],
     ) -> None:
         self._environment = environment
         self._requests = requests
@@ -94,7 +91,6 @@ class Approvals:
         self._metrics = metrics
         self._executor = executor
         self._look = look
-        self._changed = changed
 
     async def request(
         self,
@@ -133,15 +129,13 @@ class Approvals:
             taken_by=self._executor,
         )
         try:
-            created = await self._requests.create(
+            return await self._requests.create(
                 draft,
                 lambda made: Effects(line=_line(made, now)),
                 now=now,
             )
         except OneIsOpen as error:
             raise _occupied(error.request) from error
-        self._changed()
-        return created
 
     async def find(self, number: int) -> Request:
         """Give one request of this environment.
@@ -373,12 +367,10 @@ class Approvals:
         self, before: Request, after: Request, now: datetime, effects: Effects = _NOTHING
     ) -> bool:
         done = await self._requests.replace(before, after, effects, now=now)
-        if done:
-            self._changed()
-            if after.state.final and not before.state.final:
-                self._metrics.request(after.command, after.state.value)
-                if after.plan.outage:
-                    self._look.set()
+        if done and after.state.final and not before.state.final:
+            self._metrics.request(after.command, after.state.value)
+            if after.plan.outage:
+                self._look.set()
         return done
 
 

@@ -160,7 +160,7 @@ class DailyPrune:
                 "These are no longer listed as unconfirmed."
             )
             notice = Notice(Said.DROPPED, environment.name, values={"text": text})
-            await self._outbox.add(notice, now)
+            await self._outbox.add(now, notice)
 
 
 def _marker(request: Request) -> Marker:

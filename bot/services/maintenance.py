@@ -50,8 +50,6 @@ class Maintenance:
         Further channels that hear of starts and ends.
     zone
         Gives a person's time zone in Slack; None where Slack does not tell.
-    changed
-        Is called after every step, so that messages and notices follow at once.
     """
 
     def __init__(
@@ -64,7 +62,6 @@ class Maintenance:
         requests: Requests,
         mirrors: Sequence[str],
         zone: Callable[[Person], Awaitable[ZoneInfo | None]],
-        changed: Callable[[], None],
     ) -> None:
         self._environment = environment
         self._windows = windows
@@ -73,7 +70,6 @@ class Maintenance:
         self._requests = requests
         self._mirrors = tuple(mirrors)
         self.zone_of = zone
-        self._changed = changed
         self.ended = asyncio.Event()
 
     async def windows(self) -> list[Window]:
@@ -127,10 +123,11 @@ class Maintenance:
         """
         _check_text(text)
         values = {"word": "announce", "text": text, "by": person.name, "at": now.isoformat()}
-        for place, channel in self._everywhere():
-            notice = self._notice(None, {**values, "place": place}, channel)
-            await self._outbox.add(notice, now)
-        self._changed()
+        notices = [
+            self._notice(None, {**values, "place": place}, channel)
+            for place, channel in self._everywhere()
+        ]
+        await self._outbox.add(now, *notices)
         return self._mirrors
 
     async def schedule(
@@ -295,11 +292,9 @@ class Maintenance:
             )
 
         try:
-            made = await self._windows.create(draft, effects, now=now)
+            return await self._windows.create(draft, effects, now=now)
         except Overlaps as error:
             raise _overlapping(error) from error
-        self._changed()
-        return made
 
     async def _step(
         self,
@@ -334,12 +329,9 @@ class Maintenance:
         self, before: Window, after: Window, effects: Effects, now: datetime
     ) -> bool:
         try:
-            done = await self._windows.replace(before, after, effects, now=now)
+            return await self._windows.replace(before, after, effects, now=now)
         except Overlaps as error:
             raise _overlapping(error) from error
-        if done:
-            self._changed()
-        return done
 
     def _about(
         self,

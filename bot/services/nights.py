@@ -211,7 +211,7 @@ class Nights:
 
     async def _say(self, said: Said, values: dict[str, str], now: datetime) -> None:
         notice = Notice(said, self._environment.name, values=values)
-        await self._outbox.add(notice, now)
+        await self._outbox.add(now, notice)
 
     def _night_of(self, evening: date) -> Night | None:
         """Find the night that begins on an observing day, which turns at noon UTC."""

@@ -75,7 +75,7 @@ class Receipts:
             "given up": "yes" if given_up else "no",
         }
         notice = Notice(Said.TARGET_FAILED, page.environment, page.incident or None, values)
-        await self._outbox.add(notice, receipt.at)
+        await self._outbox.add(receipt.at, notice)
 
 
 class Oncall:
@@ -95,8 +95,6 @@ class Oncall:
         What came of telling each target.
     outbox
         Where pages are written.
-    changed
-        Is called when some are written, so that they are sent at once.
 
     Attributes
     ----------
@@ -113,14 +111,12 @@ class Oncall:
         groups: Groups,
         receipts: Receipts,
         outbox: Outbox,
-        changed: Callable[[], None],
     ) -> None:
         self._environment = environment
         self._words = words
         self._groups = groups
         self._receipts = receipts
         self._outbox = outbox
-        self._changed = changed
         self._page = partial(Page, environment=environment.name, label=environment.label)
         self.targets = tuple(each for each in targets if each.is_for(environment.name))
 
@@ -223,7 +219,7 @@ class Oncall:
             summary=f"{self._environment.label}: {person.name} calls for help: {text}",
             at=now,
         )
-        await self._send(self._addressed(page, targets), now)
+        await self._outbox.add(now, *self._addressed(page, targets))
         return targets
 
     async def test(self, person: Person, now: datetime) -> Sequence[Target]:
@@ -247,13 +243,8 @@ class Oncall:
             at=now,
             details=(("What to do", "Nothing but close it. It proves that you can be reached."),),
         )
-        await self._send(self._addressed(page, self.targets), now)
+        await self._outbox.add(now, *self._addressed(page, self.targets))
         return self.targets
-
-    async def _send(self, pages: Sequence[Page], now: datetime) -> None:
-        for page in pages:
-            await self._outbox.add(page, now)
-        self._changed()
 
     def _addressed(self, page: Page, targets: Sequence[Target]) -> list[Page]:
         """Address a page to each target.

@@ -173,7 +173,7 @@ class Pager:
         # Nothing waits in a lane: what does, waits where every process finds it.
         self._lanes = defaultdict[str, Tasks](lambda: Tasks(at_once=AT_ONCE, waiting=0))
         self._sending: dict[int, Queued[Page]] = {}
-        self.wake = asyncio.Event()
+        self.wake = outbox.listen()
 
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""

@@ -91,7 +91,7 @@ class Cards:
         self._tasks = Tasks(at_once=5)
         self._drawing: set[int] = set()
         self._again: set[int] = set()
-        self.wake = asyncio.Event()
+        self.wake = posts.listen()
 
     async def tick(self, now: datetime) -> None:
         """Begin to bring up every card that is behind; Slack's slowness is waited for elsewhere."""
@@ -258,7 +258,7 @@ class Notices:
         self._leads = leads
         self._tasks = Tasks(at_once=5)
         self._sending: set[int] = set()
-        self.wake = asyncio.Event()
+        self.wake = outbox.listen()
 
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""

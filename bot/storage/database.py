@@ -47,6 +47,7 @@ class Database:
         self._place = place
         self._engine = engine
         self.process = process
+        self._listeners: list[asyncio.Event] = []
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
@@ -125,6 +126,16 @@ class Database:
             await self._engine.dispose()
         finally:
             self._place.release()
+
+    def listen(self) -> asyncio.Event:
+        """Give an event that is set whenever this process wants something shown, said or sent."""
+        self._listeners.append(asyncio.Event())
+        return self._listeners[-1]
+
+    def wake(self) -> None:
+        """Have everything that is new shown, said and sent at once."""
+        for each in self._listeners:
+            each.set()
 
     async def ping(self) -> None:
         """Ask for a sign of life."""

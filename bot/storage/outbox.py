@@ -3,6 +3,7 @@
 Notices in Slack and pages are two lanes of one table: a page never waits behind chatter.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -37,10 +38,15 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, content: Notice | Page, now: datetime) -> None:
+    def listen(self) -> asyncio.Event:
+        """Give an event that is set whenever this process writes something new."""
+        return self._database.listen()
+
+    async def add(self, now: datetime, *contents: Notice | Page) -> None:
         """Queue what no step of a request, an incident or a window brings along."""
         async with self._database.transaction() as connection:
-            await add_all(connection, [content], writer=self._database.process, now=now)
+            await add_all(connection, contents, writer=self._database.process, now=now)
+        self._database.wake()
 
     async def notices(
         self, now: datetime, *, own: bool = False, limit: int = 50

@@ -1,5 +1,6 @@
 """Messages that channels should show: where each is, and whether it shows the newest version."""
 
+import asyncio
 import secrets
 from dataclasses import replace
 from datetime import datetime
@@ -31,6 +32,10 @@ class Posts:
         self._database = database
         self._workspace = workspace
 
+    def listen(self) -> asyncio.Event:
+        """Give an event that is set whenever this process writes something new."""
+        return self._database.listen()
+
     async def find(self, subject: int) -> Post | None:
         """Give the post of a request, an incident or a window."""
         found = await self._database.fetch(select(posts).where(posts.c.subject == subject))
@@ -59,6 +64,7 @@ class Posts:
         """Ask for it to be drawn anew."""
         async with self._database.statement() as connection:
             await want(connection, subject)
+        self._database.wake()
 
     async def claim(self, post: Post, now: datetime, until: datetime) -> Post | None:
         """Take a post, to draw it.

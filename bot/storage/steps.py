@@ -112,6 +112,7 @@ class Steps(Generic[_Value]):
             await self._check(connection, None, new, now)
             await connection.execute(insert(self._rows.table).values(self._rows.write(new)))
             await self._take_effect(connection, new, effects(new), now)
+        self._database.wake()
         return new
 
     async def replace(
@@ -147,6 +148,7 @@ class Steps(Generic[_Value]):
                 return False
             await self._check(connection, before, after, now)
             await self._take_effect(connection, after, effects, now)
+        self._database.wake()
         return True
 
     async def find(self, number: int) -> _Value | None:

@@ -82,7 +82,6 @@ class Replica:
             Metrics(),
             executor=f"process {next(self._names)}",
             look=asyncio.Event(),
-            changed=lambda: None,
         )
 
     async def approve(

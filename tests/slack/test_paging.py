@@ -107,9 +107,8 @@ class Talk(Outbox):
         super().__init__(database)
         self.said: list[Notice] = []
 
-    async def add(self, content: Notice | Page, _: datetime) -> None:
-        assert isinstance(content, Notice)
-        self.said.append(content)
+    async def add(self, _: datetime, *contents: Notice | Page) -> None:
+        self.said += [each for each in contents if isinstance(each, Notice)]
 
 
 class Noted(Receipts):
@@ -170,8 +169,7 @@ class Desk:
         )
 
     async def write(self, *pages: Page, writer: str = "one", now: datetime = NOW) -> None:
-        for page in pages:
-            await self.outbox_of(writer).add(page, now)
+        await self.outbox_of(writer).add(now, *pages)
 
     async def rows(self) -> list[tuple[bool, str]]:
         """Whether each page is at its end, and why it was not sent."""

@@ -210,8 +210,8 @@ async def test_claims_of_a_dead_process_end_when_a_sqlite_file_is_opened(sqlite_
         assert await Posts(database).claim(post, NOW, NOW + timedelta(seconds=30))
         assert await Posts(database).behind(NOW) == []
         outbox = Outbox(database)
-        await outbox.add(notice(1), NOW)
-        await outbox.add(page(1), NOW)
+        await outbox.add(NOW, notice(1))
+        await outbox.add(NOW, page(1))
         for queued in await outbox.notices(NOW):
             assert await outbox.claim(queued, NOW, NOW + timedelta(seconds=30))
         for waiting in await outbox.pages(NOW):

@@ -41,7 +41,7 @@ async def test_a_notice_waits_until_it_is_sent(outbox: Outbox) -> None:
 async def test_a_notice_may_be_for_another_channel(outbox: Outbox) -> None:
     for channel in ("dm-observing", "C0DM"):
         mirrored = Notice(Said.WINDOW, "prod", 12, {"place": "mirror"}, channel)
-        await outbox.add(mirrored, NOW)
+        await outbox.add(NOW, mirrored)
         [*_, queued] = await outbox.notices(NOW)
         assert queued.content == mirrored
         assert await outbox.claim(queued, NOW, UNTIL) == queued
@@ -148,7 +148,7 @@ async def test_each_process_has_its_own_pages_and_the_leader_everybodys(
     pages: Outbox, database: Database
 ) -> None:
     another = Outbox(database.as_process("two"))
-    await another.add(page(0, "all"), NOW)
+    await another.add(NOW, page(0, "all"))
     assert [each.content.target for each in await pages.pages(NOW)] == ["prompt", "all"]
     assert [each.content for each in await another.pages(NOW, own=True)] == [page(0, "all")]
     assert [each.id for each in await pages.pages(NOW, limit=1)] == [1]
@@ -181,7 +181,7 @@ async def test_a_failed_page_waits_for_its_time_and_keeps_its_attempts(pages: Ou
 async def test_a_page_is_given_up_after_a_day_or_when_it_is_no_use(
     pages: Outbox, database: Database
 ) -> None:
-    await pages.add(page(), NOW + TOO_OLD)
+    await pages.add(NOW + TOO_OLD, page())
     [late] = await pages.pages(NOW + TOO_OLD)
     assert late.content == page(), "of no alarm: by hand, or a test"
     await pages.give_up(late, NOW + TOO_OLD, "no such key")

@@ -98,7 +98,6 @@ def the_alarms(
         thresholds=default_thresholds(),
         escalate=10 * MINUTE,
         still_on_it=30 * MINUTE,
-        changed=nothing,
     )
 
 
@@ -139,7 +138,6 @@ def a_watch(
         requests=Requests(database),
         mirrors=(),
         zone=zone,
-        changed=nothing,
     )
     approvals = Approvals(
         environment,
@@ -149,7 +147,6 @@ def a_watch(
         metrics,
         executor=writer,
         look=maintenance.ended,
-        changed=nothing,
     )
     workloads = Workloads(environment, cluster, clock=clock)
     watch = Watch(

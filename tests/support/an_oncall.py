@@ -1,6 +1,6 @@
 """Who is on call, for tests that enter below the front door."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.clients.pagers import PagerDuty, Webhook
@@ -47,7 +47,6 @@ def an_oncall(
     targets: Sequence[Target] = TARGETS,
     *,
     groups: Lists | None = None,
-    changed: Callable[[], None] = lambda: None,
 ) -> Oncall:
     """Build who is on call for an environment."""
     outbox = Outbox(database)
@@ -58,5 +57,4 @@ def an_oncall(
         groups=groups or Lists(),
         receipts=Receipts(outbox, Metrics()),
         outbox=outbox,
-        changed=changed,
     )

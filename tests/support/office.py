@@ -65,7 +65,6 @@ async def opened(file: Path) -> AsyncIterator[Office]:
         metrics,
         executor="here",
         look=look,
-        changed=lambda: None,
     )
     try:
         yield Office(approvals, Outbox(database), metrics, look, lists.groups)
