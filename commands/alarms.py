@@ -10,7 +10,7 @@ from bot.domain.environments import Environment
 from bot.domain.rules import Severity
 from bot.render.alarms import HELD, name, on_it, own_buttons, silence_line
 from bot.render.blocks import Block, Drawn, Markup, context, join, link, mark, paragraphs, section
-from bot.render.rules import headline, peak, skipped, where
+from bot.render.rules import first_line, peak, skipped, where
 from bot.render.words import SAFE, clock, count, minutes
 
 _LAST = 20
@@ -24,7 +24,7 @@ async def run(call: Call) -> Reply:
         call.services.alarms.firing(), call.services.alarms.silences(call.now)
     )
     links = await call.services.alarms.links(firing)
-    text, blocks, buttons = listed(call.environment, firing, silences, call.now, links)
+    text, blocks, buttons = list_alarms(call.environment, firing, silences, call.now, links)
     return Reply(blocks, text, (*buttons, *call.reading_buttons))
 
 
@@ -39,7 +39,7 @@ async def run_history(call: Call) -> Reply:
 # What is answered.
 
 
-def listed(
+def list_alarms(
     environment: Environment,
     incidents: Sequence[Incident],
     silences: Sequence[Silence],
@@ -92,7 +92,7 @@ def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Mark
     if incident.held is not None:
         parts.append(HELD[incident.held])
     below = mark("{}", ", ".join(parts))
-    return join("\n      ", [headline(incident, now), below + _link(incident, links)])
+    return join("\n      ", [first_line(incident, now), below + _link(incident, links)])
 
 
 def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
@@ -133,7 +133,7 @@ COMMANDS = (
         aliases=("alerts",),
         details=(
             "Each alarm is one message in the channel, kept up to date; what happens to it is told "
-            "in its thread. Silences are listed too. `alarms history` shows what is over."
+            "in its thread. Silences are list_alarms too. `alarms history` shows what is over."
         ),
     ),
     Read(

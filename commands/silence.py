@@ -14,7 +14,7 @@ from bot.grammar import did_you_mean, quoted
 from bot.render.alarms import LONGEST_SUBJECT, name, silence_subject, silence_until
 from bot.render.blocks import Button, Drawn, Markup, context, join, mark, section, truncate, typed
 from bot.render.forms import Choice, Form, Text
-from bot.render.rules import headline, never_held
+from bot.render.rules import first_line, never_held
 from bot.render.words import clock, duration
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
@@ -188,7 +188,7 @@ def _holds(
 
 
 def _heads(incidents: Sequence[Incident], now: datetime) -> Iterator[Markup]:
-    yield from (mark("      {}", headline(each, now)) for each in incidents[:_HEADS])
+    yield from (mark("      {}", first_line(each, now)) for each in incidents[:_HEADS])
     if len(incidents) > _HEADS:
         yield mark("      and {} more", f"{len(incidents) - _HEADS:,}")
 

@@ -8,7 +8,7 @@ from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, StateError
 from bot.domain.streams import Look, ServerInfo
 from bot.render import maintenance
-from bot.render.alarms import summary_line
+from bot.render.alarms import alarms_in_short
 from bot.render.alarms import worst as worst_of
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup, code, context, mark, section
 from bot.render.streams import last_announced, sky, streams_line, verdict_and_figure
@@ -67,7 +67,7 @@ async def _alarms(call: Call) -> tuple[str, tuple[Markup, Button | None] | None]
         silences = await call.services.alarms.silences(call.now)
     except StateError as error:
         return f"unknown: the database {error.kind.value}", None
-    return summary_line(firing, silences, call.now), worst_of(firing, call.now)
+    return alarms_in_short(firing, silences, call.now), worst_of(firing, call.now)
 
 
 async def _maintenance(call: Call) -> str:

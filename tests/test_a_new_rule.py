@@ -13,7 +13,7 @@ import pytest
 
 from bot import config
 from bot.clients.pagers import NOTIFIERS
-from bot.domain.rules import RULES, Case, Diagnosis, Finding, Link, Rule
+from bot.domain.rules import RULES, Case, ChainLink, Diagnosis, Finding, Rule
 from bot.render.rules import WORDS, Words
 from bot.render.words import count
 from tests.support.a_watch import Alarmed
@@ -42,7 +42,9 @@ CROWDED = Rule(
     about="Many come at once.",
     limits=CrowdedLimits(),
     find=crowded,
-    likely=Diagnosis(Link.WORKERS, "an instrument has many friends.", "statistics", ("grafana",)),
+    likely=Diagnosis(
+        ChainLink.WORKERS, "an instrument has many friends.", "statistics", ("grafana",)
+    ),
 )
 SAYS = Words(
     claim=lambda incident, _: f"{count(incident.figures.consumers, 'consumer')} came",

@@ -245,8 +245,8 @@ class Hours:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of an incident.
+class Advance:
+    """What becomes of an incident at one look, or of one thing that somebody does.
 
     Parameters
     ----------
@@ -335,7 +335,7 @@ def seen(incident: Incident, figures: Figures) -> Incident:
     )
 
 
-def advanced(incident: Incident, findings: Mapping[str, Finding], held: Holding | None) -> Step:
+def advanced(incident: Incident, findings: Mapping[str, Finding], held: Holding | None) -> Advance:
     """Look at a firing incident again, which has its newest figures; something holds."""
     now = incident.figures.at
     after = _worse(replace(incident, findings=findings), now)
@@ -355,21 +355,21 @@ def advanced(incident: Incident, findings: Mapping[str, Finding], held: Holding 
     )
     stale = incident.drawn is None or now - incident.drawn >= EDIT_EVERY
     if not changed and not stale:
-        return Step(after)
+        return Advance(after)
     redraw = held is None or incident.held is None
     after = replace(after, drawn=now, version=incident.version + 1)
-    return Step(
+    return Advance(
         after, tuple(transitions) if held is None or Transition.HELD in transitions else (), redraw
     )
 
 
-def resolved(incident: Incident, now: datetime) -> Step:
+def resolved(incident: Incident, now: datetime) -> Advance:
     """End an incident; one that was never shown ends as quietly as it lived."""
     after = replace(
         incident, resolved=now, critical_since=None, drawn=now, version=incident.version + 1
     )
     shown = incident.held is None
-    return Step(after, (Transition.RESOLVED,) if shown else (), redraw=True)
+    return Advance(after, (Transition.RESOLVED,) if shown else (), redraw=True)
 
 
 def with_skipped(incident: Incident, skipped: Iterable[Skipped]) -> Incident:

@@ -16,7 +16,7 @@ from typing import Any, Generic, NewType, TypeVar, cast
 
 from bot.domain.samples import POLLS, Figures, History, Mark, ServerTrack, Track
 
-GRACE = timedelta(minutes=5)
+COLD_START = timedelta(minutes=5)
 """After a pause workers start cold: what waits has so long before it is worth a warning."""
 
 OVER_FOR = timedelta(seconds=60)
@@ -43,7 +43,7 @@ class Severity(Enum):
     CRITICAL = "critical"
 
 
-class Link(Enum):
+class ChainLink(Enum):
     """A link of the chain that a visit goes through."""
 
     PRODUCER = "producer"
@@ -86,7 +86,7 @@ class Diagnosis:
         Names of addresses that help, the most useful first.
     """
 
-    link: Link
+    link: ChainLink
     likely: str
     topic: str
     looks: tuple[str, ...] = ()
@@ -346,7 +346,7 @@ def _why_waiting(figures: Figures, rules: Collection[str]) -> Diagnosis:
     """Conclude why entries wait while Redis answers and the group is there."""
     if not figures.lag_known:
         likely = "Redis reports no lag (nil), so KEDA starts no jobs."
-        return Diagnosis(Link.GROUP, likely, "not reading", _WORKER_LOOKS)
+        return Diagnosis(ChainLink.GROUP, likely, "not reading", _WORKER_LOOKS)
     if STALLED.name in rules or figures.nothing_read:
         said = "KEDA or the workers."
     elif figures.read is None:
@@ -359,7 +359,7 @@ def _why_waiting(figures: Figures, rules: Collection[str]) -> Diagnosis:
             "all workers are busy with what has piled up. "
             f"Read {figures.read:.1f}, arriving {figures.arriving:.1f} entries/s."
         )
-    return Diagnosis(Link.WORKERS, said, "not reading", _WORKER_LOOKS)
+    return Diagnosis(ChainLink.WORKERS, said, "not reading", _WORKER_LOOKS)
 
 
 @dataclass(frozen=True)
@@ -403,7 +403,7 @@ def _backlog(case: Case[BacklogLimits]) -> Finding | None:
         return None
     since = case.history.since(waits) or last.at
     if case.track.arrivals.woke is not None:
-        since = max(since, case.track.arrivals.woke + GRACE)
+        since = max(since, case.track.arrivals.woke + COLD_START)
     if last.at - since < limits.hold or _shrinking(case.history, last):
         return None
     return case.holds(last.at - last.wait, critical=critical(last))
@@ -507,7 +507,7 @@ def _stalled(case: Case[StalledLimits]) -> Finding | None:
     if not last.waiting or last.unread < limits.warning:
         return None
     bad = critical(last)
-    if not bad and woke is not None and last.at < woke + GRACE:
+    if not bad and woke is not None and last.at < woke + COLD_START:
         return None
     return case.holds(last.at - last.unread, critical=bad)
 
@@ -589,7 +589,7 @@ MISSING = Rule(
     limits=NoLimits(),
     find=_missing,
     likely=Diagnosis(
-        Link.GROUP,
+        ChainLink.GROUP,
         "the stream or its group was deleted, or Redis has started with an empty volume.",
         "no group",
         _REDIS_LOOKS,
@@ -633,7 +633,9 @@ PENDING = Rule(
     about="Entries were read and never confirmed.",
     limits=PendingLimits(),
     find=_pending,
-    likely=Diagnosis(Link.WORKERS, "workers crash while they read.", "unconfirmed", _WORKER_LOOKS),
+    likely=Diagnosis(
+        ChainLink.WORKERS, "workers crash while they read.", "unconfirmed", _WORKER_LOOKS
+    ),
 )
 
 
@@ -657,7 +659,7 @@ CONSUMERS = Rule(
     limits=ConsumersLimits(),
     find=_consumers,
     likely=Diagnosis(
-        Link.GROUP, "each worker brings a new name, and none is ever removed.", "statistics"
+        ChainLink.GROUP, "each worker brings a new name, and none is ever removed.", "statistics"
     ),
     off=True,
 )
@@ -684,7 +686,7 @@ SILENT = Rule(
     limits=SilentLimits(),
     find=_silent,
     likely=Diagnosis(
-        Link.PRODUCER,
+        ChainLink.PRODUCER,
         "the telescope does not observe, or the producer (the next-visit fan-out) adds nothing. "
         "The bot sees Redis, not the telescope.",
         "silent producer",
@@ -724,7 +726,7 @@ def _why_away(figures: Figures, rules: Collection[str]) -> Diagnosis:
     del rules
     kind = figures.unreachable
     likely = "Redis itself, or the network." if kind is None else kind.likely
-    return Diagnosis(Link.REDIS, likely, "unreachable", _REDIS_LOOKS)
+    return Diagnosis(ChainLink.REDIS, likely, "unreachable", _REDIS_LOOKS)
 
 
 UNREACHABLE = Rule(
@@ -775,7 +777,7 @@ MEMORY = Rule(
     limits=MemoryLimits(),
     find=_memory,
     likely=Diagnosis(
-        Link.REDIS,
+        ChainLink.REDIS,
         "a stream that is not trimmed, or too many consumer names.",
         "trim",
         _REDIS_LOOKS,
@@ -825,7 +827,7 @@ def rule_of(name: str) -> Rule[Any]:
         limits=NoLimits(),
         find=_nothing,
         likely=Diagnosis(
-            Link.REDIS, "this release of the bot does not know the rule.", "redis cli"
+            ChainLink.REDIS, "this release of the bot does not know the rule.", "redis cli"
         ),
     )
 

@@ -12,8 +12,8 @@ from bot.domain.night import is_night
 from bot.domain.rules import (
     BACKLOG,
     EXPIRING,
+    ChainLink,
     Diagnosis,
-    Link,
     Runs,
     Severity,
     Thresholds,
@@ -36,10 +36,10 @@ from bot.render.blocks import (
 from bot.render.rules import (
     claim,
     facts,
-    headline,
+    first_line,
     outcome,
-    said,
     skipped,
+    text_of,
     where,
     words_of,
 )
@@ -97,8 +97,8 @@ def incident(
         What is known of what runs Redis and its workers, and of the window it falls into.
     """
     if incident.resolved is not None:
-        return (*resolved(incident, now), [])
-    first = headline(incident, now)
+        return (*resolved_alarm(incident, now), [])
+    first = first_line(incident, now)
     diagnosis = incident.diagnosis
     night = is_night(environment.site, now)
     advice = [
@@ -177,7 +177,7 @@ def _meaning(incident: Incident, *, night: bool) -> Iterator[Markup]:
     if incident.leading == EXPIRING.name or incident.skipped:
         tonight = " tonight" if night else ""
         yield mark("{}; skipped visits send no science alerts{}.", SAFE.capitalize(), tonight)
-    means = said(words_of(incident.name).means, incident)
+    means = text_of(words_of(incident.name).means, incident)
     if means:
         yield mark("{}", means)
 
@@ -186,7 +186,7 @@ def _likely(incident: Incident, diagnosis: Diagnosis) -> Markup:
     answered = incident.figures.answers_in
     seen = ""
     if (
-        diagnosis.link is Link.WORKERS
+        diagnosis.link is ChainLink.WORKERS
         and incident.name == BACKLOG.name
         and incident.leading != EXPIRING.name
         and answered is not None
@@ -259,7 +259,7 @@ def _next_minute(at: datetime) -> datetime:
 # One that is over.
 
 
-def resolved(incident: Incident, now: datetime) -> tuple[Markup, list[Block]]:
+def resolved_alarm(incident: Incident, now: datetime) -> tuple[Markup, list[Block]]:
     """Draw an incident that is over; nothing more can be done about it."""
     ended = incident.resolved or now
     lasted = ended - incident.began
@@ -310,7 +310,9 @@ def _all_skipped(incident: Incident, ended: datetime) -> str:
 # Lists, and the thread.
 
 
-def summary_line(incidents: Sequence[Incident], silences: Sequence[Silence], now: datetime) -> str:
+def alarms_in_short(
+    incidents: Sequence[Incident], silences: Sequence[Silence], now: datetime
+) -> str:
     """Say in a few words what fires and what is silenced, for the short status."""
     parts = []
     if not incidents:
@@ -341,7 +343,7 @@ def worst(incidents: Sequence[Incident], now: datetime) -> tuple[Markup, Button 
     if shown is None:
         return None
     own = Button("I'm on it", "own", str(shown.id)) if shown.owner is None else None
-    return headline(shown, now), own
+    return first_line(shown, now), own
 
 
 def transition(incident: Incident, transition: Transition, now: datetime, *, by: str = "") -> Drawn:

@@ -55,7 +55,7 @@ def _since_when(incident: Incident, environment: Environment, now: datetime) -> 
     yield "Since", f"{at} UTC ({minutes(now - incident.began)})"
 
 
-Said = str | Callable[[Incident], str]
+Saying = str | Callable[[Incident], str]
 """A text of a rule: always the same, or one that an alarm has evidence for."""
 
 
@@ -89,10 +89,10 @@ class Words:
     """
 
     claim: Callable[[Incident, datetime], str]
-    over: Said
+    over: Saying
     plain: Callable[[Incident, datetime], str] | None = None
     figures: Callable[[Incident, Environment, datetime], Fields] = _since_when
-    means: Said = ""
+    means: Saying = ""
     remedy: tuple[str, str] | None = None
     next: str = ""
     restart: bool = False
@@ -108,7 +108,7 @@ def words_of(name: str) -> Words:
     )
 
 
-def said(text: Said, incident: Incident) -> str:
+def text_of(text: Saying, incident: Incident) -> str:
     """Give a text of a rule."""
     return text if isinstance(text, str) else text(incident)
 
@@ -126,7 +126,7 @@ def emoji(incident: Incident) -> str:
     return "🔴" if incident.severity is Severity.CRITICAL else "🟡"
 
 
-def headline(incident: Incident, now: datetime) -> Markup:
+def first_line(incident: Incident, now: datetime) -> Markup:
     """Say the whole story in one line."""
     first = mark(
         "{} *{}: {}.* Alarm {}", emoji(incident), where(incident), claim(incident, now), incident.id
@@ -147,7 +147,7 @@ def plain_claim(incident: Incident, now: datetime) -> str:
 
 def outcome(incident: Incident) -> str:
     """Say how it is now that it is over."""
-    return said(words_of(incident.name).over, incident)
+    return text_of(words_of(incident.name).over, incident)
 
 
 def facts(incident: Incident, environment: Environment, now: datetime) -> Fields:

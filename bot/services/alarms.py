@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.domain.alarms import (
+    Advance,
     Holds,
     Incident,
     Silence,
     Skipped,
-    Step,
     Transition,
     advanced,
     escalates,
@@ -40,7 +40,7 @@ from bot.storage.steps import Effects
 
 _log = structlog.get_logger()
 
-Subject = tuple[str, str]
+About = tuple[str, str]
 """The rule that names an incident, and its instrument: at most one is firing for each."""
 
 _TRIES = 5
@@ -228,7 +228,7 @@ class Alarms:
             if silence.ends is None and not any(holds):
                 await self._lift(silence, BOT, now, "what it was to last for is resolved")
 
-    async def by_subject(self) -> dict[Subject, Incident]:
+    async def unresolved(self) -> dict[About, Incident]:
         """Give the incidents that are not resolved, with their peaks."""
         found = await self._incidents.firing(self._environment.name)
         known, self._peaks = self._peaks, {}
@@ -239,7 +239,7 @@ class Alarms:
 
     async def look(
         self,
-        subject: Subject,
+        subject: About,
         incident: Incident | None,
         findings: Mapping[str, Finding],
         figures: Figures,
@@ -267,7 +267,7 @@ class Alarms:
         await self._write(incident, advanced(incident, findings, held), figures.at)
 
     async def _open(
-        self, subject: Subject, findings: Mapping[str, Finding], figures: Figures, holds: Holds
+        self, subject: About, findings: Mapping[str, Finding], figures: Figures, holds: Holds
     ) -> None:
         name, instrument = subject
         incident = opened(self._environment.name, name, instrument, findings, figures)
@@ -285,9 +285,9 @@ class Alarms:
             held=held.value if held else None,
         )
         # Whoever must hear of it at once hears of it by number and link.
-        await self._write(made, Step(made), figures.at)
+        await self._write(made, Advance(made), figures.at)
 
-    async def _write(self, before: Incident, step: Step, now: datetime) -> None:
+    async def _write(self, before: Incident, step: Advance, now: datetime) -> None:
         """Keep a step, with what must be said of it and who must be told."""
         after, transitions = step.incident, list(step.transitions)
         pages = self._pages(after, now)

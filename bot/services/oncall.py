@@ -27,7 +27,7 @@ from bot.metrics import Metrics
 from bot.services.rights import Groups
 from bot.storage.outbox import Outbox
 
-Words = tuple[str, Sequence[tuple[str, str]]]
+PageWords = tuple[str, Sequence[tuple[str, str]]]
 """One plain line that says what is wrong and how bad, and label and text of what else helps."""
 
 _NOBODY = (
@@ -107,7 +107,7 @@ class Oncall:
         environment: Environment,
         targets: Sequence[Target],
         *,
-        words: Callable[[Incident, Environment], Words],
+        words: Callable[[Incident, Environment], PageWords],
         groups: Groups,
         receipts: Receipts,
         outbox: Outbox,

@@ -29,7 +29,7 @@ from bot.domain.samples import (
 )
 from bot.domain.streams import Look, Memory, NoAnswer, Stream
 from bot.metrics import Metrics
-from bot.services.alarms import Alarms, Subject
+from bot.services.alarms import About, Alarms
 from bot.services.approvals import Approvals
 from bot.services.maintenance import Maintenance
 from bot.services.streams import Streams, Watched
@@ -38,14 +38,14 @@ from bot.storage.samples import Samples
 
 _log = structlog.get_logger()
 
-GAP = timedelta(minutes=1)
+LATE_AFTER = timedelta(minutes=1)
 """After a longer pause of its own, a watch begins anew from the database."""
 
 COUNT_SKIPPED_EVERY = timedelta(seconds=15)
 """Which visits are skipped takes a look at every waiting entry."""
 
 
-Firing = Mapping[Subject, Incident]
+Firing = Mapping[About, Incident]
 """The incidents that are not resolved."""
 
 
@@ -104,7 +104,7 @@ class Watch:
         StateError
             If the database does not do its part; nothing is lost by it.
         """
-        if self._looked is None or now - self._looked > GAP:
+        if self._looked is None or now - self._looked > LATE_AFTER:
             await self._remember(now)
         watched = await self._streams.watch()
         samples = [self._sample(look) for look in watched.looks.values()]
@@ -123,7 +123,7 @@ class Watch:
 
     def late(self, now: datetime) -> bool:
         """Tell whether it has not brought alarms to what it found for too long."""
-        return self._evaluated is None or now - self._evaluated > GAP
+        return self._evaluated is None or now - self._evaluated > LATE_AFTER
 
     async def _remember(self, now: datetime) -> None:
         """Rebuild what rules remember."""
@@ -190,7 +190,7 @@ class Watch:
             await self._maintenance.hours(now),
             await self._approvals.outages(now),
         )
-        firing = await self._alarms.by_subject()
+        firing = await self._alarms.unresolved()
         night = is_night(self._environment.site, now)
         limits, rules = self._alarms.thresholds, _rules(firing, "")
         found = server_findings(self._server, limits, now=now, night=night, firing=rules)
@@ -203,7 +203,7 @@ class Watch:
                 await self._bring(instrument, (), firing, holds, Figures(now))
             for look in watched.looks.values():
                 await self._evaluate_stream(look, firing, holds, night=night, took=watched.took)
-        firing = await self._alarms.by_subject()
+        firing = await self._alarms.unresolved()
         self._metrics.alarms(self._environment.name, firing.values())
         await self._alarms.lift_what_is_over(holds.silences, firing.values(), now)
 

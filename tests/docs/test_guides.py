@@ -208,7 +208,7 @@ def incident(rule: str) -> Incident:
 def test_what_an_alarm_says_is_what_it_is_said_to_say(rule: str) -> None:
     said = section(OPERATE, f"`{rule}`").lstrip()
     example = incident(rule)
-    first = rules.headline(example, example.figures.at).removesuffix(" Alarm 31")
+    first = rules.first_line(example, example.figures.at).removesuffix(" Alarm 31")
     assert re.sub(r"\s+", " ", said).startswith(first)
 
 

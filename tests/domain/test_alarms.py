@@ -33,7 +33,7 @@ from bot.domain.errors import StateError
 from bot.domain.night import is_night
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
-from bot.services.alarms import Alarms, Subject
+from bot.services.alarms import About, Alarms
 from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, Leaders
 from tests.support.an_oncall import TARGETS
 from tests.support.machines import run_machine, walk_machine
@@ -41,7 +41,7 @@ from tests.support.machines import run_machine, walk_machine
 DAY = datetime(2026, 11, 24, 15, tzinfo=UTC)
 WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
 BACKLOG = ("backlog", "a")
-KINDS: dict[Subject, tuple[str, ...]] = {
+KINDS: dict[About, tuple[str, ...]] = {
     BACKLOG: ("backlog", "stalled", "unknown_lag", "expiring"),
     ("missing", "a"): ("missing",),
     ("unreachable", ""): ("unreachable",),
@@ -186,12 +186,12 @@ class AnyOrder(Leaders):
 
     def __init__(self, template: Path, file: Path, met: Counter[str]) -> None:
         super().__init__(template, file, met)
-        self.found: dict[Subject, dict[str, Severity]] = {each: {} for each in KINDS}
+        self.found: dict[About, dict[str, Severity]] = {each: {} for each in KINDS}
         self.windows: list[Hours] = []
         self.critical: dict[int, datetime] = {}
 
     @initialize(day=rarely, subject=st.sampled_from(list(KINDS)), pick=picks, leader=leaders)
-    def begin(self, day: bool, subject: Subject, pick: int, leader: int) -> None:
+    def begin(self, day: bool, subject: About, pick: int, leader: int) -> None:
         self.now = DAY if day else NIGHT
         self.appears_or_changes(subject, pick, CRITICAL)
         self.looks(leader, both=False)
@@ -199,13 +199,13 @@ class AnyOrder(Leaders):
     # --- what is found, and what people do ---------------------------------------------------
 
     @rule(subject=subjects, pick=picks, bad=st.sampled_from([WARNING, CRITICAL]))
-    def appears_or_changes(self, subject: Subject, pick: int, bad: Severity) -> None:
+    def appears_or_changes(self, subject: About, pick: int, bad: Severity) -> None:
         which = KINDS[subject][pick % len(KINDS[subject])]
         severity = CRITICAL if which in PIERCING else bad if which in EITHER else WARNING
         self.found[subject][which] = severity
 
     @rule(subject=subjects, pick=picks, all_of_it=rarely)
-    def vanishes(self, subject: Subject, pick: int, all_of_it: bool) -> None:
+    def vanishes(self, subject: About, pick: int, all_of_it: bool) -> None:
         self.found[subject].pop(KINDS[subject][pick % len(KINDS[subject])], None)
         if all_of_it:
             self.found[subject].clear()
@@ -266,7 +266,7 @@ class AnyOrder(Leaders):
     # --- who looks ---------------------------------------------------------------------------
 
     async def look(
-        self, alarms: Alarms, known: dict[Subject, Incident], found: dict[Subject, Any]
+        self, alarms: Alarms, known: dict[About, Incident], found: dict[About, Any]
     ) -> None:
         holds = Holds(await self.silences.active("prod", self.now), self.windows)
         for subject, kinds in found.items():
@@ -276,7 +276,7 @@ class AnyOrder(Leaders):
             await alarms.look(subject, known.get(subject), findings, figures, holds)
 
     async def look_now(self, *leading: int) -> None:
-        known = [await self.leaders[each].by_subject() for each in leading]
+        known = [await self.leaders[each].unresolved() for each in leading]
         await asyncio.gather(
             *(
                 self.look(self.leaders[each], firing, self.found)
@@ -312,7 +312,7 @@ class AnyOrder(Leaders):
     @rule(leader=leaders)
     def an_old_leader_looks_late(self, leader: int) -> None:
         """Look at what was found before the other one looked."""
-        known = self.run(self.leaders[leader].by_subject())
+        known = self.run(self.leaders[leader].unresolved())
         self.run(self.look_now(1 - leader))
         self.run(self.look(self.leaders[leader], known, self.found))
 

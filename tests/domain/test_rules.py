@@ -13,8 +13,8 @@ from bot.domain.alarms import Incident
 from bot.domain.errors import Unreachable
 from bot.domain.rules import (
     RULES,
+    ChainLink,
     Finding,
-    Link,
     Severity,
     Thresholds,
     default_thresholds,
@@ -779,42 +779,42 @@ def incident(rule: str, figures: Figures = FIGURES) -> Incident:
 @pytest.mark.parametrize(
     ("figures", "unmoved", "link", "likely"),
     [
-        (FIGURES, False, Link.WORKERS, "KEDA or the workers."),
-        (replace(FIGURES, read=2.2), True, Link.WORKERS, "KEDA or the workers."),
-        (replace(FIGURES, read=None), True, Link.WORKERS, "KEDA or the workers."),
+        (FIGURES, False, ChainLink.WORKERS, "KEDA or the workers."),
+        (replace(FIGURES, read=2.2), True, ChainLink.WORKERS, "KEDA or the workers."),
+        (replace(FIGURES, read=None), True, ChainLink.WORKERS, "KEDA or the workers."),
         (
             replace(FIGURES, read=None),
             False,
-            Link.WORKERS,
+            ChainLink.WORKERS,
             "workers do not keep up; how fast they read is not known yet.",
         ),
         (
             replace(FIGURES, read=3.1),
             False,
-            Link.WORKERS,
+            ChainLink.WORKERS,
             "all workers are busy. Read 3.1 of 4.6 entries/s.",
         ),
         (
             replace(FIGURES, read=3.1, arriving=None),
             False,
-            Link.WORKERS,
+            ChainLink.WORKERS,
             "all workers are busy. Read 3.1 entries/s.",
         ),
         (
             replace(FIGURES, read=6.0),
             False,
-            Link.WORKERS,
+            ChainLink.WORKERS,
             "all workers are busy with what has piled up. Read 6.0, arriving 4.6 entries/s.",
         ),
         (
             replace(FIGURES, lag_known=False),
             True,
-            Link.GROUP,
+            ChainLink.GROUP,
             "Redis reports no lag (nil), so KEDA starts no jobs.",
         ),
     ],
 )
-def test_why_entries_wait(figures: Figures, *, unmoved: bool, link: Link, likely: str) -> None:
+def test_why_entries_wait(figures: Figures, *, unmoved: bool, link: ChainLink, likely: str) -> None:
     found = incident("stalled" if unmoved else "backlog", figures).diagnosis
     assert (found.link, found.likely, found.topic) == (link, likely, "not reading")
     assert found.looks == ("jobs", "grafana")
@@ -823,19 +823,19 @@ def test_why_entries_wait(figures: Figures, *, unmoved: bool, link: Link, likely
 @pytest.mark.parametrize(
     ("rule", "link", "topic"),
     [
-        ("backlog", Link.WORKERS, "not reading"),
-        ("expiring", Link.WORKERS, "not reading"),
-        ("stalled", Link.WORKERS, "not reading"),
-        ("lag", Link.WORKERS, "not reading"),
-        ("missing", Link.GROUP, "no group"),
-        ("unreachable", Link.REDIS, "unreachable"),
-        ("pending", Link.WORKERS, "unconfirmed"),
-        ("memory", Link.REDIS, "trim"),
-        ("consumers", Link.GROUP, "statistics"),
-        ("silent", Link.PRODUCER, "silent producer"),
+        ("backlog", ChainLink.WORKERS, "not reading"),
+        ("expiring", ChainLink.WORKERS, "not reading"),
+        ("stalled", ChainLink.WORKERS, "not reading"),
+        ("lag", ChainLink.WORKERS, "not reading"),
+        ("missing", ChainLink.GROUP, "no group"),
+        ("unreachable", ChainLink.REDIS, "unreachable"),
+        ("pending", ChainLink.WORKERS, "unconfirmed"),
+        ("memory", ChainLink.REDIS, "trim"),
+        ("consumers", ChainLink.GROUP, "statistics"),
+        ("silent", ChainLink.PRODUCER, "silent producer"),
     ],
 )
-def test_the_link_that_a_rule_points_to(rule: str, link: Link, topic: str) -> None:
+def test_the_link_that_a_rule_points_to(rule: str, link: ChainLink, topic: str) -> None:
     found = incident(rule).diagnosis
     assert (found.link, found.topic) == (link, topic)
 

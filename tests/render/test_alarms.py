@@ -34,7 +34,7 @@ from bot.render.blocks import (
 from bot.render.rules import WORDS
 from bot.slack.paging import Mention
 from commands import oncall
-from commands.alarms import history, listed
+from commands.alarms import history, list_alarms
 from commands.silence import silenced
 from commands.unsilence import unsilenced
 from tests.support.slack_blocks import check_message
@@ -613,9 +613,9 @@ SILENCE = Silence(34, "prod", ANA, "camera work", NOW, at(7, 30), instrument="ls
 
 
 def test_what_fires() -> None:
-    assert listed(PROD, [], [], NOW, {})[0] == "🟢 *PROD: no alarm is firing.*"
+    assert list_alarms(PROD, [], [], NOW, {})[0] == "🟢 *PROD: no alarm is firing.*"
     owned = replace(BACKLOG, id=32, owner=ANA, owned=at(5, 28), held=Holding.SILENCE)
-    drawn = listed(
+    drawn = list_alarms(
         PROD, [incident("missing"), owned], [SILENCE], NOW, {31: "https://slack.example/p1"}
     )
     assert lines(drawn) == [
@@ -629,7 +629,7 @@ def test_what_fires() -> None:
         "05:29:58 UTC",
     ]
     assert labels(drawn) == ["I'm on it"]
-    assert "1 alarm is firing, critical" in listed(PROD, [incident("missing")], [], NOW, {})[0]
+    assert "1 alarm is firing, critical" in list_alarms(PROD, [incident("missing")], [], NOW, {})[0]
 
 
 def test_what_has_fired() -> None:
@@ -648,9 +648,9 @@ def test_what_has_fired() -> None:
 
 def test_the_short_status_has_a_line_for_alarms() -> None:
     missing = incident("missing")
-    assert alarms.summary_line([], [], NOW) == "none firing"
-    assert alarms.summary_line([], [SILENCE], NOW) == "none firing, 1 silenced until 07:30 UTC"
-    assert alarms.summary_line([missing, BACKLOG], [], NOW) == "2 firing, 1 critical (31, 31)"
+    assert alarms.alarms_in_short([], [], NOW) == "none firing"
+    assert alarms.alarms_in_short([], [SILENCE], NOW) == "none firing, 1 silenced until 07:30 UTC"
+    assert alarms.alarms_in_short([missing, BACKLOG], [], NOW) == "2 firing, 1 critical (31, 31)"
     found = alarms.worst([replace(missing, held=Holding.WINDOW), BACKLOG], NOW)
     assert found is not None
     assert found[0] == "🟡 *PROD lsstcam: 5 visits waiting 3 min and growing.* Alarm 31"
@@ -845,7 +845,7 @@ def test_names_and_reasons_stay_inert() -> None:
                 assert _pings(alarms.transition(one, transition, NOW, by=HOSTILE)) == expected
             silence = replace(SILENCE, by=mallory, reason=HOSTILE)
             for drawn in (
-                listed(plain, [shown], [silence], NOW, {}),
+                list_alarms(plain, [shown], [silence], NOW, {}),
                 (*history(plain, [one], NOW, {}), []),
                 silenced(plain, [silence], [shown], [shown], NOW),
                 unsilenced(plain, silence, HOSTILE, NOW),
@@ -930,7 +930,7 @@ def test_any_incident_can_be_drawn(
         _within_limits(drawn)
     _within_limits(alarms.transition(shown, transition, now))
     many = [replace(shown, id=number) for number in range(1, 31)]
-    _within_limits(listed(PROD, many, [], now, {}))
+    _within_limits(list_alarms(PROD, many, [], now, {}))
     _within_limits((*history(PROD, many, now, {}), []))
     assert len(pages.page_words(shown, PROD)[0]) <= FIRST_LINE
     assert all(label and text for label, text in pages.page_words(shown, PROD)[1])

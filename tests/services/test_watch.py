@@ -24,7 +24,7 @@ from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
 from bot.domain.workloads import Application, Event, Jobs, Workload
 from bot.metrics import Metrics
-from bot.render.alarms import resolved
+from bot.render.alarms import resolved_alarm
 from bot.services.approvals import Approved
 from bot.services.watch import Pulse
 from bot.storage.alarms import Incidents, Silences
@@ -405,5 +405,5 @@ async def test_an_alarm_of_a_rule_that_this_release_lacks_ends(post: Post) -> No
     await post.passes(POLL)
     for alarm in await post.alarms():
         assert alarm.resolved is not None
-        first, _ = resolved(alarm, post.now)
+        first, _ = resolved_alarm(alarm, post.now)
         assert first.endswith(f"This release of the bot lacks its rule.* Alarm {alarm.id}")

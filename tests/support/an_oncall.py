@@ -9,7 +9,7 @@ from bot.domain.environments import Environment, People
 from bot.domain.errors import CannotLookUp
 from bot.domain.oncall import On, Target, When
 from bot.metrics import Metrics
-from bot.services.oncall import Oncall, Receipts, Words
+from bot.services.oncall import Oncall, PageWords, Receipts
 from bot.slack.paging import Mention
 from bot.storage.database import Database
 from bot.storage.outbox import Outbox
@@ -36,7 +36,7 @@ class Lists:
         return "some people"
 
 
-def words(incident: Incident, environment: Environment) -> Words:
+def words(incident: Incident, environment: Environment) -> PageWords:
     """Put an incident into a few words."""
     return f"{environment.label}: alarm\n {incident.id}", [("Waiting", "1 entry")]
 
