@@ -270,14 +270,32 @@ class Approvals:
         return await self._requests.beat(request.id, self._executor, now)
 
     async def progress(self, request: Request, lines: tuple[str, ...], now: datetime) -> Request:
-        """Show how far an execution has come."""
+        """Show how far an execution has come; give the request as it is from now on."""
         after = request.progressed(lines, now)
-        return after if await self._replace(request, after, now) else request
+        if await self._replace(request, after, now):
+            return after
+        return await self._still_ours(request) or request
 
     async def finish(self, request: Request, outcome: Outcome, now: datetime) -> bool:
         """Record what came of a request; False where another process has recorded it."""
         after = request.finished(outcome, now)
-        return await self._replace(request, after, now, _ended(after, now))
+        if await self._replace(request, after, now, _ended(after, now)):
+            return True
+        ours = await self._still_ours(request)
+        if ours is None:
+            return False
+        after = ours.finished(outcome, now)
+        return await self._replace(ours, after, now, _ended(after, now))
+
+    async def _still_ours(self, request: Request) -> Request | None:
+        """Read a request again whose step was not taken; None where this process lost it.
+
+        A database that was away may have taken the step before, and its answer was lost.
+        """
+        found = await self._requests.find(request.id)
+        if found is None or found.executor != self._executor:
+            return None
+        return found if found.state is State.RUNNING else None
 
     async def abandoned(self, now: datetime) -> list[Request]:
         """Give the requests whose process has died, and those of which nobody knows the end."""

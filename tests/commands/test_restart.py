@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from bot.domain.errors import Unreachable
+from bot.domain.streams import Loading
+from bot.domain.workloads import Pod, Progress
+from commands import restart
 from tests.support.a_rollout import a_rollout
 from tests.support.kubernetes_server import RESTARTED_AT, TOKEN, Cluster, Phase, recorded
 from tests.support.slack_server import Message
@@ -152,6 +157,89 @@ async def test_a_visit_that_comes_after_it_is_told(bot: World, cluster: Cluster)
     await until(bot, card, BACK)
     assert "first one since " in shown(card)
     assert "3 waiting" in shown(card)
+
+
+# --- how far it has come ---------------------------------------------------------------------
+
+
+ASKED_AT = datetime(2026, 11, 24, 16, 4, 2, tzinfo=UTC)
+POD = Pod("prompt-redis-0", "2", ready=True, created=ASKED_AT)
+
+
+def at(seconds: int) -> datetime:
+    return ASKED_AT + timedelta(seconds=seconds)
+
+
+STOPPED = Progress(ASKED_AT, at(4), known=True, stopped=at(3), pod=POD)
+STARTED = replace(STOPPED, at=at(24), started=at(17))
+
+
+@pytest.mark.parametrize(
+    ("seen", "lines"),
+    [
+        (
+            Progress(ASKED_AT, at(1), known=True, pod=replace(POD, leaving=True)),
+            [
+                "✓ 16:04:02  restart asked of Kubernetes",
+                "… 16:04:03  the old pod is stopping",
+                "    then: new pod started, answers PING, streams and groups are there",
+            ],
+        ),
+        (
+            replace(STOPPED, pod=replace(POD, ready=False, waiting="ContainerCreating")),
+            [
+                "✓ 16:04:02  restart asked of Kubernetes",
+                "✓ 16:04:05  old pod stopped",
+                "… 16:04:06  the new pod is starting: ContainerCreating",
+                "    then: answers PING, streams and groups are there",
+            ],
+        ),
+        (
+            replace(STARTED, loading=Loading(40.4, None)),
+            [
+                "✓ 16:04:02  restart asked of Kubernetes",
+                "✓ 16:04:05  old pod stopped",
+                "✓ 16:04:19  new pod started (14 s)",
+                "… 16:04:26  Redis is loading its data, 40 % read",
+                "    then: streams and groups are there",
+            ],
+        ),
+        (
+            replace(STARTED, redis=Unreachable.REFUSED.value),
+            [
+                "✓ 16:04:02  restart asked of Kubernetes",
+                "✓ 16:04:05  old pod stopped",
+                "✓ 16:04:19  new pod started (14 s)",
+                "… 16:04:26  Redis refuses the connection",
+                "    then: streams and groups are there",
+            ],
+        ),
+        (
+            replace(STARTED, answered=at(22)),
+            [
+                "✓ 16:04:02  restart asked of Kubernetes",
+                "✓ 16:04:05  old pod stopped",
+                "✓ 16:04:19  new pod started (14 s)",
+                "✓ 16:04:24  answers PING",
+                "… 16:04:26  looking for streams and groups",
+            ],
+        ),
+        (
+            replace(STOPPED, cluster="Kubernetes does not answer", other="2026-11-24T16:04:04Z"),
+            [
+                "✓ 16:04:02  restart asked of Kubernetes",
+                "… 2026-11-24T16:04:04Z  somebody else has asked for another restart",
+                "✓ 16:04:05  old pod stopped",
+                "… 16:04:06  the new pod is starting",
+                "    then: answers PING, streams and groups are there",
+                "… 16:04:06  Kubernetes does not answer; Redis is watched all the same",
+            ],
+        ),
+    ],
+)
+def test_each_step_has_its_time(seen: Progress, lines: list[str]) -> None:
+    held = "Alarms about Redis away or a missing group are held until this ends, at most 10 min."
+    assert restart.so_far(seen).split("\n") == [*lines, held]
 
 
 # --- what is refused in the plan -------------------------------------------------------------

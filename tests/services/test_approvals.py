@@ -69,3 +69,18 @@ async def test_the_end_of_a_restart_has_everything_looked_at_at_once(
         assert office.look.is_set() is looks
         counted = 'prompt_redis_bot_requests_total{command="clear",outcome="done"} 1.0'
         assert counted in office.metrics.text().decode()
+
+
+async def test_a_step_whose_answer_was_lost_keeps_nobody_from_the_next(tmp_path: Path) -> None:
+    async with opened(tmp_path / "state.db") as office:
+        request = await office.ask(NOON, RESTART)
+        approved = await office.approvals.approve(request.id, BEN, NOON)
+        assert isinstance(approved, Approved)
+        running = await office.approvals.begin(approved, NOON)
+        assert running is not None
+        taken = await office.approvals.progress(running, ("stopped",), NOON)
+        # As where the connection was cut after the step was taken: nobody here knows of it.
+        assert await office.approvals.progress(running, ("started",), NOON) == taken
+        done = Outcome(Happened.YES, "done")
+        assert await office.approvals.finish(running, done, NOON)
+        assert not await office.approvals.finish(running, done, NOON)
