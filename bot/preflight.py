@@ -30,7 +30,7 @@ from bot.storage.database import Database
 
 
 @dataclass(frozen=True)
-class Line:
+class Check:
     """One check: how it ended, what was looked at, what was found, and what to do about it."""
 
     outcome: str
@@ -49,7 +49,7 @@ class Line:
 
 
 _ok, _info, _unknown, _failed = (
-    partial(Line, outcome) for outcome in ("ok", "info", "unknown", "FAILED")
+    partial(Check, outcome) for outcome in ("ok", "info", "unknown", "FAILED")
 )
 
 
@@ -89,7 +89,7 @@ async def check(
 
 async def _lines(
     path: Path, settings: config.Settings, secrets: config.Secrets, proxy: Proxy
-) -> AsyncIterator[Line]:
+) -> AsyncIterator[Check]:
     names = ", ".join(settings.environments)
     yield _ok("configuration", f"{path} is valid; environments {names}")
     slack = SlackApi(secrets.slack_bot_token, secrets.slack_api_url, proxy)
@@ -114,7 +114,7 @@ async def _lines(
 
 async def _slack(
     slack: SlackApi, settings: config.Settings, secrets: config.Secrets
-) -> AsyncIterator[Line]:
+) -> AsyncIterator[Check]:
     try:
         identity = await slack.identify()
     except FatalError as error:
@@ -149,7 +149,7 @@ async def _slack(
             )
 
 
-def _scopes(identity: Identity) -> Line:
+def _scopes(identity: Identity) -> Check:
     if identity.missing_scopes is None:
         return _unknown("Slack scopes", "Slack does not say which the token has")
     if identity.missing_scopes:
@@ -161,7 +161,7 @@ def _scopes(identity: Identity) -> Line:
     return _ok("Slack scopes", "all there")
 
 
-async def _target(target: Target, slack: SlackApi, secrets: config.Secrets, proxy: Proxy) -> Line:
+async def _target(target: Target, slack: SlackApi, secrets: config.Secrets, proxy: Proxy) -> Check:
     """Look at the way to an on-call target; whoever is behind it is told nothing."""
     subject = f"on-call target {target.name}"
     if target.usergroup is not None:
@@ -184,7 +184,7 @@ async def _target(target: Target, slack: SlackApi, secrets: config.Secrets, prox
     return _ok(subject, found)
 
 
-async def _usergroup(subject: str, usergroup: str, slack: SlackApi) -> Line:
+async def _usergroup(subject: str, usergroup: str, slack: SlackApi) -> Check:
     try:
         members = await slack.members(usergroup)
     except SlackRefused as error:
@@ -204,7 +204,7 @@ async def _redis(
     settings: config.Settings,
     secrets: config.Secrets,
     owners: dict[str, str],
-) -> AsyncIterator[Line]:
+) -> AsyncIterator[Check]:
     name = environment.name
     subject, rights = f"Redis of {name}", f"Redis of {name}, rights"
     url = settings.environments[name].redis.url
@@ -241,7 +241,7 @@ async def _redis(
 
 async def _kubernetes(
     environment: Environment, settings: config.Settings, secrets: config.Secrets
-) -> AsyncIterator[Line]:
+) -> AsyncIterator[Check]:
     """Ask for each right by itself; asking needs none."""
     subject = f"Kubernetes of {environment.name}"
     configured = settings.environments[environment.name].kubernetes
@@ -275,6 +275,6 @@ async def _kubernetes(
         await kubernetes.aclose()
 
 
-def _fatal(subject: str, error: FatalError) -> Line:
+def _fatal(subject: str, error: FatalError) -> Check:
     found, _, remedy = str(error).partition(". ")
     return _failed(subject, found, remedy)

@@ -7,6 +7,7 @@ in base 60. No message repeats a secret.
 
 import ast
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -32,11 +33,11 @@ from bot.config.settings import (
     RuleSection,
     Section,
     Settings,
-    Target,
+    TargetSection,
     but_is,
-    did_you_mean,
     disagreements,
     oncall_variable,
+    or_rather,
     redis_variable,
     section_name,
     settings_type,
@@ -334,7 +335,7 @@ def _words(detail: ErrorDetails) -> str:
 
 def _unknown_key(location: Location) -> str:
     key = str(location[-1])
-    near = did_you_mean(key, _keys(location[:-1]))
+    near = or_rather(key, _keys(location[:-1]))
     if not near and re.search("passw|token|secret|key", key):
         return "unknown key; secrets come from the environment only"
     return f"unknown key{near}"
@@ -498,7 +499,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
     return secrets
 
 
-def _why_key(target: Target) -> str:
+def _why_key(target: TargetSection) -> str:
     """Say what a target's key is for; empty where it may go without one."""
     if target.url is not None and "{key}" in target.url:
         return f"the url of on-call target `{target.name}` holds {{key}}"
@@ -549,13 +550,16 @@ class _Variables:
 
 def json_schema(kinds: Iterable[Kind]) -> dict[str, Any]:
     """Describe the configuration file as JSON Schema, for editors and for checks in CI."""
-    schema = settings_type().model_json_schema(schema_generator=_JsonSchema)
+    written = settings_type().model_json_schema(schema_generator=_JsonSchema)
+    # A section is called as in the file; in here other modules have the plain names.
+    schema: dict[str, Any] = json.loads(json.dumps(written).replace('Section"', '"'))
     inner = schema["$defs"]
     keys = inner["Target"]["properties"]
     keys["kind"] = {"enum": [each.name for each in kinds], **keys["kind"]}
     for section in _sections(Section):
         if vars(sys.modules[section.__module__]).get(section.__name__) is section:
-            described = schema if section is Settings else inner.get(section.__name__, {})
+            name = section.__name__.removesuffix("Section")
+            described = schema if section is Settings else inner.get(name, {})
             bases = [each for each in section.__mro__ if issubclass(each, Section)]
             _describe(described, *reversed(bases[: bases.index(Section)]))
     for rule in RULES.values():

@@ -34,10 +34,9 @@ from pydantic import (
 )
 
 from bot.clients.kubernetes import ClusterLocation
-from bot.domain import environments as domain
+from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.night import Site
-from bot.domain.oncall import Kind, On, When
-from bot.domain.oncall import Target as OncallTarget
+from bot.domain.oncall import Kind, On, Target, When
 from bot.domain.rules import RULES, STALLED, Percent, Rule, Thresholds, rule_of
 from bot.domain.times import DURATIONS, PATTERN, format_duration, parse_duration
 
@@ -64,7 +63,7 @@ _ECHOED = 24
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
-def duration(value: object) -> timedelta:
+def _duration(value: object) -> timedelta:
     """Read a duration, or say in words what it must look like."""
     if isinstance(value, timedelta):
         return value
@@ -184,7 +183,7 @@ _FROM_ENVIRONMENT = "secrets come from the environment only, here from "
 
 AnyDuration = Annotated[
     timedelta,
-    BeforeValidator(duration),
+    BeforeValidator(_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["90s", "15m", "1h30m"]}),
 ]
@@ -192,7 +191,7 @@ AnyDuration = Annotated[
 
 Duration = Annotated[AnyDuration, AfterValidator(_positive)]
 LongIdle = Annotated[AnyDuration, AfterValidator(_at_least_an_hour)]
-TimeOfDay = Annotated[
+DailyTime = Annotated[
     time,
     BeforeValidator(_time_of_day),
     WithJsonSchema({"type": "string", "pattern": _TIME_OF_DAY, "examples": ["18:30"]}),
@@ -212,8 +211,8 @@ Channel = Annotated[
     ),
     AfterValidator(_without_hash),
 ]
-Channels = Annotated[tuple[Channel, ...], AfterValidator(_all_different)]
-Command = Annotated[
+ChannelNames = Annotated[tuple[Channel, ...], AfterValidator(_all_different)]
+SlashCommand = Annotated[
     str,
     *_written(r"^/[a-z0-9_\-]{1,31}$", "a slash command in lower case, such as /prompt-redis"),
 ]
@@ -229,10 +228,10 @@ Usergroup = Annotated[
 User = Annotated[
     str, *_written(r"^[UW][A-Z0-9]{2,}$", "a user's ID such as U0123ABC (IDs, never names)")
 ]
-Word = Annotated[
+Name = Annotated[
     str, *_written(r"^[a-z0-9][a-z0-9_\-]*$", "lower-case letters, digits, `-` and `_`")
 ]
-Text = Annotated[str, Field(min_length=1)]
+NonEmpty = Annotated[str, Field(min_length=1)]
 
 Count = Annotated[StrictInt, Field(ge=1)]
 Number = Annotated[StrictFloat, Field(allow_inf_nan=False)]
@@ -243,7 +242,7 @@ InstrumentName = Annotated[str, _placeholders("instrument", required="instrument
 """A template from which each instrument gets a name of its own."""
 
 JobName = Annotated[str, _placeholders("instrument")]
-Link = Annotated[
+PageUrl = Annotated[
     str,
     _placeholders("environment", "instrument"),
     _address("https", "http", instead="people will read it"),
@@ -310,7 +309,7 @@ def but_is(value: object) -> str:
             return ", not a mapping of keys"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def or_rather(word: str, known: Iterable[str]) -> str:
     """End a message with the nearest word, where one is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean `{near[0]}`?" if near else ""
@@ -331,15 +330,15 @@ class RuleSection(Section):
     """Whether the rule is evaluated."""
 
 
-class Rules(Section):
+class RulesSection(Section):
     """The alarm rules; has a key for each once `rules_section` has made it."""
 
 
-def rules_section(rules: Iterable[Rule[Any]]) -> type[Rules]:
+def rules_section(rules: Iterable[Rule[Any]]) -> type[RulesSection]:
     """Make the section that has a key for each rule."""
     sections = {rule.name: rule_section(rule) for rule in rules}
     keys: dict[str, Any] = {name: (each, each()) for name, each in sections.items()}
-    return create_model("Rules", __base__=Rules, **keys)
+    return create_model("Rules", __base__=RulesSection, **keys)
 
 
 def rule_section(rule: Rule[Any]) -> type[RuleSection]:
@@ -360,44 +359,44 @@ def section_name(rule: Rule[Any]) -> str:
     return "".join(part.capitalize() for part in rule.name.split("_")) + "Rule"
 
 
-class Links(Section):
+class LinksSection(Section):
     """Addresses for people; may hold {environment} and {instrument}."""
 
-    grafana: Link | None = None
+    grafana: PageUrl | None = None
     """Dashboard of the streams."""
 
-    argocd: Link | None = None
+    argocd: PageUrl | None = None
     """Argo CD's page of Prompt Redis."""
 
-    jobs: Link | None = None
+    jobs: PageUrl | None = None
     """Page of the workers' jobs."""
 
-    support: Link | None = None
+    support: PageUrl | None = None
     """Where to ask for help."""
 
-    downtime: Link | None = None
+    downtime: PageUrl | None = None
     """Where downtimes are announced."""
 
 
-class Alarms(Section):
+class AlarmsSection(Section):
     """What is watched, and who hears of it."""
 
-    poll: Duration = duration("5s")
+    poll: Duration = parse_duration("5s")
     """Time between two looks at Redis."""
 
     channel: Channel | None = None
     """Channel for alarms; null: the environment's channel."""
 
-    still_on_it: Duration = duration("30m")
+    still_on_it: Duration = parse_duration("30m")
     """After this time the owner of an alarm is asked whether they are still on it."""
 
-    escalate: Duration = duration("10m")
+    escalate: Duration = parse_duration("10m")
     """After this time a critical alarm without owner is told to the on-call targets."""
 
-    links: Links = Links()
+    links: LinksSection = LinksSection()
     """Addresses that alarms and answers show."""
 
-    rules: Rules = Rules()
+    rules: RulesSection = RulesSection()
     """The alarm rules."""
 
     def thresholds(self) -> Thresholds:
@@ -431,46 +430,46 @@ def overridden(common: _Part, override: _Part) -> _Part:
     return common.model_copy(update=changes)
 
 
-class Slack(Section):
+class SlackSection(Section):
     """The Slack app."""
 
-    command: Command = "/prompt-redis"
+    command: SlashCommand = "/prompt-redis"
     """The slash command; one deployment, one Slack app, one command."""
 
     mode: Literal["socket", "http"] = "socket"
     """How Slack reaches the bot: Socket Mode, or requests to /slack/events."""
 
 
-class Redis(Section):
+class RedisSection(Section):
     """One Prompt Redis."""
 
     url: RedisUrl
     """Address, redis:// or rediss://, without a password."""
 
 
-class ArgoCd(Section):
+class ArgoCdSection(Section):
     """The Argo CD application that deploys Prompt Redis."""
 
-    namespace: Text
+    namespace: NonEmpty
     """Namespace of the Application."""
 
-    application: Text
+    application: NonEmpty
     """Name of the Application."""
 
 
-class Kubernetes(Section):
+class KubernetesSection(Section):
     """Where Prompt Redis runs."""
 
-    namespace: Text = "prompt-redis"
+    namespace: NonEmpty = "prompt-redis"
     """Namespace of the StatefulSet."""
 
-    statefulset: Text = "prompt-redis"
+    statefulset: NonEmpty = "prompt-redis"
     """Name of the StatefulSet."""
 
-    context: Text | None = None
+    context: NonEmpty | None = None
     """Context of the kubeconfig; null: the cluster in which the bot runs."""
 
-    argocd: ArgoCd | None = None
+    argocd: ArgoCdSection | None = None
     """Argo CD application to read sync and health from; null: not read."""
 
     jobs: JobName | None = None
@@ -483,7 +482,7 @@ class Kubernetes(Section):
         return self.value(ClusterLocation, argocd=argocd)
 
 
-class People(Section):
+class PeopleSection(Section):
     """A list of people by Slack IDs; at least one."""
 
     usergroups: tuple[Usergroup, ...] = ()
@@ -493,17 +492,17 @@ class People(Section):
     """IDs of users (U... or W...), never names."""
 
 
-class Access(Section):
+class AccessSection(Section):
     """Who may do what; both are required where `approval.self_approval` is false."""
 
-    operators: People | None = None
+    operators: PeopleSection | None = None
     """Who may ask for changes, own and silence alarms, run maintenance; null: anybody."""
 
-    approvers: People | None = None
+    approvers: PeopleSection | None = None
     """Who may approve what others ask for; null: anybody in the channel."""
 
 
-class Approval(Section):
+class ApprovalSection(Section):
     """How changes are approved."""
 
     approvals: Count = 1
@@ -512,14 +511,14 @@ class Approval(Section):
     self_approval: StrictBool = False
     """Whether the requester's own vote counts."""
 
-    expires: Duration = duration("30m")
+    expires: Duration = parse_duration("30m")
     """How long a request stays open."""
 
     break_glass: StrictBool = True
     """Whether one approver may decide alone, with a reason, when nobody answers."""
 
 
-class Environment(Section):
+class EnvironmentSection(Section):
     """One Prompt Redis with its channel, its instruments and its people."""
 
     channel: Channel
@@ -528,19 +527,19 @@ class Environment(Section):
     instruments: Instruments
     """Instruments that have a stream here."""
 
-    redis: Redis
+    redis: RedisSection
     """The Redis server."""
 
-    kubernetes: Kubernetes | None = None
+    kubernetes: KubernetesSection | None = None
     """Where Redis runs; null: no restart, no deployment facts."""
 
     expiration: Duration | None = None
     """Age at which workers drop an entry; null: never."""
 
-    access: Access | None = None
+    access: AccessSection | None = None
     """Who may do what; left out: anybody in the channel."""
 
-    approval: Approval = Approval()
+    approval: ApprovalSection = ApprovalSection()
     """How changes are approved."""
 
     protect_observing: StrictBool = True
@@ -549,20 +548,20 @@ class Environment(Section):
     read_only: StrictBool = False
     """Whether no change to Redis or Kubernetes can be asked for or carried out."""
 
-    mirrors: Channels = ()
+    mirrors: ChannelNames = ()
     """Further channels that hear of maintenance."""
 
-    alarms: Alarms = Alarms()
+    alarms: AlarmsSection = AlarmsSection()
     """What differs here from the common `alarms`; keys left out are those."""
 
     @property
-    def permitted(self) -> domain.Access:
+    def permitted(self) -> Access:
         """Who may do what; anybody where the file does not say."""
-        lists = {key: some and some.value(domain.People) for key, some in self.access or ()}
-        return domain.Access(**lists)
+        lists = {key: some and some.value(People) for key, some in self.access or ()}
+        return Access(**lists)
 
 
-class Streams(Section):
+class StreamsSection(Section):
     """Names and keeping of streams."""
 
     stream: InstrumentName = "instrument:{instrument}"
@@ -571,20 +570,20 @@ class Streams(Section):
     group: InstrumentName = "{instrument}_consumer_group"
     """Name of an instrument's consumer group."""
 
-    keep_cleared: Duration = duration("24h")
+    keep_cleared: Duration = parse_duration("24h")
     """How long the entries of a clear can be restored."""
 
 
-class Target(Section):
+class TargetSection(Section):
     """Somebody who is told of alarms."""
 
-    name: Word
+    name: Name
     """Name of the target; its key is PROMPT_REDIS_ONCALL_<NAME>_KEY."""
 
     kind: TargetKind
     """What is called."""
 
-    environments: tuple[Word, ...] = Field(default=("all",), min_length=1)
+    environments: tuple[Name, ...] = Field(default=("all",), min_length=1)
     """Environments whose alarms are told, or all."""
 
     when: TargetWhen = When.ALWAYS
@@ -600,24 +599,24 @@ class Target(Section):
     """ID of the user group to mention; for slack only."""
 
 
-class Oncall(Section):
+class OncallSection(Section):
     """Who is told of alarms that nobody owns."""
 
     heartbeat: Hook | None = Field(default=None, repr=False)
     """Address called every minute while the watch loop is healthy; may hold {key}."""
 
-    targets: tuple[Target, ...] = ()
+    targets: tuple[TargetSection, ...] = ()
     """Who is told, any number."""
 
 
-class Maintenance(Section):
+class MaintenanceSection(Section):
     """Maintenance windows."""
 
-    margin: AnyDuration = duration("30m")
+    margin: AnyDuration = parse_duration("30m")
     """Distance that a window keeps from the night."""
 
 
-class Observing(Section):
+class ObservingSection(Section):
     """The telescope's site and its night."""
 
     latitude: Number = Field(default=-30.244628, ge=-90, le=90)
@@ -639,27 +638,27 @@ class Observing(Section):
     """Whether an hour before dusk the bot looks for what is wrong."""
 
 
-class Prune(Section):
+class PruneSection(Section):
     """Removal of consumer names that are left behind."""
 
-    daily: TimeOfDay | None = None
+    daily: DailyTime | None = None
     """Time of day in UTC, quoted, at which the bot prunes by itself; null: never."""
 
-    idle: LongIdle = duration("2h")
+    idle: LongIdle = parse_duration("2h")
     """Idle time after which a consumer name counts as left behind; at least 1h."""
 
 
-class State(Section):
+class StateSection(Section):
     """The bot's own database."""
 
     url: StateUrl = "sqlite+aiosqlite:///prompt-redis-bot.db"
     """Address of the database, without a password; PROMPT_REDIS_STATE_URL overrides it."""
 
 
-class Http(Section):
+class HttpSection(Section):
     """The server behind /livez, /readyz and /metrics."""
 
-    host: Text = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the pod
+    host: NonEmpty = "0.0.0.0"  # noqa: S104 -- probes and Prometheus come from outside the pod
     """Address to listen on."""
 
     port: Port = 8080
@@ -669,48 +668,48 @@ class Http(Section):
 class Settings(Section):
     """Configuration of prompt-redis-bot."""
 
-    slack: Slack = Slack()
+    slack: SlackSection = SlackSection()
     """The Slack app."""
 
-    environments: Mapping[Word, Environment] = Field(min_length=1)
+    environments: Mapping[Name, EnvironmentSection] = Field(min_length=1)
     """The environments by name; the one named prod is written PROD."""
 
-    streams: Streams = Streams()
+    streams: StreamsSection = StreamsSection()
     """Names and keeping of streams."""
 
-    alarms: Alarms = Alarms()
+    alarms: AlarmsSection = AlarmsSection()
     """What is watched in every environment."""
 
-    oncall: Oncall = Oncall()
+    oncall: OncallSection = OncallSection()
     """Who is told of alarms that nobody owns."""
 
-    maintenance: Maintenance = Maintenance()
+    maintenance: MaintenanceSection = MaintenanceSection()
     """Maintenance windows."""
 
-    observing: Observing = Observing()
+    observing: ObservingSection = ObservingSection()
     """The telescope's site and its night."""
 
-    prune: Prune = Prune()
+    prune: PruneSection = PruneSection()
     """Removal of consumer names that are left behind."""
 
-    state: State = State()
+    state: StateSection = StateSection()
     """The bot's own database."""
 
-    http: Http = Http()
+    http: HttpSection = HttpSection()
     """The server behind /livez, /readyz and /metrics."""
 
     @property
-    def targets(self) -> tuple[OncallTarget, ...]:
+    def targets(self) -> tuple[Target, ...]:
         """Who is told of alarms."""
-        return tuple(each.value(OncallTarget) for each in self.oncall.targets)
+        return tuple(each.value(Target) for each in self.oncall.targets)
 
-    def served(self) -> list[domain.Environment]:
+    def served(self) -> list[Environment]:
         """Give every environment, as commands know it."""
         return [self._served(name, one) for name, one in self.environments.items()]
 
-    def _served(self, name: str, one: Environment) -> domain.Environment:
+    def _served(self, name: str, one: EnvironmentSection) -> Environment:
         alarms = self.alarms_for(name)
-        return domain.Environment(
+        return Environment(
             name=name,
             instruments=one.instruments,
             site=self.observing.value(Site),
@@ -721,14 +720,14 @@ class Settings(Section):
             consumer_idle=self.prune.idle,
             links={key: url for key, url in alarms.links if url is not None},
             access=one.permitted,
-            policy=one.approval.value(domain.Policy),
+            policy=one.approval.value(Policy),
             protect_observing=one.protect_observing,
             read_only=one.read_only,
             keep_cleared=self.streams.keep_cleared,
             margin=self.maintenance.margin,
         )
 
-    def alarms_for(self, environment: str) -> Alarms:
+    def alarms_for(self, environment: str) -> AlarmsSection:
         """Merge the common alarms with what the environment overrides.
 
         Parameters
@@ -747,12 +746,14 @@ def settings_type() -> type[Settings]:
 @cache
 def _settings_type(rules: tuple[Rule[Any], ...]) -> type[Settings]:
     section = rules_section(rules)
-    alarms = create_model("Alarms", __base__=Alarms, rules=(section, section()))
-    environment = create_model("Environment", __base__=Environment, alarms=(alarms, alarms()))
+    alarms = create_model("Alarms", __base__=AlarmsSection, rules=(section, section()))
+    environment = create_model(
+        "Environment", __base__=EnvironmentSection, alarms=(alarms, alarms())
+    )
     return create_model(
         "Settings",
         __base__=Settings,
-        environments=(Mapping[Word, environment], Field(min_length=1)),  # type: ignore[valid-type]
+        environments=(Mapping[Name, environment], Field(min_length=1)),  # type: ignore[valid-type]
         alarms=(alarms, alarms()),
     )
 
@@ -761,7 +762,7 @@ EVERY = "all"
 """Stands for all environments in an on-call target."""
 
 
-class Finding(NamedTuple):
+class Disagreement(NamedTuple):
     """Keys that contradict each other.
 
     What is reported already at one of the places that it was concluded from is not reported twice.
@@ -772,7 +773,7 @@ class Finding(NamedTuple):
     concluded_from: tuple[Location, ...]
 
 
-def disagreements(settings: Settings) -> Iterator[Finding]:
+def disagreements(settings: Settings) -> Iterator[Disagreement]:
     """Find what is wrong between keys that are each right."""
     names = list(settings.environments)
     yield from _variables(redis_variable, [(name, ("environments", name)) for name in names])
@@ -781,12 +782,12 @@ def disagreements(settings: Settings) -> Iterator[Finding]:
     for name, environment in settings.environments.items():
         here: Location = ("environments", name)
         if name == EVERY:
-            yield Finding(here, "is a reserved word; choose another name", (here,))
+            yield Disagreement(here, "is a reserved word; choose another name", (here,))
         first = channels.setdefault(environment.channel, name)
         if first != name:
             there: Location = ("environments", first, "channel")
             text = f"is the channel of `{first}` too; each environment needs its own"
-            yield Finding((*here, "channel"), text, ((*here, "channel"), there))
+            yield Disagreement((*here, "channel"), text, ((*here, "channel"), there))
         yield from _access(here, environment)
         yield from _thresholds((*here, "alarms"), environment.alarms, settings.alarms_for(name))
     targets = [(("oncall", "targets", i), one) for i, one in enumerate(settings.oncall.targets)]
@@ -797,7 +798,7 @@ def disagreements(settings: Settings) -> Iterator[Finding]:
 
 def _variables(
     variable: Callable[[str], str], named: Iterable[tuple[str, Location]]
-) -> Iterator[Finding]:
+) -> Iterator[Disagreement]:
     seen: dict[str, tuple[str, Location]] = {}
     for name, location in named:
         first, there = seen.setdefault(variable(name), (name, location))
@@ -808,29 +809,31 @@ def _variables(
             if first == name
             else f"shares the variable {variable(name)} with `{first}`; choose another name"
         )
-        yield Finding(location, text, (location, there))
+        yield Disagreement(location, text, (location, there))
 
 
-def _access(here: Location, environment: Environment) -> Iterator[Finding]:
+def _access(here: Location, environment: EnvironmentSection) -> Iterator[Disagreement]:
     access = environment.access
     at: Location = (*here, "access")
-    people = access or Access()
+    people = access or AccessSection()
     for key, some in (("operators", people.operators), ("approvers", people.approvers)):
         if some is not None and not (some.usergroups or some.users):
-            yield Finding((*at, key), "names nobody; give usergroups or users", ((*at, key),))
+            yield Disagreement((*at, key), "names nobody; give usergroups or users", ((*at, key),))
     if environment.approval.self_approval:
         return
     why = "required unless `approval.self_approval` is true"
     because: Location = (*here, "approval", "self_approval")
     if access is None:
-        yield Finding(at, f"is missing; operators and approvers are {why}", (at, because))
+        yield Disagreement(at, f"is missing; operators and approvers are {why}", (at, because))
         return
     for key, some in (("operators", access.operators), ("approvers", access.approvers)):
         if some is None:
-            yield Finding((*at, key), f"is missing; {why}", ((*at, key), because))
+            yield Disagreement((*at, key), f"is missing; {why}", ((*at, key), because))
 
 
-def _thresholds(at: Location, written: Alarms, effective: Alarms) -> Iterator[Finding]:
+def _thresholds(
+    at: Location, written: AlarmsSection, effective: AlarmsSection
+) -> Iterator[Disagreement]:
     for name, rule in effective.rules:
         if not {"warning", "critical"} <= type(rule).model_fields.keys():
             continue
@@ -845,10 +848,10 @@ def _thresholds(at: Location, written: Alarms, effective: Alarms) -> Iterator[Fi
             else ("warning", f"must be at most `critical` ({critical}), not {warning}")
         )
         common: Location = ("alarms", "rules", name)
-        yield Finding((*at, "rules", name, key), text, ((*at, "rules", name), common))
+        yield Disagreement((*at, "rules", name, key), text, ((*at, "rules", name), common))
 
 
-def _target(at: Location, target: Target, environments: list[str]) -> Iterator[Finding]:
+def _target(at: Location, target: TargetSection, environments: list[str]) -> Iterator[Disagreement]:
     kind: Location = (*at, "kind")
     url: Location = (*at, "url")
     usergroup: Location = (*at, "usergroup")
@@ -856,20 +859,20 @@ def _target(at: Location, target: Target, environments: list[str]) -> Iterator[F
     if needs == "usergroup":
         if target.usergroup is None:
             text = f"is missing; kind {name} mentions a user group"
-            yield Finding(usergroup, text, (kind, usergroup))
+            yield Disagreement(usergroup, text, (kind, usergroup))
         if target.url is not None:
-            yield Finding(url, f"does not go with kind {name}; give a usergroup", (kind, url))
+            yield Disagreement(url, f"does not go with kind {name}; give a usergroup", (kind, url))
     else:
         if target.url is None and target.kind.address is None:
-            yield Finding(url, f"is missing; kind {name} calls an address", (kind, url))
+            yield Disagreement(url, f"is missing; kind {name} calls an address", (kind, url))
         if target.usergroup is not None:
             text = f"goes with kind slack only, not with {name}"
-            yield Finding(usergroup, text, (kind, usergroup))
+            yield Disagreement(usergroup, text, (kind, usergroup))
     for index, name in enumerate(target.environments):
         if name != EVERY and name not in environments:
-            text = f"there is no environment `{name}`{did_you_mean(name, [*environments, EVERY])}"
+            text = f"there is no environment `{name}`{or_rather(name, [*environments, EVERY])}"
             location: Location = (*at, "environments", index)
-            yield Finding(location, text, (location, ("environments", name)))
+            yield Disagreement(location, text, (location, ("environments", name)))
 
 
 def redis_variable(environment: str) -> str:

@@ -58,7 +58,7 @@ def _details(
     )
 
 
-def page(page: Page, usergroup: str) -> Drawn:
+def mention(page: Page, usergroup: str) -> Drawn:
     """Draw a page for Slack: a new message, because edits notify nobody.
 
     Parameters
@@ -69,8 +69,8 @@ def page(page: Page, usergroup: str) -> Drawn:
         ID of the user group to mention; empty for none.
     """
     summary = truncate(page.summary, FIRST_LINE)
-    mention = mark("<!subteam^{}> ", usergroup) if usergroup else Markup()
-    blocks = [section(mark("{}{}.", mention, summary.removesuffix(".")))]
+    group = mark("<!subteam^{}> ", usergroup) if usergroup else Markup()
+    blocks = [section(mark("{}{}.", group, summary.removesuffix(".")))]
     if page.summary != summary:
         blocks += typed(page.summary)
     if not page.incident:

@@ -31,7 +31,7 @@ from bot.domain.oncall import (
 )
 from bot.loops import Tasks
 from bot.render.blocks import message
-from bot.render.pages import page as drawn
+from bot.render.pages import mention
 from bot.services.oncall import Receipts
 from bot.slack.api import SlackApi, SlackRefused
 from bot.slack.directory import Channels
@@ -82,7 +82,7 @@ class Mention(Notifier):
         if channel is None:
             reason = f"{self.name} has no channel in Slack that the bot is in"
             raise PageFailed(reason, permanent=False)
-        text, blocks, buttons = drawn(page, self._usergroup)
+        text, blocks, buttons = mention(page, self._usergroup)
         since = (perhaps_since - LOOK_BACK).timestamp() if perhaps_since else None
         try:
             await self._web.post(

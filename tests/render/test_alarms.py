@@ -548,7 +548,7 @@ def test_a_page_in_slack() -> None:
         at=NOW,
         incident=31,
     )
-    text, blocks, buttons = pages.page(page, "S0123")
+    text, blocks, buttons = pages.mention(page, "S0123")
     assert text == page.summary
     assert [each["text"]["text"] for each in blocks] == [
         f"<!subteam^S0123> {page.summary}.",
@@ -556,7 +556,7 @@ def test_a_page_in_slack() -> None:
     ]
     assert [each.label for each in buttons] == ["I'm on it"]
     by_hand = replace(page, incident=0, link="", summary=f"PROD: Ana calls for help: {HOSTILE * 9}")
-    drawn = pages.page(by_hand, "S0123")
+    drawn = pages.mention(by_hand, "S0123")
     _within_limits(drawn)
     assert _pings(drawn) == ["<!subteam^S0123>"]
 
