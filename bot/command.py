@@ -390,21 +390,11 @@ class Registry:
                     return self._commands[name], text[words[length - 1].end() :].strip()
         if not words and "" in self._commands:
             return self._commands[""], ""
-        raise self._unknown([word.group().lower() for word in words])
-
-    def nearest(self, words: Sequence[str]) -> Command | None:
-        """Find the subcommand that was probably meant."""
-        names = [name for name in self._commands if name]
-        for typed in (" ".join(words[:2]), *words[:1]):
-            for name in difflib.get_close_matches(typed, names, n=1, cutoff=0.6):
-                return self._commands[name]
-        return None
-
-    def _unknown(self, words: Sequence[str]) -> UserError:
-        text = f"I don't know `{quoted(words[0] if words else '')}`."
-        meant = self.nearest(words)
-        if meant is None:
-            return UserError(f"{text} `help` lists what I know.", suggestion="help")
-        return UserError(
-            f"{text} Did you mean `{meant.name}`?", usage=meant.usage_line, suggestion=meant.name
-        )
+        typed = [word.group().lower() for word in words]
+        text = f"I don't know `{quoted(typed[0] if typed else '')}`."
+        for near in (" ".join(typed[:2]), *typed[:1]):
+            for name in difflib.get_close_matches(near, filter(None, self._commands), n=1):
+                meant = self._commands[name]
+                text = f"{text} Did you mean `{meant.name}`?"
+                raise UserError(text, usage=meant.usage_line, suggestion=meant.name)
+        raise UserError(f"{text} `help` lists what I know.", suggestion="help")

@@ -1,6 +1,5 @@
 """`audit`: who asked for what, who approved it, and what it did."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from bot.command import Call, Purpose, Read, Reply
@@ -75,17 +74,14 @@ def _line(line: AuditLine, post: Post | None, workspace: str, now: datetime) -> 
             parts.append(mark("      {}: {}", label, code(short)))
     if line.result == State.INTERRUPTED.value:
         parts.append(mark("      {}", _HAPPENED.get(line.after.get("happened", ""), "")))
-    changed = _changed(line.before, line.after)
+    changed = ", ".join(
+        f"{name} {before} → {line.after[name]}"
+        for name, before in line.before.items()
+        if line.after.get(name, before) != before
+    )
     if changed:
         parts.append(mark("      {}", changed))
     return join("\n", parts)
-
-
-def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    names = [name for name in before if name in after]
-    return ", ".join(
-        f"{name} {before[name]} → {after[name]}" for name in names if before[name] != after[name]
-    )
 
 
 COMMANDS = (

@@ -9,21 +9,9 @@ from bot.domain.approvals import NUMBER, Confirmation, Outcome, Plan, Request
 from bot.domain.changes import Clearing, Facts, Survey
 from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, UserError
+from bot.render import plans
 from bot.render.blocks import Markup
 from bot.render.forms import Choice, Form, Text, Tick
-from bot.render.plans import (
-    few,
-    figure,
-    length,
-    made,
-    named,
-    night_warning,
-    not_made,
-    number,
-    observing,
-    visit_lines,
-    visits_of,
-)
 from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
@@ -89,7 +77,7 @@ async def plan(call: Call) -> Plan:
         added=survey.added,
         last_delivered=survey.group.last_delivered,
         waiting=survey.entries,
-        visits=visits_of(survey.visits),
+        visits=plans.visits_of(survey.visits),
         capped=survey.capped,
         length=survey.length,
         unconfirmed=survey.group.pending,
@@ -110,14 +98,19 @@ def propose(environment: Environment, bound: Clearing, survey: Survey, now: date
             ("Discarded", _discarded(bound, survey, now)),
             *_tidied(bound),
             *_others(bound, survey),
-            ("Untouched", _untouched(bound)),
+            (
+                "Untouched",
+                "nothing. If an entry arrives before it is done, nothing is done"
+                if bound.delete
+                else "whatever arrives after this card; group and workers",
+            ),
             ("Undo", _undo(environment, bound, now)),
-            observing(environment, survey.last_added.added, now),
+            plans.observing(environment, survey.last_added.added, now),
         ),
         streams=(environment.stream(bound.instrument),),
         bound=bound.mapping(),
-        warning=night_warning(environment, survey, now),
-        listing=visit_lines(survey.visits, now),
+        warning=plans.night_warning(environment, survey, now),
+        listing=plans.visit_lines(survey.visits, now),
         confirmation=_confirmation(bound, subject),
     )
 
@@ -167,13 +160,7 @@ def _others(bound: Clearing, survey: Survey) -> list[tuple[str, str]]:
     if not survey.others:
         return []
     lost = "deleted with the stream" if bound.delete else "these entries are gone for them too"
-    return [("Other groups", f"{few([named(name) for name in survey.others])}: {lost}")]
-
-
-def _untouched(bound: Clearing) -> str:
-    if bound.delete:
-        return "nothing. If an entry arrives before it is done, nothing is done"
-    return "whatever arrives after this card; group and workers"
+    return [("Other groups", f"{plans.few([plans.named(name) for name in survey.others])}: {lost}")]
 
 
 def _undo(environment: Environment, bound: Clearing, now: datetime) -> str:
@@ -217,7 +204,7 @@ async def run(services: Services, approved: Approved) -> AsyncIterator[str | Fac
         instrument = Clearing.read(approved.request.plan.bound).instrument
         survey = await services.streams.survey(instrument)
         if survey is not None and str(survey.entries) == facts.get("waiting_after"):
-            facts = {**facts, "visits_after": str(visits_of(survey.visits))}
+            facts = {**facts, "visits_after": str(plans.visits_of(survey.visits))}
     yield facts
 
 
@@ -229,36 +216,36 @@ def tell(environment: Environment, request: Request, facts: Facts) -> Outcome:
     if bound.capped:
         these = "everything on the card"
     reasons = {**_REASONS, "all_read": f"Workers had read {these} by the time {{who}} approved."}
-    refused = not_made(request, facts, "nothing was discarded", reasons)
+    refused = plans.not_made(request, facts, "nothing was discarded", reasons)
     if refused is not None:
         return refused
     return _deleted(bound, facts) if bound.delete else _cleared(environment, request, bound, facts)
 
 
 def _cleared(environment: Environment, request: Request, bound: Clearing, facts: Facts) -> Outcome:
-    discarded, now_waiting = number(facts, "discarded"), number(facts, "waiting_after")
-    now = figure(now_waiting)
+    discarded, now_waiting = plans.number(facts, "discarded"), plans.number(facts, "waiting_after")
+    now = plans.figure(now_waiting)
     if now_waiting:
-        now = amount(now_waiting, number(facts, "visits_after") or 0)
+        now = amount(now_waiting, plans.number(facts, "visits_after") or 0)
         now += ", arrived after the card, kept"
-    told = [("Waiting, before", figure(discarded)), ("Waiting, now", now)]
+    told = [("Waiting, before", plans.figure(discarded)), ("Waiting, now", now)]
     if discarded is not None and discarded < bound.waiting:
         read = bound.waiting - discarded
         told.append(("Read meanwhile", f"{count(read, 'entry')} of those on the card"))
-    if settled := number(facts, "settled"):
+    if settled := plans.number(facts, "settled"):
         told.append(("Settled", count(settled, "unconfirmed entry")))
     if not discarded:
-        headline = f"{figure(number(facts, 'tidied'))} already read tidied up"
+        headline = f"{plans.figure(plans.number(facts, 'tidied'))} already read tidied up"
     else:
         # Of a part of them nobody knows how many visits they were.
         visits = bound.visits if discarded == bound.waiting and not bound.capped else 0
         headline = f"{amount(discarded, visits)} discarded"
-    undone = bool(discarded and number(facts, "copied"))
+    undone = bool(discarded and plans.number(facts, "copied"))
     notes = ("There is no undo: no copy was kept.",) if discarded else ()
-    return made(
+    return plans.made(
         facts,
         headline,
-        (*told, ("Stream", length(facts))),
+        (*told, ("Stream", plans.length(facts))),
         counts=("discarded", "settled"),
         notes=(_kept(environment, request, bound),) if undone else notes,
         undo=f"restore {request.id}" if undone else "",
@@ -279,18 +266,18 @@ def _kept(environment: Environment, request: Request, bound: Clearing) -> str:
 
 
 def _deleted(bound: Clearing, facts: Facts) -> Outcome:
-    entries = figure(number(facts, "length_before"))
-    pending, names = number(facts, "pending_before"), number(facts, "consumers_before")
+    entries = plans.figure(plans.number(facts, "length_before"))
+    pending, names = plans.number(facts, "pending_before"), plans.number(facts, "consumers_before")
     waiting = amount(bound.waiting, bound.visits, capped=bound.capped)
-    return made(
+    return plans.made(
         facts,
         f"the stream was deleted with {entries} and created anew",
         (
             ("Waiting, before", f"{waiting}, as on the card"),
             ("Waiting, now", count(0, "entry")),
-            ("Stream", length(facts)),
-            ("Unconfirmed", f"{figure(pending)} before, 0 now"),
-            ("Consumer names", f"{figure(names, 'name')} before, 0 now"),
+            ("Stream", plans.length(facts)),
+            ("Unconfirmed", f"{plans.figure(pending)} before, 0 now"),
+            ("Consumer names", f"{plans.figure(names, 'name')} before, 0 now"),
         ),
         counts=("groups_dropped",),
         notes=("There is no undo: `--delete` keeps no copy.",),

@@ -132,26 +132,17 @@ def _warning(
     return " ".join(parts)
 
 
-async def run(services: Services, approved: Approved) -> AsyncIterator[str | _Ended]:
+def run(services: Services, approved: Approved) -> AsyncIterator[str | _Ended]:
     """Ask for it, and show how far it comes."""
-    async for each in _shown(services.restarts.run(approved)):
-        yield each
+    return _shown(services.restarts.run(approved))
 
 
-async def resume(services: Services, approved: Approved) -> AsyncIterator[str | _Ended]:
+def resume(services: Services, approved: Approved) -> AsyncIterator[str | _Ended]:
     """Show how far one comes that another process has asked for."""
-    async for each in _shown(services.restarts.resume(approved)):
-        yield each
+    return _shown(services.restarts.resume(approved))
 
 
-async def look_back(services: Services, request: Request) -> _Ended | None:
-    """Find out what came of one of which nobody knew."""
-    return await services.restarts.look_back(request)
-
-
-async def _shown(
-    steps: AsyncIterator[Progress | _Ended],
-) -> AsyncIterator[str | _Ended]:
+async def _shown(steps: AsyncIterator[Progress | _Ended]) -> AsyncIterator[str | _Ended]:
     """Draw each step, and leave out those that show nothing new."""
     last: Progress | None = None
     async for step in steps:
@@ -347,7 +338,7 @@ COMMANDS = (
         plan=plan,
         run=run,
         tell=tell,
-        look_back=look_back,
+        look_back=lambda services, request: services.restarts.look_back(request),
         resume=resume,
         details=(
             "What `kubectl rollout restart` does, and then the proof: another pod is ready, Redis "

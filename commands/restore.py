@@ -11,17 +11,7 @@ from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.streams import EntryId
 from bot.grammar import quoted, whole_number
-from bot.render.plans import (
-    found,
-    length,
-    made,
-    night_warning,
-    not_made,
-    number,
-    observing,
-    visit_lines,
-    visits_of,
-)
+from bot.render import plans
 from bot.render.words import CATCH_UP, amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
@@ -65,7 +55,7 @@ async def plan(call: Call) -> Plan:
         after=after,
         last=cleared.last,
         entries=archive.entries,
-        visits=visits_of(archive.visits),
+        visits=plans.visits_of(archive.visits),
         restored=archive.restored,
     )
     return propose(environment, bound, archive, survey, cleared=request.started, now=now)
@@ -93,13 +83,13 @@ def propose(
         facts=(
             *facts,
             ("Waiting time", _waiting_time(archive, survey)),
-            ("Untouched", f"what waits now: {found(survey)}; group and workers"),
-            observing(environment, survey.last_added.added, now),
+            ("Untouched", f"what waits now: {plans.found(survey)}; group and workers"),
+            plans.observing(environment, survey.last_added.added, now),
         ),
         streams=(environment.stream(bound.instrument),),
         bound=bound.mapping(),
-        warning=night_warning(environment, survey, now),
-        listing=visit_lines(archive.visits, now),
+        warning=plans.night_warning(environment, survey, now),
+        listing=plans.visit_lines(archive.visits, now),
     )
 
 
@@ -161,7 +151,7 @@ async def run(services: Services, approved: Approved) -> AsyncIterator[str | Fac
 
 def progress(facts: Facts) -> str:
     """Say how far it has come."""
-    restored, total = number(facts, "restored"), number(facts, "total")
+    restored, total = plans.number(facts, "restored"), plans.number(facts, "total")
     if restored is None or total is None:
         return "Entries go back"
     return f"{restored:,} of {count(total, 'entry')} are back"
@@ -170,7 +160,7 @@ def progress(facts: Facts) -> str:
 def tell(_: Environment, request: Request, facts: Facts) -> Outcome:
     """Say what is back, or why nothing is."""
     bound = Restoring.read(request.plan.bound)
-    restored = number(facts, "restored") or 0
+    restored = plans.number(facts, "restored") or 0
     rest = f"`restore {bound.clear}` goes on where it stopped; nothing comes back twice."
     if facts.get(RESULT) == FENCED:
         # Each part is a step of its own, and only the last one sets the marker.
@@ -178,7 +168,7 @@ def tell(_: Environment, request: Request, facts: Facts) -> Outcome:
         return Outcome(
             Happened.NO, "not everything was put back", notes=(f"It was interrupted. {done}{rest}",)
         )
-    refused = not_made(request, facts, "nothing was put back", _REASONS)
+    refused = plans.not_made(request, facts, "nothing was put back", _REASONS)
     if refused is not None:
         if facts.get(RESULT) == STALE and restored > bound.restored:
             return replace(
@@ -191,11 +181,11 @@ def tell(_: Environment, request: Request, facts: Facts) -> Outcome:
             )
         return refused
     visits = bound.visits if restored == bound.entries else 0
-    told = [("Stream", length(facts))]
-    same = number(facts, "same_ids")
+    told = [("Stream", plans.length(facts))]
+    same = plans.number(facts, "same_ids")
     if same is not None and same < restored:
         told.append(("Waiting time", "starts anew: the entries have new IDs"))
-    return made(
+    return plans.made(
         facts,
         f"{amount(restored, visits)} put back",
         told,
