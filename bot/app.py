@@ -477,7 +477,7 @@ class App:
 
     async def _refuse(self, environment: str, error: SameRedis) -> None:
         """Tell a channel that its environment is refused from now on."""
-        text, blocks = errors.same_redis(error)
+        text, blocks, _ = errors.same_redis(error)
         channel = self._channels.id_of(environment)
         if channel is not None:
             await self._slack.post(channel, message(text, blocks))

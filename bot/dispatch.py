@@ -291,19 +291,15 @@ class Dispatcher:
     def _mistake(self, error: Exception, line: Line, reference: str) -> tuple[Answer, str]:
         """Say what the person can do about an error; and the word for it in metrics."""
         environment = self._services[line.environment].environment
-        drawn = errors.draw(error, environment, self._deployment.slash, reference)
-        if drawn is not None:
-            text, blocks, buttons, outcome = drawn
-            if isinstance(error, StateError | CannotLookUp):
-                _log.error("what the bot itself relies on failed", exc_info=error)
-        elif isinstance(error, TimeoutError):
+        (text, blocks, buttons), outcome = errors.draw(
+            error, environment, self._deployment.slash, reference, self._limit
+        )
+        if isinstance(error, StateError | CannotLookUp):
+            _log.error("what the bot itself relies on failed", exc_info=error)
+        elif outcome == "timeout":
             _log.error("command given up", limit=self._limit, exc_info=error)
-            (text, blocks), buttons = errors.too_slow(self._limit, reference), ()
-            outcome = "timeout"
-        else:
+        elif outcome == "failed":
             _log.error("command failed", exc_info=error)
-            (text, blocks), buttons = errors.fault(reference), ()
-            outcome = "failed"
         return Answer(Reply(blocks, text, buttons)), outcome
 
 

@@ -29,7 +29,7 @@ async def run(call: Call) -> Reply:
     name = " ".join(call.arguments.words).lower()
     slash = call.deployment.slash
     if not name:
-        text, blocks = contents(call.environment, slash)
+        text, blocks = _contents(call.environment, slash)
         return Reply(blocks, text, [_opens(each) for each in _LIKELIEST])
     known = topics()
     if name not in known:
@@ -45,7 +45,7 @@ async def run(call: Call) -> Reply:
         for place in call.deployment.places
         if place.environment.name == call.environment.name
     )
-    text, blocks = page(call.environment, topic, channel, slash)
+    text, blocks = _page(call.environment, topic, channel, slash)
     return Reply(blocks, text, _buttons(topic, call.registry))
 
 
@@ -60,7 +60,7 @@ def _buttons(topic: Topic, registry: Registry) -> list[Button]:
     return [*own[: BUTTONS_IN_MESSAGE - 1], Button("All topics", "runbook")]
 
 
-def contents(environment: Environment, slash: str) -> tuple[Markup, list[Block]]:
+def _contents(environment: Environment, slash: str) -> tuple[Markup, list[Block]]:
     """Draw the list of topics."""
     known = topics().values()
     first = mark("*{} runbook: {} topics.*", environment.label, len(known))
@@ -72,7 +72,7 @@ def contents(environment: Environment, slash: str) -> tuple[Markup, list[Block]]
     return first, blocks
 
 
-def page(
+def _page(
     environment: Environment, topic: Topic, channel: Markup, slash: str
 ) -> tuple[Markup, list[Block]]:
     """Draw one topic: what and when, the bot's own commands, those by hand, links."""
