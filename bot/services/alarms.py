@@ -124,11 +124,13 @@ class Alarms:
         UserError
             If it is resolved, or there is none.
         """
-
-        def owned(incident: Incident) -> Incident:
-            return incident.owned_by(person, now)
-
-        return await self._step(number, owned, Transition.OWNED, person=person, now=now)
+        return await self._step(
+            number,
+            lambda incident: incident.owned_by(person, now),
+            Transition.OWNED,
+            person=person,
+            now=now,
+        )
 
     async def escalate(
         self, number: int, person: Person, now: datetime
@@ -142,12 +144,13 @@ class Alarms:
         """
         targets = self._oncall.required(now)
         names = [each.name for each in targets]
-
-        def told(incident: Incident) -> Incident:
-            return incident.told_to(names, now)
-
         incident = await self._step(
-            number, told, Transition.ESCALATED, person=person, now=now, page=names
+            number,
+            lambda incident: incident.told_to(names, now),
+            Transition.ESCALATED,
+            person=person,
+            now=now,
+            page=names,
         )
         return incident, targets
 
@@ -231,10 +234,7 @@ class Alarms:
     async def unresolved(self) -> dict[About, Incident]:
         """Give the incidents that are not resolved, with their peaks."""
         found = await self._incidents.firing(self._environment.name)
-        known, self._peaks = self._peaks, {}
-        for each in found:
-            if each.id in known:
-                self._peaks[each.id] = known[each.id]
+        self._peaks = {each.id: self._peaks[each.id] for each in found if each.id in self._peaks}
         return {(each.name, each.instrument): self._with_peaks(each) for each in found}
 
     async def look(
