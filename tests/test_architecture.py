@@ -72,3 +72,23 @@ def test_all_that_is_not_code_is_in_the_wheel(tmp_path: Path) -> None:
 def test_no_room_is_called_after_nothing() -> None:
     names = {path.stem for path in SOURCES}
     assert not names & {"utils", "helpers", "common", "core", "manager"}
+
+
+def test_the_page_about_the_house_names_every_file() -> None:
+    drawn = (ROOT / "bot" / "README.md").read_text("utf-8").split("```text\n")[1].split("```")[0]
+    named, folder = set(), ROOT
+    for line in drawn.splitlines():
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        if name.endswith("/"):
+            folder = {0: ROOT / name, 1: ROOT / "bot" / name}.get(depth, folder)
+        if depth == 0:
+            continue
+        named.add((ROOT / "bot" if depth == 1 else folder) / name.rstrip("/"))
+    files = {
+        path for path in SOURCES if path.name != "__init__.py" and "commands" not in path.parts
+    }
+    inside = {ROOT / "bot" / "storage" / "migrations"}
+    files = {path for path in files if not inside & set(path.parents)}
+    assert {path for path in named if path.suffix == ".py"} == files
+    assert all(path.exists() for path in named)
