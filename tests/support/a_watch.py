@@ -40,6 +40,7 @@ from bot.storage.positions import Positions
 from bot.storage.posts import Posts
 from bot.storage.samples import Samples
 from tests.support.an_oncall import TARGETS, Lists, an_oncall
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
 from tests.support.world import PROD, World
 
@@ -267,7 +268,7 @@ class Alarmed:
 
     world: World
     id: str = PROD
-    patience: float = 20
+    patience: float = PATIENCE
 
     @property
     def roots(self) -> list[Message]:
@@ -346,18 +347,19 @@ async def time_passes(world: World, length: timedelta, *, step: timedelta) -> No
 async def seen(world: World, condition: str) -> None:
     """Wait until the newest sample of every stream is so."""
     newest = "(SELECT *, max(at) FROM samples GROUP BY environment, instrument)"
-    await _counted(world, f"SELECT count(*) = 0 FROM {newest} WHERE NOT ({condition})")  # noqa: S608 -- from the tests
+    await counted(world, f"SELECT count(*) = 0 FROM {newest} WHERE NOT ({condition})")  # noqa: S608 -- from the tests
 
 
 async def looked_at(world: World, streams: int) -> None:
     """Wait until the watch has looked, at a time that stands still."""
     assert world.stands_at is not None
     now = f"{world.stands_at + world.ahead:%Y-%m-%d %H:%M:%S.%f}"
-    await _counted(world, f"SELECT count(*) >= {streams} FROM samples WHERE at >= '{now}'")  # noqa: S608 -- the same
+    await counted(world, f"SELECT count(*) >= {streams} FROM samples WHERE at >= '{now}'")  # noqa: S608 -- the same
 
 
-async def _counted(world: World, query: str) -> None:
-    async with asyncio.timeout(20):
+async def counted(world: World, query: str) -> None:
+    """Wait until a query of the bot's database answers 1."""
+    async with asyncio.timeout(PATIENCE):
         while True:
             with closing(sqlite3.connect(world.folder / "state.db")) as file:
                 if file.execute(query).fetchone() == (1,):

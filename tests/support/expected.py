@@ -30,6 +30,10 @@ _VARIES = [
     (re.compile(r"\bvalkey \d+\.\d+\.\d+"), "valkey ‹version›"),
     (re.compile(r"\bprompt-redis-bot \d[\w.]*"), "prompt-redis-bot ‹version›"),
     (re.compile(r"\b\d+(\.\d+)? [KMG]i?B\b"), "‹size›"),
+    (re.compile(r"\b\d+ % of its ‹size›"), "‹share› of its ‹size›"),
+    (re.compile(r"\b\d+(\.\d+)? ms\b"), "‹time›"),
+    (re.compile(r"(?<=delivery: )['0-9a-f]+"), "‹its own›"),
+    (re.compile(r"(?<=\d{8}T\d{6}\.)\d{6}(?=Z)"), "‹fraction›"),
 ]
 
 
