@@ -12,6 +12,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -126,22 +127,13 @@ class Document:
     def line(self, location: Location) -> int:
         """Line of a key or list element, counted from 1; of its parent where it is missing."""
         node: Node = self._root
-        line = node.start_mark.line
+        line: int = node.start_mark.line
         for part in location:
-            if isinstance(node, MappingNode):
-                entry = next((entry for entry in node.value if entry[0].value == part), None)
-                if entry is None:
-                    break
-                key, node = entry
-                line = key.start_mark.line
-            elif (
-                isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value)
-            ):
-                node = node.value[part]
-                line = node.start_mark.line
-            else:
+            key, node = _children(node).get(part, (None, node))
+            if key is None:
                 break
-        return int(line) + 1
+            line = key.start_mark.line
+        return line + 1
 
     def fault(self, location: Location, text: str) -> Fault:
         """Say what is wrong at a place."""
@@ -387,22 +379,25 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     return f"is not valid YAML: {reason}"
 
 
+def _children(node: Node) -> Mapping[str | int, tuple[Node, Node]]:
+    """Give what stands in a mapping or a list, by key or index: where it begins, and itself."""
+    if isinstance(node, MappingNode):
+        # Of duplicate keys the first counts.
+        words = (pair for pair in reversed(node.value) if isinstance(pair[0], ScalarNode))
+        return {key.value: (key, value) for key, value in words}
+    if isinstance(node, SequenceNode):
+        return {index: (element, element) for index, element in enumerate(node.value)}
+    return {}
+
+
 def _scalar(node: ScalarNode) -> Any:
     text: str = node.value
-    constructor = SafeConstructor()
-    try:
-        match node.tag.removeprefix("tag:yaml.org,2002:"):
-            case "null":
-                return None
-            case "bool":
-                return constructor.construct_yaml_bool(node)
-            case "int" if ":" not in text and len(text) <= _LONGEST_FIGURE:
-                return constructor.construct_yaml_int(node)
-            case "float" if ":" not in text and len(text) <= _LONGEST_FIGURE:
-                return constructor.construct_yaml_float(node)
-    except (ValueError, KeyError, IndexError):
-        # An explicit tag that does not fit, such as `!!int many`: say so where it is used.
-        return text
+    tag = node.tag.removeprefix("tag:yaml.org,2002:")
+    figure = tag in {"int", "float"} and ":" not in text and len(text) <= _LONGEST_FIGURE
+    if tag in {"null", "bool"} or figure:
+        # An explicit tag may not fit, such as `!!int many`: what is wrong is said where it is used.
+        with suppress(ValueError, KeyError, IndexError):
+            return SafeConstructor().construct_object(node)
     return text
 
 

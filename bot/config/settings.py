@@ -554,12 +554,6 @@ class EnvironmentSection(Section):
     alarms: AlarmsSection = AlarmsSection()
     """What differs here from the common `alarms`; keys left out are those."""
 
-    @property
-    def permitted(self) -> Access:
-        """Who may do what; anybody where the file does not say."""
-        lists = {key: some and some.value(People) for key, some in self.access or ()}
-        return Access(**lists)
-
 
 class StreamsSection(Section):
     """Names and keeping of streams."""
@@ -709,6 +703,7 @@ class Settings(Section):
 
     def _served(self, name: str, one: EnvironmentSection) -> Environment:
         alarms = self.alarms_for(name)
+        people = {right: some and some.value(People) for right, some in one.access or ()}
         return Environment(
             name=name,
             instruments=one.instruments,
@@ -719,7 +714,7 @@ class Settings(Section):
             stalled_after=alarms.thresholds().of(STALLED).warning,
             consumer_idle=self.prune.idle,
             links={key: url for key, url in alarms.links if url is not None},
-            access=one.permitted,
+            access=Access(**people),
             policy=one.approval.value(Policy),
             protect_observing=one.protect_observing,
             read_only=one.read_only,
@@ -813,22 +808,18 @@ def _variables(
 
 
 def _access(here: Location, environment: EnvironmentSection) -> Iterator[Disagreement]:
-    access = environment.access
     at: Location = (*here, "access")
-    people = access or AccessSection()
-    for key, some in (("operators", people.operators), ("approvers", people.approvers)):
-        if some is not None and not (some.usergroups or some.users):
-            yield Disagreement((*at, key), "names nobody; give usergroups or users", ((*at, key),))
-    if environment.approval.self_approval:
-        return
-    why = "required unless `approval.self_approval` is true"
     because: Location = (*here, "approval", "self_approval")
-    if access is None:
+    required = not environment.approval.self_approval
+    why = "required unless `approval.self_approval` is true"
+    if environment.access is None and required:
         yield Disagreement(at, f"is missing; operators and approvers are {why}", (at, because))
-        return
-    for key, some in (("operators", access.operators), ("approvers", access.approvers)):
-        if some is None:
+    for key, some in environment.access or ():
+        if some is None and required:
             yield Disagreement((*at, key), f"is missing; {why}", ((*at, key), because))
+        if some is not None and not (some.usergroups or some.users):
+            text = "names nobody; give usergroups or users"
+            yield Disagreement((*at, key), text, ((*at, key),))
 
 
 def _thresholds(
@@ -852,22 +843,21 @@ def _thresholds(
 
 
 def _target(at: Location, target: TargetSection, environments: list[str]) -> Iterator[Disagreement]:
-    kind: Location = (*at, "kind")
-    url: Location = (*at, "url")
-    usergroup: Location = (*at, "usergroup")
     name, needs = target.kind.name, target.kind.needs
+
+    def wrong(key: str, text: str) -> Disagreement:
+        return Disagreement((*at, key), text, ((*at, "kind"), (*at, key)))
+
     if needs == "usergroup":
         if target.usergroup is None:
-            text = f"is missing; kind {name} mentions a user group"
-            yield Disagreement(usergroup, text, (kind, usergroup))
+            yield wrong("usergroup", f"is missing; kind {name} mentions a user group")
         if target.url is not None:
-            yield Disagreement(url, f"does not go with kind {name}; give a usergroup", (kind, url))
+            yield wrong("url", f"does not go with kind {name}; give a usergroup")
     else:
         if target.url is None and target.kind.address is None:
-            yield Disagreement(url, f"is missing; kind {name} calls an address", (kind, url))
+            yield wrong("url", f"is missing; kind {name} calls an address")
         if target.usergroup is not None:
-            text = f"goes with kind slack only, not with {name}"
-            yield Disagreement(usergroup, text, (kind, usergroup))
+            yield wrong("usergroup", f"goes with kind slack only, not with {name}")
     for index, name in enumerate(target.environments):
         if name != EVERY and name not in environments:
             text = f"there is no environment `{name}`{or_rather(name, [*environments, EVERY])}"
