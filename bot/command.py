@@ -102,12 +102,8 @@ class Deployment:
     ----------
     slash
         The slash command, such as ``/prompt-redis``.
-    version
-        The bot's version.
     started
         When the process began.
-    places
-        Every environment it serves.
     workspace
         Address of the Slack workspace, for links to messages; empty where it is not known.
     leader
@@ -130,8 +126,6 @@ class Call:
     ----------
     command, arguments
         What was typed.
-    person
-        Who typed or clicked.
     services
         Those of the environment whose channel it came from.
     deployment, registry
@@ -251,15 +245,11 @@ class _Subcommand:
     ----------
     name
         One or two words; empty for the slash command alone.
-    summary
-        What it does, in a few words.
     purpose
         Under which heading `help` lists it.
     usage
         What may follow the name: ``INSTRUMENT``, ``[INSTRUMENT…]``, ``[--since DURATION]``,
         ``[--delete]``, and at the end ``REASON`` or ``TEXT`` for the rest of the line.
-    right
-        Who may use it.
     form
         Opens a form instead, where the call leaves something out.
     details

@@ -52,8 +52,6 @@ class Line:
 
     Parameters
     ----------
-    text, person, environment
-        What, who and where.
     trigger
         ID that every copy of one delivery shares; None where there is none.
     clicked
@@ -76,8 +74,6 @@ class Answer:
 
     Parameters
     ----------
-    reply
-        What to show.
     command
         Name of the subcommand whose answer this is; empty for the short status and for errors.
     shared
@@ -103,22 +99,12 @@ class Dispatcher:
 
     Parameters
     ----------
-    registry
-        Every subcommand.
-    services
-        Every environment's services, by name.
-    deployment
-        What is the same for every call.
     execution
         Carries out what a vote has approved.
-    metrics
-        Counts commands.
     allow
         Raises `SameRedis` for an environment that is refused.
     first
         Remembers a delivery for all replicas; tells when it came before, or None.
-    clock
-        Gives the time in UTC.
     limit
         Time after which a step of a command is given up.
     """

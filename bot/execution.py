@@ -34,14 +34,8 @@ class Execution:
 
     Parameters
     ----------
-    registry
-        Every subcommand.
-    services
-        Every environment's services, by name.
     tasks
         Runs the work, and lets it finish when the process ends.
-    clock
-        Gives the time in UTC.
     """
 
     def __init__(

@@ -172,14 +172,8 @@ class Request:
     ----------
     id
         From the sequence that alarms, silences and windows share.
-    environment
-        Name of the environment.
     command, arguments, reason
         What was asked for: the subcommand, what was typed after it, and why.
-    requester
-        Who asked.
-    plan
-        What the approvers read.
     key
         Random; proves in Redis that a marker is this request's.
     asked, expires
@@ -320,10 +314,6 @@ class AuditLine:
 
     Parameters
     ----------
-    at
-        When.
-    environment
-        Where.
     action
         Subcommand and arguments, as typed.
     person
@@ -332,8 +322,6 @@ class AuditLine:
         ``done``, ``failed``, ``refused``, …: a word; for a request its state.
     request
         ID of the request behind it; None where there was none.
-    approvers
-        Names of those who approved.
     reason, answer
         Why it was asked for; why it was approved alone, denied, or refused.
     alone

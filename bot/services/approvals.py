@@ -57,16 +57,8 @@ class Approvals:
 
     Parameters
     ----------
-    environment
-        Whose, and by which policy.
-    requests
-        Where they are kept.
-    rights
-        Knows who may ask and approve.
     oncall
         Is told of a vote that breaks the glass.
-    metrics
-        Counts what has come to its end.
     executor
         Name of this process.
     look

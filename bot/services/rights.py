@@ -30,10 +30,8 @@ class Rights:
 
     Parameters
     ----------
-    environment
-        Has the lists.
     groups
-        Knows who is in a group that they name.
+        Knows who is in a group that the environment's lists name.
     """
 
     def __init__(self, environment: Environment, groups: Groups) -> None:
