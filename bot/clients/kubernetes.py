@@ -545,7 +545,6 @@ def _event(event: Any) -> Event:
         at=_time(at or _at(event, "metadata", "creationTimestamp")),
         reason=_at(event, "reason"),
         text=_at(event, "message")[:_LONGEST],
-        warning=_at(event, "type") == "Warning",
     )
 
 

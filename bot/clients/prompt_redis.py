@@ -195,7 +195,7 @@ class PromptRedis:
             begin = newest or begin
         # Redis answers less than 0 where it sets no end.
         expires = datetime.now(UTC) + timedelta(seconds=seconds) if seconds >= 0 else None
-        return Archive(archive, entries, tuple(visits), expires, restored)
+        return Archive(entries, tuple(visits), expires, restored)
 
     async def server(self) -> ServerInfo:
         """Ask the server how it is; one that loads its data answers, see `ServerInfo.loading`."""
@@ -354,7 +354,7 @@ def _state(answer: list[Any]) -> StreamState:
 
 def _survey_of(chunks: Sequence[list[Any]], *, capped: bool) -> Survey:
     """Read what survey.lua answers, call by call; the first one has the figures."""
-    (length, first, last, last_added, added), after, _, figures, others, *_ = chunks[0]
+    (length, last, last_added, added), after, _, figures, others, *_ = chunks[0]
     visits: list[VisitCount] = []
     for chunk in chunks:
         visits = _merged(visits, chunk[6])
@@ -367,7 +367,6 @@ def _survey_of(chunks: Sequence[list[Any]], *, capped: bool) -> Survey:
     newest = next((chunk[7] for chunk in reversed(chunks) if chunk[7]), None)
     return Survey(
         length=length,
-        first=EntryId.parse(first) if first else None,
         last=EntryId.parse(last) if last else None,
         last_added=EntryId.parse(last_added),
         added=added,

@@ -61,8 +61,8 @@ class Survey:
     ----------
     length
         Entries in the stream.
-    first, last
-        IDs of the first and the last entry in it; None where it is empty.
+    last
+        ID of the last entry in it; None where it is empty.
     last_added
         ID of the last entry ever added.
     added
@@ -82,7 +82,6 @@ class Survey:
     """
 
     length: int
-    first: EntryId | None
     last: EntryId | None
     last_added: EntryId
     added: int
@@ -101,8 +100,6 @@ class Archive:
 
     Parameters
     ----------
-    key
-        Where they are kept.
     entries
         How many were waiting when they were cleared and are still to be put back.
     visits
@@ -113,7 +110,6 @@ class Archive:
         How many of the waiting ones have been put back already.
     """
 
-    key: str
     entries: int
     visits: tuple[VisitCount, ...]
     expires: datetime | None

@@ -209,22 +209,14 @@ class Workload:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that Kubernetes reports of the workload.
+    """Something that Kubernetes reports of the workload, in a word and in a sentence.
 
-    Parameters
-    ----------
-    at
-        When it was last seen; None where nobody knows.
-    reason, text
-        In a word, and in a sentence.
-    warning
-        True where it is no ordinary one.
+    `at` is when it was last seen; None where nobody knows.
     """
 
     at: datetime | None
     reason: str
     text: str
-    warning: bool = False
 
 
 @dataclass(frozen=True)

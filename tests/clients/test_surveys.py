@@ -21,7 +21,7 @@ async def test_a_survey_has_all_that_a_plan_shows(reads: PromptRedis, stream: Re
     assert survey.group is not None
     last = EntryId.parse((await entries(stream))[-1][0])
     assert (survey.length, survey.added, survey.others) == (26, 26, ("another",))
-    assert (survey.first, survey.last, survey.last_added) == (ids[0], last, last)
+    assert (survey.last, survey.last_added) == (last, last)
     assert (survey.after, survey.entries, survey.capped) == (ids[6], 19, False)
     assert survey.newest is not None
     assert survey.newest.id == last
@@ -62,7 +62,7 @@ async def test_a_survey_without_group_stream_or_entries(reads: PromptRedis, prod
     await prod.xtrim(KEY, maxlen=0, approximate=False)
     survey = await reads.survey(KEY, GROUP)
     assert survey is not None
-    assert (survey.first, survey.last, survey.newest, survey.visits) == (None, None, None, ())
+    assert (survey.last, survey.newest, survey.visits) == (None, None, ())
     assert (survey.last_added, survey.added) == (ids[-1], 5)
 
 

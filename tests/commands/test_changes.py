@@ -65,7 +65,6 @@ def survey(now: datetime = NOON) -> Survey:
     waiting = Waiting(1204, 7, capped=False, oldest=counted[0].oldest)
     return Survey(
         length=130_104,
-        first=entry_id(now, 90_000),
         last=last,
         last_added=last,
         added=900_000,
@@ -117,7 +116,7 @@ REPAIRING = Repairing("lsstcam", None, 1204, capped=False)
 
 
 def restored(bound: Restoring = RESTORING, now: datetime = NOON) -> Plan:
-    archive = Archive("cleared", bound.entries, visits(NOON), None, bound.restored)
+    archive = Archive(bound.entries, visits(NOON), None, bound.restored)
     return restore.propose(PROD, bound, archive, survey(now), cleared=NOON, now=now)
 
 
@@ -434,7 +433,7 @@ def test_a_restore_says_what_is_skipped_all_the_same(minutes: int, said: str) ->
 
 
 def test_restored_entries_keep_their_ids_where_the_stream_began_anew() -> None:
-    archive = Archive("cleared", 1204, visits(NOON), None)
+    archive = Archive(1204, visits(NOON), None)
     anew = replace(survey(), last_added=EntryId(0, 0))
     plan = restore.propose(PROD, RESTORING, archive, anew, cleared=NOON, now=NOON)
     assert dict(plan.facts)["Waiting time"].startswith("goes on")
