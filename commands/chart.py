@@ -8,8 +8,8 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.samples import Minute, Sample
-from bot.render import chart
 from bot.render.blocks import FIRST_LINE, Block, Markup, join, mark, section
+from bot.render.chart import Chart, drawn, nights
 from bot.render.streams import GAP, is_known, waiting
 from bot.render.words import clock, count, duration, rough
 
@@ -47,8 +47,12 @@ async def run(call: Call) -> Reply:
     about = [each for each in incidents if each.instrument in ("", instrument)]
     title = f"{environment.label} {instrument}, last {duration(span)}"
 
-    marks = chart.Marks(
-        nights=chart.nights(environment.site, since, until),
+    chart = Chart(
+        title,
+        points,
+        since,
+        until,
+        nights=nights(environment.site, since, until),
         windows=windows,
         silences=[
             each
@@ -56,34 +60,15 @@ async def run(call: Call) -> Reply:
             if each.instrument == instrument or any(each.matches(one) for one in about)
         ],
         incidents=about,
+        expiration=environment.expiration,
     )
-    picture = await chart.drawn(
-        title, points, since, until, marks, expiration=environment.expiration
-    )
-    text, blocks = outline(title, points, since, until, about)
-    return Reply(blocks, text, picture=picture)
+    text, blocks = outline(chart)
+    return Reply(blocks, text, picture=await drawn(chart))
 
 
-def outline(
-    title: str,
-    points: Sequence[Minute | Sample],
-    begins: datetime,
-    ends: datetime,
-    incidents: Sequence[Incident],
-) -> tuple[Markup, list[Block]]:
-    """Tell the peaks in the first line, then the alarms.
-
-    Parameters
-    ----------
-    title
-        Whose stream, and which span.
-    points
-        What was seen of it, in the order of time; at least one.
-    begins, ends
-        The span.
-    incidents
-        Alarms of that time.
-    """
+def outline(chart: Chart) -> tuple[Markup, list[Block]]:
+    """Tell the peaks in the first line, then the alarms: for those who cannot see the picture."""
+    title, points, incidents, ends = chart.title, chart.points, chart.incidents, chart.ends
     seen = [each for each in points if is_known(each)]
     if not seen:
         first = mark("*{}: unknown.* Redis did not answer, or there was no group.", title)
@@ -103,7 +88,7 @@ def outline(
         lines = [mark("Longest wait {}, {}.", duration(longest), unconfirmed)]
     elif longest >= timedelta(minutes=1):
         lines = [mark("Longest wait {}.", duration(longest))]
-    if seen[0].at - begins > GAP:
+    if seen[0].at - chart.begins > GAP:
         lines.append(mark("Nothing is known before {} UTC.", clock(seen[0].at, now=ends)))
     return first, [section(join("\n", [first, *lines, *_alarms(incidents, ends)]))]
 

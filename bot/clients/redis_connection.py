@@ -36,14 +36,10 @@ CONNECT_SECONDS = 1.0
 
 
 class Script:
-    """A Lua script with the parts that it stands on.
+    """A Lua script, by its file's name, with the `parts` that it stands on, in their order.
 
     Parameters
     ----------
-    name
-        Its file, without ``.lua``.
-    parts
-        Files in ``parts/`` that come before it, in this order.
     writes
         True if it has to be sent as EVAL, because it writes or because of the bot's rights.
     keys
@@ -67,10 +63,6 @@ def redis_client(
 
     Parameters
     ----------
-    url
-        ``redis://`` or ``rediss://``, without a password.
-    password
-        None where Redis asks for none.
     answer
         Seconds to wait for an answer.
     retries
@@ -112,12 +104,7 @@ def is_refusal(error: BaseException) -> bool:
 
 @contextmanager
 def translated(address: str) -> Iterator[None]:
-    """Turn the library's errors into the domain's.
-
-    Parameters
-    ----------
-    address
-        What the errors name.
+    """Turn the library's errors into the domain's, which name the address.
 
     Raises
     ------

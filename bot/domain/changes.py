@@ -59,26 +59,14 @@ class Survey:
 
     Parameters
     ----------
-    length
-        Entries in the stream.
-    last
-        ID of the last entry in it; None where it is empty.
-    last_added
-        ID of the last entry ever added.
-    added
-        How many were ever added.
-    group
-        The consumer group; None where it is missing.
+    last, last_added, added
+        The last entry in it, the last one ever, and how many there ever were.
     others
         Names of further groups of this stream.
     after
         Where the count began: an ID that was asked for, else the group's last delivered one.
-    entries, capped
-        Entries after it; True where the count stopped, so there are at least this many.
-    newest
-        ID of the newest entry that was counted.
-    visits
-        Distinct visits among them.
+    entries, capped, newest, visits
+        What comes after it; capped where the count stopped, so there are at least this many.
     """
 
     length: int
@@ -96,19 +84,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Archive:
-    """Entries that a clear kept.
-
-    Parameters
-    ----------
-    entries
-        How many were waiting when they were cleared and are still to be put back.
-    visits
-        Distinct visits among them.
-    expires
-        Until when they are kept.
-    restored
-        How many of the waiting ones have been put back already.
-    """
+    """What waited when it was cleared and is still to be put back; `restored` entries are back."""
 
     entries: int
     visits: tuple[VisitCount, ...]
@@ -129,16 +105,8 @@ class GroupStart:
 class Pruned:
     """How far the removal of consumer names has come.
 
-    Parameters
-    ----------
-    names
-        How many there were.
-    left_behind
-        How many of them have nothing pending and are idle past the limit.
-    removed
-        How many of those have been removed.
-    dropped
-        Name and count of each that held unconfirmed entries after all; they are gone.
+    Of all `names` those were `left_behind` that have nothing pending and are idle past the limit;
+    `dropped` has name and count of each that held unconfirmed entries after all, gone with it.
     """
 
     names: int
@@ -176,22 +144,16 @@ class _Bound:
 
 @dataclass(frozen=True)
 class Clearing(_Bound):
-    """What a clear is bound to.
+    """What a clear is bound to: the stream and its group as the card showed them.
 
     Parameters
     ----------
-    instrument
-        Whose stream.
     last
         Newest entry of the plan; what came later is not touched.
     last_added, added
-        ID of the last entry ever added, and how many there ever were.
-    last_delivered
-        Where the group stood.
+        The last entry ever, and how many there ever were.
     waiting, visits, capped
-        What waited; True where the count stopped.
-    length, unconfirmed
-        Entries in the stream, and entries read and never confirmed.
+        What waited; capped where the count stopped.
     copy, delete
         Whether a copy is kept; whether the key itself is deleted.
     skipped
@@ -215,18 +177,10 @@ class Clearing(_Bound):
 
 @dataclass(frozen=True)
 class Restoring(_Bound):
-    """What putting back is bound to.
+    """What putting back is bound to: the request that cleared, and what is still to be put back.
 
-    Parameters
-    ----------
-    instrument, clear
-        Whose stream, and the ID of the request that cleared it.
-    after, last
-        What waited then: entries after the first ID, up to the second.
-    entries, visits
-        What is still to be put back.
-    restored
-        How many entries were put back before.
+    What waited then are the entries `after` an ID, up to the `last` one; `restored` of them are
+    back already.
     """
 
     instrument: str
@@ -275,10 +229,8 @@ class Restarting(_Bound):
     ----------
     generation, uids
         Of the StatefulSet, and of the pods that are to be replaced.
-    image, version
-        What ran, and which version Redis said it was; empty where it did not answer.
-    run_id
-        Identity of the Redis process; empty where it did not answer.
+    version, run_id
+        What Redis said of itself; empty where it did not answer.
     instruments, stood, added
         Those that had a group, where each stood, and the last entry that was ever added.
     """

@@ -31,13 +31,7 @@ class EntryId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``1795498255163-2``.
-
-        Raises
-        ------
-        ValueError
-            If it is anything else.
-        """
+        """Read ``1795498255163-2``; anything else is a `ValueError`."""
         milliseconds, _, sequence = text.partition("-")
         return cls(int(milliseconds), int(sequence))
 
@@ -61,12 +55,8 @@ class Entry:
 
     Parameters
     ----------
-    id
-        Entry ID.
     visit
         Its ``groupId``: a name in TAI, never a time of day.
-    survey, detector
-        As the producer wrote them.
     sent
         ``private_sndStamp`` in UTC: what the workers' expiration counts from.
     """
@@ -93,19 +83,7 @@ def sent_in_utc(private_snd_stamp: str | None) -> datetime | None:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Entries after the group's last delivered ID.
-
-    Parameters
-    ----------
-    entries
-        How many were counted.
-    visits
-        Distinct ``groupId`` among them.
-    capped
-        True where the count stopped: there are at least this many.
-    oldest
-        The entry that waits longest.
-    """
+    """Entries after the group's last delivered ID; capped where there are at least this many."""
 
     entries: int = 0
     visits: int = 0
@@ -189,16 +167,7 @@ class Verdict(Enum):
 class Look:
     """One look at one stream.
 
-    Parameters
-    ----------
-    instrument
-        Whose stream it is.
-    at
-        When it was looked at.
-    state
-        What was found.
-    unmoved_since
-        Since when the last delivered ID is known to stand where it stands.
+    The last delivered ID is known to stand where it stands since `unmoved_since`.
     """
 
     instrument: str
@@ -238,13 +207,7 @@ class Look:
         return unmoved if self.longest_wait is None else min(unmoved, self.longest_wait)
 
     def verdict(self, stalled_after: timedelta) -> Verdict:
-        """Say what the figures amount to.
-
-        Parameters
-        ----------
-        stalled_after
-            Time without a reading after which waiting entries count as not being read.
-        """
+        """Say what the figures amount to; what waits is not being read after `stalled_after`."""
         match self.state:
             case NoAnswer():
                 return Verdict.UNREACHABLE
@@ -273,16 +236,7 @@ def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:
 class Pending:
     """Entries that were read and never confirmed.
 
-    Parameters
-    ----------
-    total
-        How many.
-    consumers
-        Consumer name and count, most first, for those that have any.
-    oldest
-        The ten oldest.
-    newest
-        ID of the newest.
+    `consumers` has name and count of each that has any, most first; only the `oldest` are listed.
     """
 
     total: int
@@ -338,10 +292,8 @@ class ServerInfo:
 
     Parameters
     ----------
-    answered_in
-        Round-trip time.
-    product, version
-        ``redis`` or ``valkey`` and its version.
+    product
+        ``redis`` or ``valkey``.
     memory, memory_limit
         Resident memory and ``maxmemory`` in bytes; None where no limit is set.
     append_only, last_write_ok

@@ -78,7 +78,7 @@ PERMISSIONS = (
 
 @dataclass(frozen=True)
 class Pod:
-    """One pod, as Kubernetes tells of it.
+    """One pod with one container, as Kubernetes tells of it.
 
     Parameters
     ----------
@@ -86,18 +86,14 @@ class Pod:
         The name stays when a pod is replaced, the UID does not.
     ready
         Whether it is Ready; of Redis that says nothing about its data being loaded.
-    image
-        What its container runs.
-    created, started
-        When it was made, and since when its container runs; None where it does not.
+    started
+        Since when its container runs; None where it does not.
     leaving
         True while it is being stopped.
-    restarts
-        How often its container was started again.
     waiting, why
         Why its container does not run, in Kubernetes' word and sentence; empty where it does.
-    last_ended, last_ended_at
-        How its container ended last, such as ``OOMKilled``, and when.
+    last_ended
+        How its container ended last, such as ``OOMKilled``.
     """
 
     name: str
@@ -125,8 +121,6 @@ class Workload:
 
     Parameters
     ----------
-    name
-        Of the StatefulSet.
     version
         Its resourceVersion: a change that carries it is refused once anything else has changed.
     generation, observed
@@ -147,8 +141,6 @@ class Workload:
         Whether Redis is told to keep an append-only file; None where its arguments do not say.
     memory_limit
         Of its container, in bytes; None where there is none.
-    pods
-        Those that are there now.
     """
 
     name: str
@@ -190,13 +182,7 @@ class Workload:
         return tuple(pod.uid for pod in self.pods)
 
     def replaced(self, before: Collection[str]) -> bool:
-        """Tell whether every pod is another one than before, runs, and is all that is wanted.
-
-        Parameters
-        ----------
-        before
-            UIDs of the pods that were to be replaced.
-        """
+        """Tell whether every pod is another one than before, runs, and is all that is wanted."""
         fresh = [pod for pod in self.pods if pod.uid not in before and not pod.leaving]
         return (
             self.replicas > 0
@@ -221,16 +207,9 @@ class Event:
 
 @dataclass(frozen=True)
 class Jobs:
-    """The workers of one instrument, as KEDA runs them.
+    """The workers of one instrument that run, and as many as KEDA starts.
 
-    Parameters
-    ----------
-    running
-        Jobs that run now.
-    most
-        As many as KEDA starts; None where that may not be read.
-    paused
-        Whether KEDA is told to start none; None where that may not be read.
+    Nothing is known of KEDA where its ScaledJob may not be read.
     """
 
     running: int
@@ -312,8 +291,6 @@ class Progress:
         What is the matter with Redis and with Kubernetes at this look; empty where nothing is.
     heard
         When Kubernetes answered last.
-    pod
-        The pod, as last seen.
     image
         What the StatefulSet runs.
     other
@@ -355,17 +332,7 @@ class Progress:
         return not self.known and not self.cluster and self.at - self.asked >= LATE_ANSWER
 
     def saw_cluster(self, workload: Workload, plan: Restarting, wanted: str) -> Self:
-        """Fold what Kubernetes shows.
-
-        Parameters
-        ----------
-        workload
-            As it is now.
-        plan
-            With the pods that were to be replaced.
-        wanted
-            The stamp of this restart.
-        """
+        """Fold what Kubernetes shows; `wanted` is the stamp of this restart."""
         fresh = [pod for pod in workload.pods if pod.uid not in plan.uids]
         gone = len(fresh) == len(workload.pods)
         # No earlier than it was asked for: the cluster's clock may be another one.

@@ -70,16 +70,30 @@ _THIN, _APART = 0.005, 0.06
 
 
 @dataclass(frozen=True)
-class Marks:
-    """What is marked behind the curves; alarms with their numbers."""
+class Chart:
+    """One stream over a span of time, and what lies behind the curves.
 
+    Parameters
+    ----------
+    title
+        Whose stream.
+    points
+        What was seen of it, in the order of time; all of one kind.
+    expiration
+        Age at which workers skip an entry: a line, where the longest wait comes near.
+    """
+
+    title: str
+    points: Sequence[Minute | Sample]
+    begins: datetime
+    ends: datetime
     nights: Sequence[tuple[datetime, datetime]] = ()
     windows: Sequence[Hours] = ()
     silences: Sequence[Silence] = ()
     incidents: Sequence[Incident] = ()
+    expiration: timedelta | None = None
 
 
-_NONE = Marks()
 _Span = tuple[float, float]
 """From when until when, in seconds since 1970."""
 
@@ -130,44 +144,18 @@ def nights(site: Site, begins: datetime, ends: datetime) -> list[tuple[datetime,
     return found
 
 
-def draw_chart(
-    title: str,
-    points: Sequence[Minute | Sample],
-    begins: datetime,
-    ends: datetime,
-    marks: Marks = _NONE,
-    *,
-    expiration: timedelta | None = None,
-) -> bytes:
-    """Draw one stream over time.
-
-    Parameters
-    ----------
-    title
-        Whose stream.
-    points
-        What was seen of it, in the order of time; all of one kind.
-    begins, ends
-        The span.
-    marks
-        What lies behind the curves.
-    expiration
-        Age at which workers skip an entry: a line, where the longest wait comes near.
-
-    Returns
-    -------
-    bytes
-        A PNG, the same for the same arguments.
-    """
+def draw_chart(chart: Chart) -> bytes:
+    """Draw a PNG; of the same chart it is the same."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- slow, seldom
     from matplotlib.figure import Figure  # noqa: PLC0415 -- the same
 
     figure = Figure(figsize=(INCHES, INCHES), dpi=DOTS, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.text(0.03, 0.98, title, size=_LARGE, weight="bold", color=_INK, va="top")
-    figure.text(0.03, 0.935, _between(begins, ends), size=_MIDDLE, color=_INK, va="top")
+    figure.text(0.03, 0.98, chart.title, size=_LARGE, weight="bold", color=_INK, va="top")
+    figure.text(0.03, 0.935, _between(chart), size=_MIDDLE, color=_INK, va="top")
+    begins, ends, expiration = chart.begins, chart.ends, chart.expiration
     span = (begins.timestamp(), ends.timestamp())
-    shown = [each for each in points if begins <= each.at <= ends]
+    shown = [each for each in chart.points if begins <= each.at <= ends]
     kinds: dict[str, Artist] = {}
     for place, curve in zip(_PLACES, _curves(shown), strict=True):
         axes = figure.add_axes((_LEFT, place[0], _WIDTH, place[1]), xlim=span)
@@ -178,11 +166,11 @@ def draw_chart(
             kinds |= _limit(axes, expiration)
         # A little below zero, so that a curve along zero is seen.
         axes.set_ylim(-0.04 * top, 1.12 * top)
-        kinds |= _shade(axes, span, marks)
+        kinds |= _shade(axes, span, chart)
         kinds |= _plot(axes, _runs(shown, curve.values, span), span)
         _ticks(axes, span, curve, named=place == _PLACES[-1])
         above = sum(place) + _ABOVE
-        if place == _PLACES[0] and _number(axes, span, marks.incidents):
+        if place == _PLACES[0] and _number(axes, span, chart.incidents):
             above += _FOR_NUMBERS
         figure.text(_LEFT, above, curve.name, size=_MIDDLE, weight="bold", color=_INK)
         figure.text(
@@ -195,9 +183,9 @@ def draw_chart(
     return png.getvalue()
 
 
-def _between(begins: datetime, ends: datetime) -> str:
-    first = begins.astimezone(UTC)
-    return f"{first:%a} {first.day} {first:%b} {first:%H:%M} to {clock(ends, now=begins)} UTC"
+def _between(chart: Chart) -> str:
+    first, last = chart.begins.astimezone(UTC), clock(chart.ends, now=chart.begins)
+    return f"{first:%a} {first.day} {first:%b} {first:%H:%M} to {last} UTC"
 
 
 def _curves(points: Sequence[Minute | Sample]) -> tuple[_Curve, ...]:
@@ -275,21 +263,21 @@ def _plot(
     return kinds
 
 
-def _shade(axes: "Axes", span: _Span, marks: Marks) -> "dict[str, Artist]":
+def _shade(axes: "Axes", span: _Span, chart: Chart) -> "dict[str, Artist]":
     """Shade what is true of a time; give what the legend names."""
     kinds: dict[str, Artist] = {}
-    for dusk, dawn in marks.nights:
+    for dusk, dawn in chart.nights:
         kinds["night"] = axes.axvspan(*_within(dusk, dawn, span), fc=_NIGHT, lw=0, zorder=0)
-    for window in marks.windows:
+    for window in chart.windows:
         place = _within(window.starts, window.ends, span)
         kinds["maintenance"] = axes.axvspan(*place, fc=_WINDOW, lw=0, zorder=1)
-    for silence in marks.silences:
+    for silence in chart.silences:
         ends = [each for each in (silence.ends, silence.lifted) if each is not None]
         place = _within(silence.starts, min(ends, default=None), span)
         kinds["silence"] = axes.axvspan(
             *place, fc="none", ec=_SILENCE, hatch="//", lw=0, zorder=1.5
         )
-    for incident in marks.incidents:
+    for incident in chart.incidents:
         begins, ends_at = _within(incident.began, incident.resolved, span)
         kinds[f"alarm, {incident.worst.value}"] = axes.axvspan(
             begins,
@@ -385,15 +373,7 @@ def _legend(figure: "Figure", kinds: "Mapping[str, Artist]") -> None:
         )
 
 
-async def drawn(
-    title: str,
-    points: Sequence[Minute | Sample],
-    since: datetime,
-    until: datetime,
-    marks: Marks,
-    *,
-    expiration: timedelta | None,
-) -> bytes:
+async def drawn(chart: Chart) -> bytes:
     """Draw a chart as `draw_chart` does, in a process of its own, after those who asked before.
 
     Raises
@@ -404,7 +384,7 @@ async def drawn(
         If it takes too long.
     """
     isolated = ("-I",) if sys.flags.isolated else ()
-    sent = pickle.dumps((title, points, since, until, marks, expiration))
+    sent = pickle.dumps(chart)
     async with _turn(asyncio.get_running_loop()), asyncio.timeout(DRAW_LIMIT):
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -436,9 +416,7 @@ def _turn(loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
 
 def _main() -> None:
     # From its parent alone, through a pipe that nobody else holds.
-    title, points, since, until, marks, expiration = pickle.load(sys.stdin.buffer)  # noqa: S301
-    picture = draw_chart(title, points, since, until, marks, expiration=expiration)
-    sys.stdout.buffer.write(picture)
+    sys.stdout.buffer.write(draw_chart(pickle.load(sys.stdin.buffer)))  # noqa: S301
 
 
 if __name__ == "__main__":

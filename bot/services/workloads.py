@@ -105,17 +105,7 @@ class Cluster(Protocol):
 
 
 class Workloads:
-    """One environment's workload.
-
-    Parameters
-    ----------
-    environment
-        Whose.
-    cluster
-        What runs it; None where that is not configured.
-    clock
-        Gives the time in UTC.
-    """
+    """One environment's workload; no cluster where none is configured."""
 
     def __init__(
         self, environment: Environment, cluster: Cluster | None, *, clock: Callable[[], datetime]

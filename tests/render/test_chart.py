@@ -5,8 +5,9 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +16,7 @@ from bot.domain.environments import Person
 from bot.domain.night import Site
 from bot.domain.rules import Severity
 from bot.domain.samples import Figures, Minute, Sample
-from bot.render.chart import Marks, draw_chart, drawn, nights
+from bot.render.chart import Chart, draw_chart, drawn, nights
 
 NOW = datetime(2026, 11, 24, 5, 31, 10, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -46,23 +47,27 @@ def incident(number: int, ago: timedelta, lasted: timedelta | None, worst: Sever
     )
 
 
-def everything(span: timedelta) -> Marks:
+def everything(span: timedelta) -> dict[str, Any]:
     ana = Person("U0ANA", "Ana")
     begins = NOW - span
-    return Marks(
-        nights=nights(Site(), begins, NOW),
-        windows=[Hours(begins - HOUR, begins + span / 10)],
-        silences=[
+    return {
+        "nights": nights(Site(), begins, NOW),
+        "windows": [Hours(begins - HOUR, begins + span / 10)],
+        "silences": [
             Silence(9, "prod", ana, "known", begins + span / 5, None, "lsstcam"),
             Silence(8, "prod", ana, "x", begins, NOW, "lsstcam", lifted=begins + span / 9),
         ],
-        incidents=[
+        "incidents": [
             incident(31, span / 2, span / 10, Severity.CRITICAL),
             incident(32, span / 2 - MINUTE, MINUTE, Severity.WARNING),
             incident(33, span / 8, None, Severity.WARNING),
             incident(30, span * 2, None, Severity.WARNING),
         ],
-    )
+    }
+
+
+def png(title: str, points: Sequence[Minute | Sample], begins: datetime, **more: Any) -> bytes:
+    return draw_chart(Chart(title, points, begins, NOW, **more))
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -73,21 +78,19 @@ def size(png: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize("span", [10 * MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY, 30 * DAY])
 def test_it_is_as_large_as_a_phone_shows(span: timedelta) -> None:
-    png = draw_chart("PROD lsstcam", minutes(span), NOW - span, NOW, everything(span))
-    assert size(png) == (1200, 1200)
-    assert len(png) < 500_000
+    picture = png("PROD lsstcam", minutes(span), NOW - span, **everything(span))
+    assert size(picture) == (1200, 1200)
+    assert len(picture) < 500_000
 
 
 def test_the_same_figures_are_the_same_bytes() -> None:
     span = 6 * HOUR
     one, two = (
-        draw_chart(
-            "PROD lsstcam", minutes(span), NOW - span, NOW, everything(span), expiration=HOUR
-        )
+        png("PROD lsstcam", minutes(span), NOW - span, **everything(span), expiration=HOUR)
         for _ in range(2)
     )
     assert one == two
-    assert one != draw_chart("PROD lsstcam", minutes(span), NOW - span, NOW, expiration=HOUR)
+    assert one != png("PROD lsstcam", minutes(span), NOW - span, expiration=HOUR)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_the_same_figures_are_the_same_bytes() -> None:
     ],
 )
 def test_little_to_draw_is_drawn_too(points: list[Minute | Sample]) -> None:
-    assert size(draw_chart("dev hsc", points, NOW - 6 * HOUR, NOW)) == (1200, 1200)
+    assert size(png("dev hsc", points, NOW - 6 * HOUR)) == (1200, 1200)
 
 
 def test_a_gap_is_no_line() -> None:
@@ -113,7 +116,7 @@ def test_a_gap_is_no_line() -> None:
     whole = minutes(span)
     with_gap = [*whole[:100], *whole[200:]]
     unreached = [*whole[:100], *minutes(span, reached=0)[100:200], *whole[200:]]
-    drawn = [draw_chart("x", each, NOW - span, NOW) for each in (whole, with_gap, unreached)]
+    drawn = [png("x", each, NOW - span) for each in (whole, with_gap, unreached)]
     assert drawn[0] != drawn[1]
     assert drawn[1] == drawn[2]
 
@@ -123,27 +126,27 @@ def test_a_wait_of_days_is_drawn() -> None:
         Minute("hsc", NOW - DAY + MINUTE * n, 12, 12, 5, timedelta(days=40), 0, 0, 0)
         for n in range(1440)
     ]
-    assert size(draw_chart("dev hsc", points, NOW - DAY, NOW)) == (1200, 1200)
+    assert size(png("dev hsc", points, NOW - DAY)) == (1200, 1200)
 
 
 def test_a_month_of_minutes_takes_less_than_three_seconds() -> None:
     span = 30 * DAY
     points = minutes(span)
     marks = everything(span)
-    draw_chart("warm", [], NOW - HOUR, NOW)
+    png("warm", [], NOW - HOUR)
     begun = time.perf_counter()
-    draw_chart("PROD lsstcam", points, NOW - span, NOW, marks)
+    png("PROD lsstcam", points, NOW - span, **marks)
     assert time.perf_counter() - begun < 3
 
 
 def test_memory_is_bounded() -> None:
     span = 30 * DAY
     points = minutes(span)
-    draw_chart("warm", points, NOW - span, NOW)
+    png("warm", points, NOW - span)
     tracemalloc.start()
     try:
         for _ in range(5):
-            draw_chart("PROD lsstcam", points, NOW - span, NOW)
+            png("PROD lsstcam", points, NOW - span)
         left, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -152,16 +155,14 @@ def test_memory_is_bounded() -> None:
 
 
 async def test_a_process_of_its_own_draws() -> None:
-    seen, marks = minutes(HOUR), Marks()
-    pictures = await asyncio.gather(
-        *(drawn("x", seen, NOW - HOUR, NOW, marks, expiration=HOUR) for _ in range(2))
-    )
-    assert pictures == [draw_chart("x", seen, NOW - HOUR, NOW, marks, expiration=HOUR)] * 2
+    chart = Chart("x", minutes(HOUR), NOW - HOUR, NOW, expiration=HOUR)
+    pictures = await asyncio.gather(*(drawn(chart) for _ in range(2)))
+    assert pictures == [draw_chart(chart)] * 2
 
 
 async def test_a_drawing_that_fails_says_why() -> None:
     with pytest.raises(RuntimeError, match="no chart was drawn: "):
-        await drawn("x", [], NOW, NOW - HOUR, cast("Marks", None), expiration=HOUR)
+        await drawn(Chart("x", [cast("Minute", None)], NOW, NOW - HOUR))
 
 
 def test_nights_are_cut_at_the_ends() -> None:
