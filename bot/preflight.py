@@ -16,13 +16,7 @@ from bot.clients.kubernetes import KubernetesCluster
 from bot.clients.pagers import NOTIFIERS, HttpNotifier, connect
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.environments import Environment
-from bot.domain.errors import (
-    ClusterError,
-    FatalError,
-    RedisError,
-    RedisForbidden,
-    RedisUnreachable,
-)
+from bot.domain.errors import ClusterError, FatalError, RedisError, RedisForbidden, RedisUnreachable
 from bot.domain.oncall import PageFailed, Target
 from bot.slack.api import Identity, Proxy, SlackApi, SlackRefused
 from bot.slack.paging import kinds

@@ -44,12 +44,7 @@ _ECHOED, _ECHOED_DURATION = 40, 24
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration.
-
-    Returns
-    -------
-    timedelta
-        Zero or more.
+    """Read a duration of zero or more.
 
     Raises
     ------
@@ -156,13 +151,9 @@ def parse_when(words: Sequence[str], now: datetime, zone: ZoneInfo | None) -> tu
 
 
 def zones(at: datetime) -> tuple[tuple[str, str], ...]:
-    """Write a time as the clocks at the observatory's places show it.
+    """Write a time as clocks in UTC, in Chile and at SLAC show it.
 
-    Returns
-    -------
-    tuple[tuple[str, str], ...]
-        UTC, Chile and SLAC, each with ``13:00``, or ``Mon 23 Nov 21:30`` where the day is
-        another than in UTC.
+    Each has ``13:00``, or ``Mon 23 Nov 21:30`` where the day is another than in UTC.
     """
     today = at.astimezone(UTC).date()
     shown = []
@@ -226,15 +217,13 @@ def _date(text: str) -> date:
 
 
 def _offset(text: str) -> _Zone:
-    if text in ("Z", "z"):
-        return _Zone(UTC, " UTC")
-    minutes = 60 * int(text[1:3]) + int(text[-2:])
-    if minutes > _EASTERNMOST // timedelta(minutes=1) or text[-2] > "5":
+    try:
+        ahead = datetime.strptime(text.upper(), "%z").utcoffset()
+    except ValueError:
+        ahead = None
+    if ahead is None or abs(ahead) > _EASTERNMOST:
         raise WhenError(f"Which time zone did you mean? None is at `{text}`.")
-    if not minutes:
-        return _Zone(UTC, " UTC")
-    ahead = timedelta(minutes=-minutes if text[0] == "-" else minutes)
-    return _Zone(timezone(ahead), f"{text[:3]}:{text[-2:]}")
+    return _Zone(timezone(ahead), f"{text[:3]}:{text[-2:]}") if ahead else _Zone(UTC, " UTC")
 
 
 def _named(words: Sequence[str], typed: _Typed) -> _Zone | None:

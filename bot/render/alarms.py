@@ -9,15 +9,7 @@ from datetime import datetime, timedelta
 from bot.domain.alarms import Holding, Incident, Silence, Skipped, Transition, pages_at
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
-from bot.domain.rules import (
-    BACKLOG,
-    EXPIRING,
-    ChainLink,
-    Diagnosis,
-    Runs,
-    Severity,
-    Thresholds,
-)
+from bot.domain.rules import BACKLOG, EXPIRING, ChainLink, Diagnosis, Runs, Severity, Thresholds
 from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
     Block,
@@ -33,16 +25,7 @@ from bot.render.blocks import (
     truncate,
     typed,
 )
-from bot.render.rules import (
-    claim,
-    facts,
-    first_line,
-    outcome,
-    skipped,
-    text_of,
-    where,
-    words_of,
-)
+from bot.render.rules import claim, facts, first_line, outcome, skipped, text_of, where, words_of
 from bot.render.words import SAFE, amount, clock, count, duration, minutes, quick
 from bot.render.workloads import NOTHING_KNOWN, Around, jobs, pod
 

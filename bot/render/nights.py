@@ -6,17 +6,7 @@ from datetime import datetime
 from bot.domain.environments import Environment
 from bot.domain.reports import DuskReport, NightReport
 from bot.render.alarms import name, silence_line
-from bot.render.blocks import (
-    Button,
-    Drawn,
-    Markup,
-    code,
-    context,
-    join,
-    mark,
-    section,
-    truncate,
-)
+from bot.render.blocks import Button, Drawn, Markup, code, context, join, mark, section, truncate
 from bot.render.words import SAFE, amount, clock, count, duration, minutes
 
 _LISTED = 10

@@ -12,16 +12,7 @@ from bot.domain.environments import Environment, Person
 from bot.domain.errors import CannotLookUp, UserError
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
-from bot.domain.oncall import (
-    SAID_AFTER,
-    On,
-    Page,
-    PageEvent,
-    Receipt,
-    Target,
-    Told,
-    key_of,
-)
+from bot.domain.oncall import SAID_AFTER, On, Page, PageEvent, Receipt, Target, Told, key_of
 from bot.domain.rules import Severity, rule_of
 from bot.metrics import Metrics
 from bot.services.rights import Groups

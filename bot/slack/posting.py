@@ -26,13 +26,7 @@ from bot.domain.night import last_dawn, next_dusk
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
 from bot.domain.rules import Finding, Runs, Severity
 from bot.loops import Tasks
-from bot.render import (
-    alarms,
-    approvals,
-    maintenance,
-    nights,
-    pages,
-)
+from bot.render import alarms, approvals, maintenance, nights, pages
 from bot.render.blocks import Drawn, message
 from bot.render.workloads import NOTHING_KNOWN, Around
 from bot.services.environments import Services
