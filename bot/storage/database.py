@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bot.domain.errors import FatalError, StateError
 from bot.storage.engines import PostgresqlServer, SqliteFile
 from bot.storage.errors import state_errors
-from bot.storage.migrations import is_current, upgrade
+from bot.storage.migrations import bring_up_to_date, is_current
 from bot.storage.schema import leadership, outbox, posts
 
 WAIT = timedelta(seconds=5)
@@ -106,7 +106,7 @@ class Database:
                 patient = cls(place, place.engine(UPGRADE, UPGRADE))
                 try:
                     async with patient.transaction() as connection:
-                        await connection.run_sync(upgrade)
+                        await connection.run_sync(bring_up_to_date)
                 finally:
                     await patient._engine.dispose()
             if place.exclusive:

@@ -49,7 +49,7 @@ def is_current(connection: Connection) -> bool:
     return revision == HEAD
 
 
-def upgrade(connection: Connection) -> None:
+def bring_up_to_date(connection: Connection) -> None:
     """Bring the tables up to date, in the transaction of this connection.
 
     Whoever comes second waits for the first, and finds nothing to do. SQLite needs no lock: its
