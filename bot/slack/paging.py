@@ -23,6 +23,7 @@ from bot.domain.oncall import (
     GIVEN_UP_AFTER,
     Kind,
     Page,
+    PageEvent,
     PageFailed,
     Receipt,
     Target,
@@ -78,6 +79,9 @@ class Mention(Notifier):
         self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
     ) -> None:
         """Post the page; see `Notifier`."""
+        if page.step is PageEvent.RESOLVE:
+            # Written while the target was of another kind.
+            return
         channel = self._channels.alarms_of(page.environment)
         if channel is None:
             reason = f"{self.name} has no channel in Slack that the bot is in"

@@ -559,6 +559,11 @@ async def test_nothing_but_the_group_is_mentioned(slack: SlackServer, mention: M
     assert message.buttons == []
 
 
+async def test_an_end_mentions_nobody(slack: SlackServer, mention: Mention) -> None:
+    await mention.notify(END, key="row")
+    assert slack.messages(PROD) == []
+
+
 async def test_a_lost_post_is_looked_for(desk: Desk, slack: SlackServer, mention: Mention) -> None:
     now = datetime.now(UTC)
     await desk.write(replace(PAGE, target="group"), now=now)
