@@ -11,7 +11,7 @@ request can no longer change anything. Keys must match one selector of the bot's
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -37,7 +37,6 @@ from bot.domain.changes import (
     STALE,
     Clearing,
     Facts,
-    GroupStart,
     Marker,
     Pruned,
     Restoring,
@@ -137,16 +136,15 @@ class RedisChanges:
             self._delete, [stream], marker, group, bound.last_added, bound.added
         )
 
-    async def bootstrap(self, starts: Sequence[GroupStart], marker: Marker) -> Facts:
+    async def bootstrap(self, starts: Mapping[tuple[str, str], EntryId], marker: Marker) -> Facts:
         """Create the groups that are missing, and their streams; others are left as they are.
 
-        Facts: ``created`` and ``existing``, streams joined by commas, and ``waiting_<stream>`` for
-        each created. ``why``: changing (trimmed all the time while it was counted).
+        Each begins after the ID of the last entry that it need not see. Facts: ``created`` and
+        ``existing``, streams joined by commas, and ``waiting_<stream>`` for each created. ``why``:
+        changing (trimmed all the time while it was counted).
         """
-        wanted = {(each.stream, each.group): str(each.after) for each in starts}
-        return await self._count_and_change(
-            self._bootstrap, [(*each, after) for each, after in wanted.items()], marker
-        )
+        wanted = [(stream, group, str(after)) for (stream, group), after in starts.items()]
+        return await self._count_and_change(self._bootstrap, wanted, marker)
 
     async def repair(self, stream: str, group: str, marker: Marker) -> Facts:
         """Make Redis' own lag right: nothing is read, skipped or deleted.

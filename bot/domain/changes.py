@@ -93,15 +93,6 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class GroupStart:
-    """A group to create, and the ID of the last entry that it need not see."""
-
-    stream: str
-    group: str
-    after: EntryId
-
-
-@dataclass(frozen=True)
 class Pruned:
     """How far the removal of consumer names has come.
 

@@ -15,7 +15,6 @@ from bot.domain.changes import (
     LEAST_IDLE,
     Clearing,
     Facts,
-    GroupStart,
     Marker,
     Pruned,
     Repairing,
@@ -65,11 +64,9 @@ class Changes:
     async def bootstrap(self, approved: Approved) -> Facts:
         """Create the groups that are missing, and their streams."""
         bound = Starting.read(approved.request.plan.bound)
-        starts = [
-            GroupStart(*self._environment.keys(instrument), after)
-            for instrument, after in zip(bound.instruments, bound.starts, strict=True)
-        ]
-        return await self._redis.bootstrap(starts, _marker(approved.request))
+        groups = map(self._environment.keys, bound.instruments)
+        starts = zip(groups, bound.starts, strict=True)
+        return await self._redis.bootstrap(dict(starts), _marker(approved.request))
 
     async def settle(self, approved: Approved) -> Facts:
         """Acknowledge the entries that the plan listed, where they are still unconfirmed."""

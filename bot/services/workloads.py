@@ -9,11 +9,11 @@ this process or by the one that leads after it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
@@ -47,8 +47,6 @@ from bot.services.approvals import Approved
 from bot.services.streams import Streams
 
 _log = structlog.get_logger()
-
-Result = TypeVar("Result")
 
 ANSWER_WITHIN = 1.5
 """Seconds for which an answer about something else waits for Kubernetes."""
@@ -175,9 +173,11 @@ class Workloads:
         """Give the pod as it is now; None where nobody can tell in time."""
         if self._cluster is None:
             return None
-        if self._seen is None or self._clock() - self._seen[0] > FRESH:
-            await self._in_time(self._look())
-        if self._seen is None or self._clock() - self._seen[0] > FRESH:
+        if not self._is_fresh:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    await self._look()
+        if self._seen is None or not self._is_fresh:
             return None
         workload = self._seen[1]
         return workload.stuck or next(iter(workload.pods), None)
@@ -186,7 +186,12 @@ class Workloads:
         """Count the jobs of an instrument; None where nobody can tell in time."""
         if self._cluster is None:
             return None
-        return await self._in_time(self._jobs(self._cluster, instrument))
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                return await self._cluster.jobs(instrument)
+        except (ClusterError, TimeoutError) as error:
+            _log.info("jobs could not be counted", reason=str(error), instrument=instrument)
+            return None
 
     async def _look(self) -> None:
         try:
@@ -196,19 +201,9 @@ class Workloads:
         else:
             self._seen = self._clock(), workload
 
-    async def _jobs(self, cluster: Cluster, instrument: str) -> Jobs | None:
-        try:
-            return await cluster.jobs(instrument)
-        except ClusterError as error:
-            _log.info("jobs could not be counted", reason=str(error), instrument=instrument)
-            return None
-
-    async def _in_time(self, work: Coroutine[Any, Any, Result]) -> Result | None:
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                return await work
-        except TimeoutError:
-            return None
+    @property
+    def _is_fresh(self) -> bool:
+        return self._seen is not None and self._clock() - self._seen[0] <= FRESH
 
 
 class Restarts:

