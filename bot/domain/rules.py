@@ -830,8 +830,3 @@ def rule_of(name: str) -> Rule[Any]:
             ChainLink.REDIS, "this release of the bot does not know the rule.", "redis cli"
         ),
     )
-
-
-def default_thresholds() -> Thresholds:
-    """Give what holds where the configuration says nothing."""
-    return Thresholds(frozenset(name for name, rule in RULES.items() if not rule.off))

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from bot.clients.pagers import NOTIFIERS
 from bot.config import ConfigurationError, Settings, json_schema, load
 from bot.domain.oncall import On, When
-from bot.domain.rules import BACKLOG, LAG, RULES, Thresholds, default_thresholds
+from bot.domain.rules import BACKLOG, LAG, RULES, Thresholds
 from bot.slack.paging import kinds
+from tests.support.limits import default_thresholds
 
 KINDS = kinds(NOTIFIERS)
 DATA = Path(__file__).parent.parent / "data" / "config"

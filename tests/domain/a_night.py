@@ -17,16 +17,10 @@ from random import Random
 
 from bot.domain.errors import Unreachable
 from bot.domain.night import Site, night_at
-from bot.domain.rules import (
-    RULES,
-    Finding,
-    Thresholds,
-    default_thresholds,
-    server_findings,
-    stream_findings,
-)
+from bot.domain.rules import RULES, Finding, Thresholds, server_findings, stream_findings
 from bot.domain.samples import Sample, ServerTrack, Track
 from bot.domain.streams import Entry, EntryId
+from tests.support.limits import default_thresholds
 
 VISIT = 172
 CAP = 5000

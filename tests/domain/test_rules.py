@@ -17,7 +17,6 @@ from bot.domain.rules import (
     Finding,
     Severity,
     Thresholds,
-    default_thresholds,
     rule_of,
     server_findings,
     stream_findings,
@@ -25,6 +24,7 @@ from bot.domain.rules import (
 from bot.domain.runbook import topics
 from bot.domain.samples import Figures, Sample, ServerTrack, Track
 from bot.domain.streams import Entry, EntryId
+from tests.support.limits import default_thresholds
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -17,7 +17,7 @@ from bot.domain.approvals import Plan, Request, State
 from bot.domain.environments import Environment, Person
 from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, Told, When
 from bot.domain.reports import DuskReport, NightReport
-from bot.domain.rules import RULES, Finding, Severity, default_thresholds, rule_of
+from bot.domain.rules import RULES, Finding, Severity, rule_of
 from bot.domain.samples import Figures
 from bot.render import alarms, nights, pages
 from bot.render.blocks import (
@@ -37,6 +37,7 @@ from commands import oncall
 from commands.alarms import history, list_alarms
 from commands.silence import silenced
 from commands.unsilence import unsilenced
+from tests.support.limits import default_thresholds
 from tests.support.slack_blocks import check_message
 from tests.support.slack_workspace import mentions
 

@@ -8,11 +8,12 @@ import pytest
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
-from bot.domain.rules import Finding, Severity, default_thresholds
+from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
 from bot.domain.workloads import Jobs, Pod
 from bot.render import alarms, workloads
 from bot.render.workloads import Around
+from tests.support.limits import default_thresholds
 
 ASKED = datetime(2026, 11, 24, 16, 4, 2, tzinfo=UTC)
 PROD = Environment("prod", ("lsstcam",))

@@ -22,7 +22,6 @@ from bot.domain.environments import Environment, Person
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.notices import Notice
 from bot.domain.oncall import Page, PageEvent, Target, key_of
-from bot.domain.rules import default_thresholds
 from bot.metrics import Metrics
 from bot.services.alarms import Alarms
 from bot.services.approvals import Approvals
@@ -40,6 +39,7 @@ from bot.storage.positions import Positions
 from bot.storage.posts import Posts
 from bot.storage.samples import Samples
 from tests.support.an_oncall import TARGETS, Lists, an_oncall
+from tests.support.limits import default_thresholds
 from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
 from tests.support.world import PROD, World
