@@ -25,6 +25,7 @@ _VARIES = [
     (re.compile(rf"\b{re.escape(gethostname())}-[0-9a-f]{{8}}\b"), "‹host›"),
     (re.compile(r"(\b(?:PONG|answers|done) in) \d+(\.\d+)? (ms|s)\b"), r"\1 ‹time›"),
     (re.compile(r"(\bup(?: for)?|\*Up for\*\n +) \d[\d a-z]*"), r"\1 ‹time›"),
+    (re.compile(r"(\*Longest idle\*\n +)\d+ s\b"), r"\1‹time›"),
     (re.compile(r"(\bsilent (?:for )?\d+ min) \d+ s\b"), r"\1 ‹time›"),
     (re.compile(r"\b(last snapshot) \d\d:\d\d UTC"), r"\1 ‹time›"),
     (re.compile(r"\bvalkey \d+\.\d+\.\d+"), "valkey ‹version›"),
