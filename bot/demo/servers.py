@@ -180,22 +180,9 @@ class EmbeddedCluster:
         self._changed = asyncio.Event()
         self._events: list[Event] = []
         self._rollout: asyncio.Task[None] | None = None
-        self._pod: Pod | None = self._fresh(1)
-        self._workload = Workload(
-            name="prompt-redis",
-            version="1",
-            generation=1,
-            observed=1,
-            replicas=1,
-            ready=1,
-            updated=1,
-            revision="1",
-            wanted_revision="1",
-            image=_IMAGE,
-            chart="the demo",
-            storage="this machine's disk",
-            append_only=True,
-        )
+        self._stamp = ""
+        self._wanted = self._current = 1
+        self._pod: Pod | None = self._fresh()
 
     async def settled(self) -> None:
         """Wait for a rollout that is under way."""
@@ -211,27 +198,37 @@ class EmbeddedCluster:
 
     async def workload(self) -> Workload:
         """Look at it."""
-        pods = () if self._pod is None else (self._state(self._pod),)
-        ready = sum(pod.ready for pod in pods)
-        return replace(self._workload, pods=pods, ready=ready)
+        pod = self._pod
+        if pod is not None and not (pod.leaving or self._server.running):
+            # Killed in the terminal: nothing starts it again but `recover`, or a restart.
+            pod = replace(pod, ready=False, started=None, waiting="Completed", last_ended="Error")
+        return Workload(
+            name="prompt-redis",
+            version=str(self._wanted),
+            generation=self._wanted,
+            observed=self._wanted,
+            replicas=1,
+            ready=int(pod is not None and pod.ready),
+            updated=int(self._current == self._wanted),
+            revision=str(self._current),
+            wanted_revision=str(self._wanted),
+            stamp=self._stamp,
+            image=_IMAGE,
+            chart="the demo",
+            storage="this machine's disk",
+            append_only=True,
+            pods=() if pod is None else (pod,),
+        )
 
     async def restart(self, stamp: str, version: str) -> None:
         """Begin a rollout; the same stamp once more changes nothing."""
-        if stamp == self._workload.stamp:
+        if stamp == self._stamp:
             return
-        if version != self._workload.version:
+        if version != str(self._wanted):
             raise ClusterConflict
-        number = self._workload.generation + 1
-        self._workload = replace(
-            self._workload,
-            stamp=stamp,
-            version=str(number),
-            generation=number,
-            observed=number,
-            updated=0,
-            wanted_revision=str(number),
-        )
-        self._rollout = asyncio.create_task(self._roll_out(number), name="rollout of the demo")
+        self._stamp = stamp
+        self._wanted += 1
+        self._rollout = asyncio.create_task(self._roll_out(), name="rollout of the demo")
 
     async def events(self) -> tuple[Event, ...]:
         """Give what happened last."""
@@ -251,7 +248,7 @@ class EmbeddedCluster:
         """Give an event that is set with each step of a rollout."""
         yield self._changed
 
-    async def _roll_out(self, number: int) -> None:
+    async def _roll_out(self) -> None:
         if self._pod is not None:
             self._show(replace(self._pod, leaving=True), "Killing", "the embedded server stops")
         await asyncio.sleep(_STOPPING)
@@ -259,27 +256,15 @@ class EmbeddedCluster:
         self._show(None, "SuccessfulDelete", "the old one is gone")
         await asyncio.sleep(_STARTING)
         await self._server.start()
-        self._workload = replace(self._workload, updated=1, revision=str(number))
-        self._show(self._fresh(number), "Started", "the new one runs")
+        self._current = self._wanted
+        self._show(self._fresh(), "Started", "the new one runs")
 
     def _show(self, pod: Pod | None, reason: str, text: str) -> None:
         self._pod = pod
         self._events.append(Event(datetime.now(UTC), reason, text))
         self._changed.set()
 
-    def _fresh(self, number: int) -> Pod:
+    def _fresh(self) -> Pod:
         now = datetime.now(UTC)
-        return Pod(
-            "prompt-redis-0",
-            f"demo-{number}",
-            ready=True,
-            image=_IMAGE,
-            created=now,
-            started=now,
-        )
-
-    def _state(self, pod: Pod) -> Pod:
-        if pod.leaving or self._server.running:
-            return pod
-        # Killed in the terminal: nothing starts it again but `recover`, or a restart.
-        return replace(pod, ready=False, started=None, waiting="Completed", last_ended="Error")
+        uid = f"demo-{self._current}"
+        return Pod("prompt-redis-0", uid, ready=True, image=_IMAGE, created=now, started=now)

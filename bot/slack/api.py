@@ -117,15 +117,6 @@ class Identity:
     missing_scopes: frozenset[str] | None
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A PNG, its name, and what it shows in words."""
-
-    content: bytes
-    name: str
-    description: str
-
-
 class SlackApi:
     """The Web API and the URLs that Slack hands out, over one session.
 
@@ -335,8 +326,10 @@ class SlackApi:
         except _LOST as error:
             raise SlackRefused(_NO_ANSWER) from error
 
-    async def show_picture(self, channel: str, picture: Picture, text: str) -> None:
-        """Show a picture in a channel, exactly once, with a text above it.
+    async def show_picture(
+        self, channel: str, content: bytes, *, name: str, described: str, text: str
+    ) -> None:
+        """Show a PNG in a channel, exactly once, with a text above it.
 
         Slack tells where to put it, takes it there, and then shows it. It is refused as
         ``missing_scope`` where the app lacks ``files:write``.
@@ -344,18 +337,18 @@ class SlackApi:
         place = await _repeat(
             partial(
                 self._client.files_getUploadURLExternal,
-                filename=picture.name,
-                length=len(picture.content),
-                alt_txt=picture.description[:_ALT_TEXT],
+                filename=name,
+                length=len(content),
+                alt_txt=described[:_ALT_TEXT],
             )
         )
         file = str(place["file_id"])
-        content = {"data": picture.content, "headers": {"Content-Type": "image/png"}}
-        await self._hand_in(str(place["upload_url"]), **content)
+        headers = {"Content-Type": "image/png"}
+        await self._hand_in(str(place["upload_url"]), data=content, headers=headers)
 
         async def show() -> str:
             await self._client.files_completeUploadExternal(
-                files=[{"id": file, "title": picture.description}],
+                files=[{"id": file, "title": described}],
                 channel_id=channel,
                 initial_comment=text,
             )

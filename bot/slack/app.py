@@ -27,7 +27,7 @@ from bot.loops import Tasks
 from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, context, mark, message, section
 from bot.render.forms import Checked, Filled, Form, Found, view
 from bot.services.environments import Services
-from bot.slack.api import Identity, Picture, SlackApi, SlackRefused
+from bot.slack.api import Identity, SlackApi, SlackRefused
 from bot.slack.directory import Channels
 
 _log = structlog.get_logger()
@@ -268,10 +268,13 @@ class Conversation:
 
     async def _show_picture(self, answer: Answer, content: bytes) -> None:
         """Show a picture, and what it shows in words."""
-        described = unescape(re.sub(r"[*`]", "", answer.reply.text))
-        picture = Picture(content, f"{answer.command}.png", described)
-        words = self._signed(answer, "Asked for by {}").plain
-        await self._api.show_picture(self._delivery.channel, picture, words)
+        await self._api.show_picture(
+            self._delivery.channel,
+            content,
+            name=f"{answer.command}.png",
+            described=unescape(re.sub(r"[*`]", "", answer.reply.text)),
+            text=self._signed(answer, "Asked for by {}").plain,
+        )
 
     def _signed(self, answer: Answer, by: str) -> Message:
         """Draw an answer for all; it says whose doing it is."""
