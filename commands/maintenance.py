@@ -7,7 +7,6 @@ from functools import partial
 from bot.command import Act, Call, Purpose, Read, Reply
 from bot.domain.errors import UserError
 from bot.domain.maintenance import LONGEST_TEXT, LONGEST_WINDOW, Window, night_refusal
-from bot.domain.night import nights_around
 from bot.domain.times import WhenError, format_duration, parse_duration, parse_when
 from bot.grammar import did_you_mean, quoted, words_of
 from bot.render.blocks import Markup
@@ -90,7 +89,7 @@ def _check(command: str, filled: Filled) -> Found:
         title="Change the window" if changes else "Announce maintenance",
         submit="Change it" if changes else "Announce it",
         fields=(),
-        explained=confirmation(environment, starts, ends, *nights_around(environment.site, starts)),
+        explained=confirmation(environment, starts, ends),
         typed=" ".join(line),
         repeated=reason,
     )

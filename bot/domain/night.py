@@ -92,15 +92,6 @@ def next_dusk(site: Site, now: datetime) -> datetime | None:
     return None if day is None else _change(site, day)
 
 
-def last_dawn(site: Site, now: datetime) -> datetime | None:
-    """Tell when the Sun last rose to the twilight line, at night the dawn before that night.
-
-    `None` if a year passed without it.
-    """
-    dusk = _change(site, now, back=True) if is_night(site, now) else now + _SECOND
-    return None if dusk is None else _change(site, dusk - _SECOND, back=True)
-
-
 def next_dawn(site: Site, now: datetime) -> datetime | None:
     """Tell when the Sun next rises to the twilight line, by day that of the next night.
 
@@ -112,13 +103,9 @@ def next_dawn(site: Site, now: datetime) -> datetime | None:
 
 def nights_around(site: Site, at: datetime) -> tuple[datetime | None, datetime | None]:
     """Give the end of the night before a time, or of the one it is in, and the next beginning."""
-    dusk = next_dusk(site, at)
-    now = next_night(site, at)
-    if now is not None and now.begins is not None and now.begins <= at:
-        return now.ends, dusk
-    # By day the night before began less than a day ago, wherever there is one each day.
-    dawn = next_dawn(site, at - _DAY)
-    return (dawn if dawn is not None and dawn <= at else None), dusk
+    night = night_at(site, at)
+    # By day the last change was a dawn.
+    return (night.ends if night else _change(site, at, back=True)), next_dusk(site, at)
 
 
 def day_obs(now: datetime) -> date:

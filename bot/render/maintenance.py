@@ -8,6 +8,7 @@ from bot.domain.alarms import Incident
 from bot.domain.approvals import Happened, Request
 from bot.domain.environments import Environment
 from bot.domain.maintenance import LATE, Stage, Window, Word
+from bot.domain.night import next_dusk, nights_around
 from bot.domain.streams import Look, ServerInfo, Verdict, worst_verdict
 from bot.domain.times import lasting, whole, zones
 from bot.render.alarms import name, own_buttons
@@ -164,24 +165,8 @@ def announced(mirrors: Sequence[str]) -> tuple[Markup, list[Block]]:
     return text, [section(text)]
 
 
-def confirmation(
-    environment: Environment,
-    starts: datetime,
-    ends: datetime,
-    dawn: datetime | None,
-    dusk: datetime | None,
-) -> Markup:
-    """Show what would be announced: the hours in three zones, and how far the night is.
-
-    Parameters
-    ----------
-    environment
-        Where.
-    starts, ends
-        The window.
-    dawn, dusk
-        As in `observing`.
-    """
+def confirmation(environment: Environment, starts: datetime, ends: datetime) -> Markup:
+    """Show what would be announced: the hours in three zones, and how far the night is."""
     lines = [
         mark(
             "📣 *{} maintenance, {}* ({})",
@@ -191,7 +176,7 @@ def confirmation(
         ),
         *(mark("*{}*  {}", place, hours) for place, hours in everywhere(starts, ends)),
     ]
-    spare = observing(starts, ends, dawn, dusk)
+    spare = observing(environment, starts, ends)
     if spare:
         lines.append(mark("*Observing*  {}", spare))
     lines.append(Markup("Nothing is posted yet."))
@@ -231,20 +216,9 @@ def everywhere(starts: datetime, ends: datetime) -> list[tuple[str, str]]:
     return [(place, f"{first} to {last}") for (place, first), (_, last) in both]
 
 
-def observing(
-    starts: datetime, ends: datetime, dawn: datetime | None, dusk: datetime | None
-) -> str:
-    """Say when observing ends before a window and starts again after it; empty where unknown.
-
-    Parameters
-    ----------
-    starts, ends
-        The window.
-    dawn
-        End of the night before it.
-    dusk
-        Beginning of the night after it.
-    """
+def observing(environment: Environment, starts: datetime, ends: datetime) -> str:
+    """Say when observing ends before a window and starts again after it; empty where unknown."""
+    dawn, dusk = nights_around(environment.site, starts)
     if dusk is None:
         return ""
     dusk, dawn = whole(dusk), None if dawn is None else whole(dawn)
@@ -288,24 +262,11 @@ EXPECT = "up to 1 min without Redis; visits announced in it are skipped"
 _HELD = "Alarms of {} are held, except that visits are about to be skipped."
 
 
-def card(
-    window: Window,
-    environment: Environment,
-    now: datetime,
-    *,
-    dawn: datetime | None = None,
-    dusk: datetime | None = None,
-) -> Drawn:
-    """Draw the announcement of a window as it is now.
-
-    Parameters
-    ----------
-    dawn, dusk
-        When observing ends before the window, and when it starts again; None where not known.
-    """
+def card(window: Window, environment: Environment, now: datetime) -> Drawn:
+    """Draw the announcement of a window as it is now."""
     match window.stage:
         case Stage.SCHEDULED:
-            return _scheduled(window, environment, now, dawn, dusk)
+            return _scheduled(window, environment, now)
         case Stage.STARTED:
             return _under_way(window, environment, now)
         case Stage.ENDED | Stage.CANCELLED:
@@ -404,15 +365,9 @@ def announcement(
     return _cut(first + " " + _one_line(text)), [section(first), *typed(text), *late_mark(late)], []
 
 
-def _scheduled(
-    window: Window,
-    environment: Environment,
-    now: datetime,
-    dawn: datetime | None,
-    dusk: datetime | None,
-) -> Drawn:
+def _scheduled(window: Window, environment: Environment, now: datetime) -> Drawn:
     first = first_line("📣", environment, when(window), window, comma=True)
-    spare = observing(window.starts, window.ends, dawn, dusk)
+    spare = observing(environment, window.starts, window.ends)
     facts = [
         ("Your time", your_time(window.starts, window.ends)),
         ("Elsewhere", mark("{}", elsewhere(window.starts))),
@@ -506,19 +461,12 @@ def ended(
     firing: Sequence[Incident],
     state: tuple[str, str],
     links: Mapping[int, str] | None = None,
-    dusk: datetime | None = None,
     late: timedelta = timedelta(0),
 ) -> Drawn:
     """Draw the closing notice.
 
     Parameters
     ----------
-    window
-        What is over.
-    environment
-        Where.
-    now
-        The time of this drawing.
     requests
         What was carried out during the window.
     held
@@ -529,11 +477,10 @@ def ended(
         How the streams are, and what is wrong with them, from `readiness`.
     links
         Address of each alarm's message, by its number.
-    dusk
-        When the next night begins.
     late
         How long after its time it is said.
     """
+    dusk = next_dusk(environment.site, now)
     how, trouble = state
     place = label(environment)
     if firing:

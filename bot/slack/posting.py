@@ -22,7 +22,6 @@ from bot.domain.alarms import Holding, Incident, Transition
 from bot.domain.environments import Person, Right
 from bot.domain.errors import BotError, RedisError, StateError
 from bot.domain.maintenance import Window, Word
-from bot.domain.night import last_dawn, next_dusk
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
 from bot.domain.rules import Finding, Runs, Severity
 from bot.loops import Tasks
@@ -161,7 +160,7 @@ class Cards:
 
 async def _card(services: Services, post: Post, now: datetime) -> tuple[Drawn, datetime]:
     """Draw a post's subject as it is now, and tell since when it may have been posted."""
-    environment, site = services.environment, services.environment.site
+    environment = services.environment
     match post.kind:
         case Subject.REQUEST:
             request = await services.approvals.find(post.subject)
@@ -188,8 +187,7 @@ async def _card(services: Services, post: Post, now: datetime) -> tuple[Drawn, d
             return drawn, incident.opened
         case Subject.WINDOW:
             window = await services.maintenance.find(post.subject)
-            dawn, dusk = last_dawn(site, window.starts), next_dusk(site, window.starts)
-            drawn = maintenance.card(window, environment, now, dawn=dawn, dusk=dusk)
+            drawn = maintenance.card(window, environment, now)
             return drawn, window.announced
 
 
@@ -389,7 +387,6 @@ async def _closing(services: Services, window: Window, now: datetime, late: time
         firing=closing.firing,
         state=maintenance.readiness(environment, looks, server),
         links=await services.alarms.links(closing.firing),
-        dusk=next_dusk(environment.site, now),
         late=late,
     )
 
