@@ -17,7 +17,7 @@ from bot.domain.approvals import Outcome, Plan, Request
 from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import UserError
 from bot.domain.times import parse_duration
-from bot.grammar import Arguments, Grammar, did_you_mean, quoted, whole_number, words_of
+from bot.grammar import Arguments, Grammar, did_you_mean, quoted, split_words, whole_number
 from bot.render.blocks import Block, Button, Markup, section
 from bot.render.forms import Form
 from bot.services.approvals import Approved
@@ -37,7 +37,7 @@ __all__ = [
     "Registry",
     "Reply",
     "Right",
-    "said",
+    "privately",
 ]
 
 SHARE = "share"
@@ -81,7 +81,7 @@ class Reply:
     approved: Approved | None = None
 
 
-def said(text: Markup) -> Reply:
+def privately(text: Markup) -> Reply:
     """Answer whoever acted in one sentence; the channel sees the effect elsewhere."""
     return Reply([section(text)], text, private=True)
 
@@ -372,7 +372,7 @@ class Registry:
         UserError
             If there is none; it names the nearest.
         """
-        words = words_of(text)
+        words = split_words(text)
         for length in (2, 1):
             if len(words) >= length:
                 name = " ".join(word.group().lower() for word in words[:length])

@@ -48,7 +48,7 @@ class Arguments:
         return " ".join([*self.words, *options, self.rest]).strip()
 
 
-def words_of(text: str) -> list[re.Match[str]]:
+def split_words(text: str) -> list[re.Match[str]]:
     """Split a line at its spaces, and remember where each word stands."""
     return list(re.finditer(r"\S+", text))
 
@@ -91,7 +91,7 @@ class Grammar:
         words: list[str] = []
         options: dict[str, str] = {}
         rest = line = ""
-        tokens = words_of(text)
+        tokens = split_words(text)
         while tokens:
             token = tokens.pop(0)
             name = _option(token.group())

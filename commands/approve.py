@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from bot.command import Act, Call, Purpose, Reply, Right, said
+from bot.command import Act, Call, Purpose, Reply, Right, privately
 from bot.render.blocks import mark
 from bot.render.forms import Form, Text
 from bot.render.words import count
@@ -47,10 +47,12 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     if isinstance(voted, Approved):
         number = voted.request.id
         text = mark("Request {} is approved and running. Its card shows the rest.", number)
-        yield replace(said(text), approved=voted)
+        yield replace(privately(text), approved=voted)
         return
     missing = count(max(voted.needed - len(voted.votes), 1), "approval")
-    yield said(mark("Your approval of request {} counts. It needs {} more.", voted.id, missing))
+    yield privately(
+        mark("Your approval of request {} counts. It needs {} more.", voted.id, missing)
+    )
 
 
 COMMANDS = (

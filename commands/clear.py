@@ -105,7 +105,7 @@ def propose(environment: Environment, bound: Clearing, survey: Survey, now: date
                 else "whatever arrives after this card; group and workers",
             ),
             ("Undo", _undo(environment, bound, now)),
-            plans.observing(environment, survey.last_added.added, now),
+            plans.observing_line(environment, survey.last_added.added, now),
         ),
         streams=(environment.stream(bound.instrument),),
         bound=bound.mapping(),

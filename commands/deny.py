@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from bot.command import Act, Call, Purpose, Reply, Right, said
+from bot.command import Act, Call, Purpose, Reply, Right, privately
 from bot.render.blocks import mark
 from bot.render.forms import Form, Text
 
@@ -29,7 +29,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
         call.number, call.person, call.now, reason=call.arguments.rest
     )
     name = request.requester.name
-    yield said(mark("Request {} is denied. {} is told in its thread.", request.id, name))
+    yield privately(mark("Request {} is denied. {} is told in its thread.", request.id, name))
 
 
 COMMANDS = (

@@ -8,7 +8,7 @@ from bot.command import Act, Call, Purpose, Read, Reply
 from bot.domain.errors import UserError
 from bot.domain.maintenance import LONGEST_TEXT, LONGEST_WINDOW, Window, night_refusal
 from bot.domain.times import WhenError, format_duration, parse_duration, parse_when
-from bot.grammar import did_you_mean, quoted, words_of
+from bot.grammar import did_you_mean, quoted, split_words
 from bot.render.blocks import Markup
 from bot.render.forms import Checked, Choice, Day, Filled, Form, Found, Text, Tick, TimeOfDay
 from bot.render.maintenance import announced, confirmation, listed, told
@@ -155,7 +155,7 @@ async def _start(call: Call) -> Window:
 async def _schedule(call: Call) -> Window:
     line = call.arguments.line
     starts, taken = await _when(call, call.arguments.words)
-    words = words_of(line)
+    words = split_words(line)
     if len(words) <= taken + 1:
         raise call.mistake(
             "After the time come how long it takes and what for, such as `1h Redis upgrade`."

@@ -5,7 +5,7 @@ from datetime import datetime
 from bot.command import Call, Purpose, Read, Reply
 from bot.domain.approvals import Request, State
 from bot.domain.environments import Environment
-from bot.render.approvals import card, headline
+from bot.render.approvals import headline, request_card
 from bot.render.blocks import Block, Button, Markup, join, mark, section
 from bot.render.words import clock, count, duration
 
@@ -52,7 +52,7 @@ def in_full(
     request: Request, environment: Environment, approvers: str, now: datetime
 ) -> tuple[Markup, list[Block]]:
     """Draw the card as it is now, with the longer list of its plan."""
-    first, blocks, _ = card(request, environment, approvers, now)
+    first, blocks, _ = request_card(request, environment, approvers, now)
     listing = request.plan.listing
     if listing:
         lines = [mark("{}", line) for line in listing[:_LISTED]]

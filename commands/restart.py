@@ -12,7 +12,7 @@ from bot.domain.night import is_night
 from bot.domain.streams import Look, Stream
 from bot.domain.workloads import RESTART_LIMIT, Hindrance, Progress, Restarted, Workload, hindrance
 from bot.render import workloads
-from bot.render.plans import named, observing, outdated
+from bot.render.plans import named, observing_line, outdated
 from bot.render.streams import sky
 from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved
@@ -86,7 +86,7 @@ async def plan(call: Call) -> Plan:
             ("Waiting", "; ".join(_waiting(each) for each in looks)),
             ("Means", _SKIPPED),
             ("Undo", "none"),
-            observing(
+            observing_line(
                 environment, announced, now, never="When a visit was announced last is not known"
             ),
         ),

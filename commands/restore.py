@@ -84,7 +84,7 @@ def propose(
             *facts,
             ("Waiting time", _waiting_time(archive, survey)),
             ("Untouched", f"what waits now: {plans.found(survey)}; group and workers"),
-            plans.observing(environment, survey.last_added.added, now),
+            plans.observing_line(environment, survey.last_added.added, now),
         ),
         streams=(environment.stream(bound.instrument),),
         bound=bound.mapping(),

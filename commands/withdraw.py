@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator
 
-from bot.command import Act, Call, Purpose, Reply, Right, said
+from bot.command import Act, Call, Purpose, Reply, Right, privately
 from bot.render.blocks import mark
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Close the request."""
     request = await call.services.approvals.withdraw(call.number, call.person, call.now)
-    yield said(mark("Request {} is withdrawn. Nothing was changed.", request.id))
+    yield privately(mark("Request {} is withdrawn. Nothing was changed.", request.id))
 
 
 COMMANDS = (

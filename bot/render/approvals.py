@@ -29,7 +29,7 @@ _LONGEST_REPEATED = 1500
 """Characters of a command that a button can repeat."""
 
 
-def card(
+def request_card(
     request: Request,
     environment: Environment,
     approvers: str,

@@ -79,7 +79,7 @@ def visit_lines(visits: Sequence[VisitCount], now: datetime) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def observing(
+def observing_line(
     environment: Environment,
     announced: datetime | None,
     now: datetime,

@@ -165,7 +165,7 @@ async def _card(services: Services, post: Post, now: datetime) -> tuple[Drawn, d
         case Subject.REQUEST:
             request = await services.approvals.find(post.subject)
             inside = await services.maintenance.inside()
-            drawn = approvals.card(
+            drawn = approvals.request_card(
                 request,
                 environment,
                 await services.rights.named(Right.APPROVER),

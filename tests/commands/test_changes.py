@@ -612,7 +612,7 @@ def test_what_is_offered_is_what_is_worst() -> None:
 
 
 def drawn(asked: Request) -> str:
-    return approvals.card(asked, PROD, "prompt-approvers", NOON)[0]
+    return approvals.request_card(asked, PROD, "prompt-approvers", NOON)[0]
 
 
 def huge() -> list[tuple[str, Plan, Facts]]:
