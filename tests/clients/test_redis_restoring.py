@@ -189,3 +189,17 @@ async def test_a_large_archive_crosses_chunks(
     said = await restored(changes, cleared)
     assert [facts["restored"] for facts in said] == ["5000", "10000", "12000"]
     assert (await group(stream))["lag"] == 12_005
+
+
+async def test_it_is_put_back_after_the_group_where_that_is_ahead_of_the_stream(
+    changes: RedisChanges, stream: Redis
+) -> None:
+    """Below the place of its group nothing would ever be read."""
+    cleared = await _cleared(changes, stream)
+    ids = [entry_id for entry_id, _ in await entries(stream, ARCHIVE)]
+    await stream.delete(KEY)
+    await stream.xgroup_create(KEY, GROUP, ids[24], mkstream=True)
+    said = await restored(changes, cleared, chunk=12)
+    # 15 of them lie after that place, but they follow those that had to be renumbered.
+    assert said[-1]["restored"] == "30"
+    assert len(await read(stream, 100)) == 30

@@ -178,3 +178,23 @@ async def test_an_announcement_without_a_window_is_said_once_everywhere(bot: Wor
         assert "<!here>" in str(said.blocks)
         assert said.mentions() == []
     assert "none planned" in shown(await bot.type(""))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "maintenance start 1",
+        "maintenance change 1 in 3h 1h",
+        "maintenance extend 1 1h",
+        "maintenance update 1 all is well",
+        "maintenance end 1",
+        "maintenance cancel 1",
+    ],
+)
+async def test_a_window_is_changed_in_its_own_channel_alone(bot: World, typed: str) -> None:
+    await bot.type("maintenance schedule in 2h 1h Redis upgrade")
+    card = await posted(bot, "Redis upgrade")
+    refused = await bot.type(typed, DEV)
+    assert refused.text.startswith("dev has no maintenance window 1.")
+    assert "Redis upgrade" in shown(await bot.type("maintenance list"))
+    assert buttons(card) == ["Start now", "Change…", "Cancel window"]

@@ -183,3 +183,12 @@ async def test_what_cannot_be_silenced(bot: World) -> None:
         answer = await bot.type(typed)
         assert answer.ephemeral_to == ANA
         assert words in shown(answer)
+
+
+async def test_a_silence_is_ended_in_its_own_channel_alone(bot: World) -> None:
+    await bot.type("silence lsstcam 1h a known fault")
+    await listed(bot, "a known fault")
+    assert (await bot.type("unsilence 1", DEV)).text == "dev has no silence 1."
+    await listed(bot, "a known fault")
+    await bot.type("unsilence 1")
+    assert "has ended already" in (await bot.type("unsilence 1")).text

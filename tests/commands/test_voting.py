@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -288,3 +289,31 @@ async def test_the_glass_is_for_approvers_and_may_be_locked(world: World) -> Non
         assert "Nobody decides alone in PROD" in answer.text
         listed = await world.click(card, "Which visits?", DAN)
         assert "2026-11-24T05:27:00.118" in shown(listed)
+
+
+@pytest.mark.parametrize("user", [DAN, ANA])
+async def test_who_is_no_approver_denies_nothing(bot: World, user: str) -> None:
+    await bot.announce()
+    card = await asked(bot)
+    refused = await bot.type("deny 1 because", user=user)
+    assert "You are not an approver of PROD" in refused.text
+    assert "Approve" in buttons(card)
+    await bot.type("deny 1 because", user=BEN)
+    await until(bot, card, "denied by ben")
+
+
+async def test_a_request_that_slack_delivers_again_is_not_made_again(world: World) -> None:
+    """The second time it comes to a process that has not seen the first."""
+    world.settings = two_people()
+    await world.group()
+    async with world.bot():
+        await world.announce()
+        delivery = await world.slack.command("clear lsstcam", channel=PROD, user=ANA)
+        assert "Request 1 is in the channel" in (await delivery.reply()).text
+        await world.type("withdraw 1")
+    world.ahead += timedelta(minutes=1)
+    async with world.bot():
+        await world.slack.redeliver(delivery)
+        again = await delivery.reply(nth=2)
+        assert again.text == "I have had this one before, so nothing was done twice."
+        assert "no request is open" in (await world.type("requests")).text

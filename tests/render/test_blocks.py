@@ -85,3 +85,7 @@ def test_buttons_name_their_command() -> None:
         "prompt-redis:stats",
         "prompt-redis:maintenance-end:now",
     ]
+
+
+def test_nothing_ends_a_code_before_its_end() -> None:
+    assert code("clear `lsstcam` now") == "`clear 'lsstcam' now`"

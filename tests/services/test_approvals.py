@@ -1,10 +1,11 @@
 """What a vote that breaks the glass, and the end of a request, bring along."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bot.domain.alarms import Hours
 from bot.domain.approvals import Happened, Outcome, Plan
 from bot.domain.environments import Person
 from bot.domain.errors import Refused
@@ -84,3 +85,29 @@ async def test_a_step_whose_answer_was_lost_keeps_nobody_from_the_next(tmp_path:
         done = Outcome(Happened.YES, "done")
         assert await office.approvals.finish(running, done, NOON)
         assert not await office.approvals.finish(running, done, NOON)
+
+
+async def test_what_has_expired_takes_no_more_votes(tmp_path: Path) -> None:
+    """Also before the loop has come that lets it expire."""
+    async with opened(tmp_path / "state.db") as office:
+        for _ in range(2):
+            request = await office.ask(NOON, CHANGE)
+            for act in (office.approvals.approve, office.approvals.deny):
+                with pytest.raises(Refused, match="expired unanswered"):
+                    await act(request.id, BEN, request.expires)
+        request = await office.ask(NOON, CHANGE)
+        in_time = request.expires - timedelta(microseconds=1)
+        assert isinstance(await office.approvals.approve(request.id, BEN, in_time), Approved)
+
+
+async def test_a_restart_holds_alarms_for_ten_minutes_at_most(tmp_path: Path) -> None:
+    async with opened(tmp_path / "state.db") as office:
+        for plan, held in ((CHANGE, []), (RESTART, [Hours(NOON, NOON + timedelta(minutes=10))])):
+            request = await office.ask(NOON, plan)
+            assert await office.approvals.outages(NOON) == []
+            approved = await office.approvals.approve(request.id, BEN, NOON)
+            assert isinstance(approved, Approved)
+            running = await office.approvals.begin(approved, NOON)
+            assert running is not None
+            assert await office.approvals.outages(NOON) == held
+            await office.approvals.finish(running, Outcome(Happened.YES, "done"), NOON)

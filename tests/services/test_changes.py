@@ -1,11 +1,10 @@
 """Plans made from a real Redis, and carried out on it, as a command does both."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -24,11 +23,15 @@ from bot.domain.errors import Refused, UserError
 from bot.domain.streams import EntryId, Group, Look, Stream, Waiting
 from bot.metrics import Metrics
 from bot.services.approvals import _SEAL, Approved
-from bot.services.changes import Changes
+from bot.services.changes import Changes, DailyPrune
 from bot.services.streams import Streams
+from bot.storage.audit import Audit
 from bot.storage.database import Database
+from bot.storage.lease import Chores
+from bot.storage.outbox import Outbox
 from bot.storage.positions import Positions
 from commands import bootstrap, clear, consumers, pending, prune, repair, restore, settle
+from tests.clients.a_stream import age
 from tests.support.environments import bare_services
 
 KEY, GROUP = "instrument:lsstcam", "lsstcam_consumer_group"
@@ -167,7 +170,7 @@ class Planned:
                 fields: Any = {
                     "groupId": visit,
                     "survey": "BLOCK-430",
-                    "private_sndStamp": str(time.time() - ago + 37),
+                    "private_sndStamp": str(datetime.now(UTC).timestamp() - ago + 37),
                     "detector": str(detector),
                 }
                 ids.append(str(await self.redis.xadd(KEY, fields)))
@@ -559,3 +562,33 @@ def test_what_a_plan_is_bound_to_travels_as_text() -> None:
         Repairing("hsc", -3, 3, capped=True),
     ):
         assert type(bound).read(bound.mapping()) == bound
+
+
+# --- every day -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_the_daily_prune(planned: Planned, tmp_path: Path, *, read_only: bool) -> None:
+    """Names go once a day, at its hour, and not where nothing may be changed."""
+    await planned.group()
+    await planned.announce(1)
+    await planned.read(1, name="old-1w")
+    await age(planned.redis, "old", timedelta(hours=3))
+    planned.environment = replace(ENVIRONMENT, read_only=read_only)
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/chores.db")
+    audit, at = Audit(database), datetime(2026, 11, 24, 18, 30, tzinfo=UTC)
+    daily = DailyPrune(
+        planned.environment,
+        planned.changes,
+        audit,
+        Chores(database),
+        Outbox(database),
+        daily=time(18, 30),
+    )
+    for moment in (at - timedelta(minutes=1), at, at + timedelta(minutes=1)):
+        await daily.tick(moment)
+        names: Any = await planned.redis.xinfo_consumers(KEY, GROUP)
+        assert len(names) == (1 if read_only or moment < at else 0)
+    done = await audit.latest("prod", 10)
+    assert [line.action for line, _ in done] == ([] if read_only else ["prune lsstcam"])
+    await database.aclose()
