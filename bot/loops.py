@@ -35,8 +35,6 @@ class Beat:
         For the log.
     every
         From the end of one turn to the next.
-    tick
-        What is called.
     wake
         Brings the next turn at once when set.
     when
@@ -51,15 +49,7 @@ class Beat:
 
 
 class Loops:
-    """Calls ticks until told to stop.
-
-    Parameters
-    ----------
-    beats
-        What to call.
-    clock
-        Gives the time in UTC.
-    """
+    """Calls ticks until told to stop."""
 
     def __init__(self, beats: Sequence[Beat], *, clock: Callable[[], datetime]) -> None:
         self._beats = beats

@@ -25,8 +25,6 @@ class Web:
         Where to listen; port 0 takes any free one.
     livez, readyz
         What is wrong with the process, and what keeps it from its work.
-    metrics
-        Writes the figures.
     events
         Takes what Slack posts; None in Socket Mode.
     """

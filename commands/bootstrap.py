@@ -31,8 +31,6 @@ class Start:
 
     Parameters
     ----------
-    instrument
-        Whose group.
     after
         The entry after which it begins.
     survey

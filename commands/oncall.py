@@ -90,14 +90,8 @@ def overview(
 
     Parameters
     ----------
-    environment
-        Whose alarms.
     targets
         Each target, and whether it is told at this hour.
-    night
-        Whether it is night at the telescope.
-    now
-        When it is read.
     receipts
         What came of the last try to tell a target, by its name.
     """

@@ -56,8 +56,6 @@ class Notifier(ABC):
 
         Parameters
         ----------
-        page
-            What to tell.
         key
             The same at every try of this page.
         perhaps_since
@@ -241,8 +239,6 @@ class Heartbeat:
         Address; ``{key}`` in it stands for the key.
     key
         Its secret part; empty where it has none.
-    calls
-        Makes the calls.
     """
 
     def __init__(self, url: str, key: str, calls: "Calls") -> None:
@@ -271,8 +267,6 @@ class Calls:
     ----------
     proxy_for
         Gives the proxy for an address; None to go straight there.
-    clock
-        Gives the time in UTC.
     seconds
         How long one call may take.
     """

@@ -53,8 +53,6 @@ class Terminal:
 
     Parameters
     ----------
-    world
-        What is acted upon.
     stop
         Is set by ``quit``.
     """

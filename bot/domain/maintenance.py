@@ -97,16 +97,10 @@ class Window:
     ----------
     id
         From the sequence that requests, alarms and silences share.
-    environment
-        Name of the environment.
     starts, ends
         As announced.
-    reason
-        What for, as typed.
     owner
         Who announced it; reminders mention them alone.
-    announced
-        When it was announced.
     during_observing
         True where somebody said that it may touch the night.
     stage, version
@@ -119,10 +113,6 @@ class Window:
         Who ended or cancelled it, and what they wrote.
     said
         What was said of it already: word and its time, so that a changed time is said anew.
-    updates
-        How many updates were written.
-    edited
-        True if it was changed after the announcement.
     """
 
     id: int

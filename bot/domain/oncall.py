@@ -23,8 +23,6 @@ class Kind:
 
     Parameters
     ----------
-    name
-        As in the configuration.
     words
         As people read it: a target is "Squadcast", "a webhook".
     needs
@@ -76,8 +74,6 @@ class Target:
 
     Parameters
     ----------
-    name
-        As in the configuration.
     environments
         Names of environments; ``all`` is every one.
     when, on
@@ -122,8 +118,6 @@ class Page:
         Name of the target; empty until it is addressed.
     key
         The same for everything about one alarm, so that a repeat does no harm.
-    label
-        The environment as people read it.
     instrument, rule
         What the alarm is about; none of a page by hand or a test.
     summary
@@ -132,8 +126,6 @@ class Page:
         Label and text of what else helps.
     link
         Address of the alarm's message; empty where it is not known.
-    at
-        When it was found.
     incident
         Its number; 0 for a page by hand or a test.
     """

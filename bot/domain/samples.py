@@ -46,12 +46,6 @@ class Sample:
 
     Parameters
     ----------
-    instrument
-        Whose stream.
-    at
-        When.
-    reached
-        Whether Redis answered.
     there
         Whether the stream and its group were there; None where Redis did not tell.
     waiting, visits, capped
@@ -60,8 +54,6 @@ class Sample:
         Age in the stream of the oldest of them; None where nothing waits, or its ID is no time.
     unconfirmed, consumers, length
         Entries read and never confirmed, consumer names, entries in the stream.
-    added
-        Entries ever added.
     last_delivered
         Where the group stands.
     lag
@@ -99,8 +91,6 @@ def sample(look: Look, last_visit: str | None, expiration: timedelta | None) -> 
 
     Parameters
     ----------
-    look
-        What was found.
     last_visit
         Name of the newest visit in the look before; None where there was none.
     expiration
@@ -146,8 +136,6 @@ class Minute:
 
     Parameters
     ----------
-    instrument
-        Whose stream.
     at
         Begin of the minute.
     samples, reached
@@ -378,8 +366,6 @@ class Arrivals:
 
         Parameters
         ----------
-        sample
-            What was seen.
         waited
             Whether something had waited before: then workers were called for already.
         """
@@ -410,10 +396,6 @@ class Track:
         Time of the newest sample; None before the first.
     told
         Whether that one told how the stream is; while it does not, all else stays as it was.
-    history
-        Figures of the last hour.
-    arrivals
-        When entries were added.
     last_delivered
         Where the group was last seen to stand.
     stands_since
@@ -566,8 +548,6 @@ class ServerTrack:
 
         Parameters
         ----------
-        at
-            When.
         memory, memory_limit
             What it told of its memory, in bytes; without `memory` what was known stays.
         """
@@ -605,14 +585,8 @@ class Figures:
 
     Parameters
     ----------
-    at
-        When.
     waiting, visits, capped
         Entries that wait, their visits, True for at least.
-    wait
-        Longest wait.
-    oldest_visit
-        Name of the visit that waits longest.
     first_skipped
         When workers begin to skip it; None where they never do, or nothing waits.
     arriving, read

@@ -41,12 +41,6 @@ def request_card(
 
     Parameters
     ----------
-    request
-        What to draw.
-    environment
-        Where.
-    approvers
-        Who may approve, as people read it.
     now
         The time of this drawing, for the foot.
     window

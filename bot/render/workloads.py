@@ -17,8 +17,6 @@ class Around:
     ----------
     pod, jobs
         What runs Redis, and an instrument's workers; None where nobody can tell.
-    restartable
-        Whether the bot can restart Redis.
     window, announcement
         The maintenance window that is under way, and the address of its message.
     """
