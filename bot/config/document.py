@@ -344,12 +344,12 @@ def _keys(location: Location) -> list[str]:
         fields = {field.alias or name: field for name, field in section.model_fields.items()}
         annotation = fields[str(part)].annotation
         named = get_origin(annotation) in {Mapping, tuple}
-        section = next(kind for kind in (annotation, *get_args(annotation)) if _is_section(kind))
+        section = next(
+            kind
+            for kind in (annotation, *get_args(annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        )
     return [field.alias or name for name, field in section.model_fields.items()]
-
-
-def _is_section(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _concealed(fault: Fault, environ: Mapping[str, str]) -> Fault:

@@ -175,10 +175,6 @@ def _written(pattern: str, wanted: str) -> tuple[AfterValidator, WithJsonSchema]
     return AfterValidator(check), WithJsonSchema({"pattern": pattern, "type": "string"})
 
 
-def _without_hash(name: str) -> str:
-    return name.removeprefix("#")
-
-
 _FROM_ENVIRONMENT = "secrets come from the environment only, here from "
 
 AnyDuration = Annotated[
@@ -209,7 +205,7 @@ Channel = Annotated[
         r"^#?(?:[CG][A-Z0-9]{2,}|[a-z0-9_\-]{1,80})$",
         "a channel's name (lower case, no spaces) or its ID such as C0123ABC",
     ),
-    AfterValidator(_without_hash),
+    AfterValidator(lambda name: name.removeprefix("#")),
 ]
 ChannelNames = Annotated[tuple[Channel, ...], AfterValidator(_all_different)]
 SlashCommand = Annotated[

@@ -7,7 +7,6 @@ from bot.domain.environments import Environment
 from bot.domain.oncall import Page
 from bot.render.blocks import (
     FIRST_LINE,
-    Block,
     Button,
     Drawn,
     Markup,
@@ -30,32 +29,22 @@ def page_words(
     incident: Incident, environment: Environment
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Put an alarm into words for a lock screen or a pager: one plain line, and what else helps."""
-    now = incident.figures.at
-    return _summary(incident, now), _details(incident, environment, now)
-
-
-def _summary(incident: Incident, now: datetime) -> str:
-    if incident.resolved is not None:
-        return truncate(f"{where(incident)}: alarm {incident.id} is resolved", FIRST_LINE)
-    return truncate(f"{where(incident)}: {plain_claim(incident, now)}", FIRST_LINE)
-
-
-def _details(
-    incident: Incident, environment: Environment, now: datetime
-) -> tuple[tuple[str, str], ...]:
-    diagnosis = incident.diagnosis
+    now, diagnosis = incident.figures.at, incident.diagnosis
+    over = incident.resolved is not None
+    claim = f"alarm {incident.id} is resolved" if over else plain_claim(incident, now)
     places = [
         (f"Look at {each}", url)
         for each in diagnosis.looks
         if (url := environment.link(each, incident.instrument)) is not None
     ]
-    return (
+    details = (
         ("Alarm", str(incident.id)),
         *facts(incident, environment, now),
         ("Likely", diagnosis.likely),
         ("Runbook", f"runbook {diagnosis.topic}"),
         *places,
     )
+    return truncate(f"{where(incident)}: {claim}", FIRST_LINE), details
 
 
 def mention(page: Page, usergroup: str) -> Drawn:
@@ -121,13 +110,13 @@ def target_failed(
         code("oncall"),
     )
     buttons = [Button("I'm on it", "own", str(incident))] if incident else []
-    return first, [section(text), _at(now)], [*buttons, Button("On-call", "oncall")]
+    return (
+        first,
+        [section(text), context(mark("{} UTC", clock(now, seconds=True)))],
+        [*buttons, Button("On-call", "oncall")],
+    )
 
 
 def failure(text: str) -> Markup:
     """Show why somebody could not be told, as it was reported: letter by letter, and cut."""
     return code(truncate(" ".join(text.split()), _LONGEST_REASON) or "unknown")
-
-
-def _at(now: datetime) -> Block:
-    return context(mark("{} UTC", clock(now, seconds=True)))
