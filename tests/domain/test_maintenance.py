@@ -198,9 +198,9 @@ def test_an_early_start_keeps_the_duration_and_a_late_one_the_end(
     assert (one.stage, one.version) == (Stage.STARTED, 1)
 
 
-def test_a_step_gives_a_new_version_and_saying_something_does_not() -> None:
+def test_every_step_gives_a_new_version() -> None:
     one = window()
-    assert one.having_said(Due(Word.ENDING, START)).version == 0
+    assert one.having_said(Due(Word.ENDING, START)).version == 1
     assert one.updated().updated() == replace(one, version=2, updates=2)
     over = one.begun(START).over(BEN, "done", START + HOUR)
     assert (over.version, over.ended_by, over.closing) == (2, BEN, "done")
