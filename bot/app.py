@@ -272,7 +272,7 @@ class App:
                 secrets.oncall_keys,
                 pagers,
                 calls=self._calls,
-                web=slack,
+                api=slack,
                 channels=channels,
             ),
             leads=self.leader.leads,

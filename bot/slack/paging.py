@@ -69,10 +69,10 @@ class Mention(Notifier):
 
     kind = Kind("slack", "a mention in this channel", needs="usergroup", ends=False)
 
-    def __init__(self, target: Target, web: SlackApi, channels: Channels) -> None:
+    def __init__(self, target: Target, api: SlackApi, channels: Channels) -> None:
         super().__init__(target)
         self._usergroup = target.usergroup or ""
-        self._web = web
+        self._api = api
         self._channels = channels
 
     async def notify(
@@ -89,7 +89,7 @@ class Mention(Notifier):
         text, blocks, buttons = mention(page, self._usergroup)
         since = (perhaps_since - LOOK_BACK).timestamp() if perhaps_since else None
         try:
-            await self._web.post(
+            await self._api.post(
                 channel,
                 message(text, blocks, buttons=buttons),
                 key=key or None,
@@ -113,7 +113,7 @@ def notifiers(
     pagers: Iterable[type[HttpNotifier]],
     *,
     calls: Calls,
-    web: SlackApi,
+    api: SlackApi,
     channels: Channels,
 ) -> dict[str, Notifier]:
     """Build how each target is told, by its name.
@@ -126,12 +126,12 @@ def notifiers(
         Their secrets by name, where they have one.
     pagers
         The classes beside `Mention`, by which targets are told.
-    calls, web, channels
+    calls, api, channels
         The ways to them.
     """
     by_kind = {each.kind: each for each in pagers}
     return {
-        each.name: Mention(each, web, channels)
+        each.name: Mention(each, api, channels)
         if each.kind == Mention.kind
         else by_kind[each.kind](each, keys.get(each.name, ""), calls)
         for each in targets
