@@ -102,8 +102,6 @@ class Deployment:
     ----------
     slash
         The slash command, such as ``/prompt-redis``.
-    started
-        When the process began.
     workspace
         Address of the Slack workspace, for links to messages; empty where it is not known.
     leader
@@ -124,14 +122,8 @@ class Call:
 
     Parameters
     ----------
-    command, arguments
-        What was typed.
     services
         Those of the environment whose channel it came from.
-    deployment, registry
-        What is the same for every call.
-    now
-        When it came.
     clicked
         True for a button, which may open a form where a typed command gets an answer.
     """

@@ -54,8 +54,6 @@ class Line:
     ----------
     trigger
         ID that every copy of one delivery shares; None where there is none.
-    clicked
-        True for a button.
     foreign
         True for a person of another workspace.
     """
@@ -80,8 +78,6 @@ class Answer:
         True if the person asked to show it to the channel.
     public
         True for what was done: it is shown in the channel, and takes the place of the one before.
-    form
-        A form to open instead.
     """
 
     reply: Reply
@@ -99,8 +95,6 @@ class Dispatcher:
 
     Parameters
     ----------
-    execution
-        Carries out what a vote has approved.
     allow
         Raises `SameRedis` for an environment that is refused.
     first

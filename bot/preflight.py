@@ -56,10 +56,6 @@ async def check(
 
     Parameters
     ----------
-    path
-        The configuration file.
-    environ
-        Holds the secrets.
     pagers
         The classes of on-call targets beside a mention in Slack.
 

@@ -440,8 +440,6 @@ def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
 
     Parameters
     ----------
-    settings
-        The configuration, which says what is needed.
     environ
         Environment variables; ``NAME_FILE`` holds the path of a file with the value of ``NAME``.
 

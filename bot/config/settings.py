@@ -719,13 +719,7 @@ class Settings(Section):
         )
 
     def alarms_for(self, environment: str) -> AlarmsSection:
-        """Merge the common alarms with what the environment overrides.
-
-        Parameters
-        ----------
-        environment
-            Name of a configured environment.
-        """
+        """Merge the common alarms with what the environment overrides."""
         return overridden(self.alarms, self.environments[environment].alarms)
 
 

@@ -59,22 +59,14 @@ class Incident:
     ----------
     id
         From the sequence that requests, silences and windows share.
-    environment
-        Name of the environment.
     name
         The rule that names it, and with it the family of those that fire.
     instrument
         Whose stream; empty for the Redis under all of them.
     began
         Since when what it is about has been so.
-    opened
-        When it was first found.
     findings
         Rules that hold now, by rule; the last ones where it is resolved.
-    figures
-        As last looked at.
-    worst
-        Highest severity so far.
     highest_waiting, highest_visits, highest_capped, highest_wait
         Peaks so far.
     skipped
@@ -91,8 +83,6 @@ class Incident:
         Since when it is critical without a break; None where it is not.
     told
         Names of the targets that were told, and when.
-    resolved
-        When it ended.
     drawn
         When its message was last wanted anew for its figures.
     version
@@ -187,14 +177,8 @@ class Silence:
 
     Parameters
     ----------
-    id
-        From the shared sequence.
-    environment
-        Whose alarms.
     instrument, rule, incident
         What it holds: everything of an instrument, everything of a rule, or one incident.
-    by, reason
-        Who, and why.
     starts, ends
         From when until when; `ends` is None until the incidents that it holds are resolved.
     lifted
@@ -252,10 +236,6 @@ class Advance:
     ----------
     incident
         As it is now; its version is one higher where something is to be kept.
-    transitions
-        What its thread is told.
-    redraw
-        Whether its message is wanted anew.
     """
 
     incident: Incident

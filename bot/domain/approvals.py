@@ -119,8 +119,6 @@ class Outcome:
 
     Parameters
     ----------
-    happened
-        Whether the change was made.
     headline
         What was done, or why not: ``1,204 entries = 7 visits discarded``.
     facts
@@ -176,30 +174,14 @@ class Request:
         What was asked for: the subcommand, what was typed after it, and why.
     key
         Random; proves in Redis that a marker is this request's.
-    asked, expires
-        From when until when it is open.
-    needed
-        How many votes it takes.
-    self_approval
-        Whether the requester's own vote counts.
     state, version
         Where it is on its way; the version grows with every change.
-    votes
-        Approvals so far, in order.
-    ended
-        When it was denied, withdrawn, expired, or carried out.
     ended_by, answer
         Who denied or withdrew it, and why.
-    started
-        When its execution began.
     taken_by
         Process that took it, for whoever looks into an incident.
     executor, heartbeat
         Process that carries it out, and its last sign of life.
-    progress
-        What the execution has done so far.
-    outcome
-        What came of it.
     """
 
     id: int

@@ -75,8 +75,6 @@ class Chart:
 
     Parameters
     ----------
-    title
-        Whose stream.
     points
         What was seen of it, in the order of time; all of one kind.
     expiration

@@ -467,12 +467,6 @@ def ended(
 
     Parameters
     ----------
-    requests
-        What was carried out during the window.
-    held
-        Alarms that were held during the window.
-    firing
-        Alarms that fire now.
     state
         How the streams are, and what is wrong with them, from `readiness`.
     links
@@ -528,10 +522,6 @@ def readiness(
 
     Parameters
     ----------
-    environment
-        Where.
-    looks
-        A look at each stream.
     server
         What Redis says of itself; None where it does not answer.
     """

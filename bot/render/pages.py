@@ -52,8 +52,6 @@ def mention(page: Page, usergroup: str) -> Drawn:
 
     Parameters
     ----------
-    page
-        What to tell.
     usergroup
         ID of the user group to mention; empty for none.
     """
@@ -82,18 +80,12 @@ def target_failed(
 
     Parameters
     ----------
-    environment
-        Whose alarms.
-    target
-        Name of the target.
     reason
         Why, without any address or key.
     incident
         Number of the alarm; 0 for a page by hand or a test.
     given_up
         True if it is not tried any more.
-    now
-        When it is said.
     """
     first = mark(
         "🔴 *{}: on-call target {} could not be told{}.*",

@@ -121,8 +121,6 @@ def not_made(
 
     Parameters
     ----------
-    request
-        What was approved.
     facts
         Of the execution, or from the marker.
     headline

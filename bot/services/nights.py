@@ -94,10 +94,6 @@ class Nights:
 
         Parameters
         ----------
-        instrument
-            Whose stream.
-        evening
-            The observing day.
         now
             When it is told; what still waits is told of this moment.
 

@@ -30,13 +30,6 @@ _NOBODY = (
 class Receipts:
     """What came of telling each target, and what a channel hears of it.
 
-    Parameters
-    ----------
-    outbox
-        Where notices are written.
-    metrics
-        Counts tries.
-
     Attributes
     ----------
     last
@@ -74,18 +67,10 @@ class Oncall:
 
     Parameters
     ----------
-    environment
-        Whose alarms they are told.
     targets
         All that are configured; those of other environments are left out.
     words
         Puts an incident of an environment into words.
-    groups
-        Knows who is in a user group that is mentioned.
-    receipts
-        What came of telling each target.
-    outbox
-        Where pages are written.
 
     Attributes
     ----------

@@ -225,8 +225,6 @@ class SlackApi:
 
         Parameters
         ----------
-        channel
-            Its ID.
         thread
             Timestamp of the message below which it goes.
         key

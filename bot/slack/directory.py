@@ -87,8 +87,6 @@ class Channels:
 
         Parameters
         ----------
-        channel
-            ID.
         now
             Seconds on any steady clock: lost names are looked for at most every 30 s.
         """

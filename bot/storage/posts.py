@@ -22,8 +22,6 @@ class Posts:
 
     Parameters
     ----------
-    database
-        Where they are kept.
     workspace
         Address of the Slack workspace; empty where it is not known.
     """
@@ -103,8 +101,6 @@ class Posts:
 
         Parameters
         ----------
-        channel, ts
-            Where it stands.
         version
             The claimed post's `wanted`, which was drawn.
         """

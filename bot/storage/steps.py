@@ -27,17 +27,7 @@ from bot.storage.schema import IDS, counters
 
 @dataclass(frozen=True)
 class Effects:
-    """What a step brings along.
-
-    Parameters
-    ----------
-    notices, pages
-        What must be said, and who must be told.
-    line
-        The audit's line.
-    redraw
-        Whether the message is wanted anew.
-    """
+    """What a step brings along."""
 
     notices: Sequence[Notice] = ()
     pages: Sequence[Page] = ()
@@ -69,10 +59,6 @@ class Steps(Generic[_Value]):
 
     Parameters
     ----------
-    database
-        Where they are kept.
-    rows
-        Their table.
     subject
         What their messages are about; None for what has none.
     """
@@ -95,8 +81,6 @@ class Steps(Generic[_Value]):
 
         Parameters
         ----------
-        draft
-            The value, without its number.
         effects
             Gives what it brings along, once the number is known.
         now
