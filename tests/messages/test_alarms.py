@@ -66,19 +66,19 @@ class Scene:
         self.expected = expected
         self._last: dict[tuple[str, str], Any] = {}
 
-    async def passes(self, *, minutes: float = 0, steps: int = 1) -> None:
+    async def passes(self, *, minutes: float = 0, steps: int = 1, looks: int = 1) -> None:
         """Let time pass, with looks at every stream after each step, until all is said."""
-        for step in range(steps):
+        for _ in range(steps):
             self.world.ahead += timedelta(minutes=minutes) / steps
-            await self.looked(2 if step == steps - 1 else 1)
+            await self.looked(looks)
         await self.said()
 
     async def looked(self, times: int) -> None:
-        """Wait for looks at this moment; when the second has begun, the first is worked off."""
+        """Wait for looks at this moment; when the next one has begun, they are worked off."""
         assert self.world.stands_at is not None
         now = f"{self.world.stands_at + self.world.ahead:%Y-%m-%d %H:%M:%S.%f}"
         looks = f"SELECT count(*) AS n FROM samples WHERE at >= '{now}' GROUP BY environment, instrument"  # noqa: S608, E501 -- from the clock
-        await counted(self.world, f"SELECT count(*) >= 4 FROM ({looks}) WHERE n >= {times}")  # noqa: S608 -- the same
+        await counted(self.world, f"SELECT count(*) >= 4 FROM ({looks}) WHERE n > {times}")  # noqa: S608 -- the same
 
     async def said(self) -> None:
         """Wait until the channels show all that there is to show, and pages are sent.
@@ -113,8 +113,8 @@ class Scene:
                     self._last[place, number] = found
                     self.expected.value(f"{stage}-{place}-alarm-{number}", found)
 
-    async def at(self, stage: str, *, minutes: float = 0, steps: int = 1) -> None:
-        await self.passes(minutes=minutes, steps=steps)
+    async def at(self, stage: str, *, minutes: float = 0, steps: int = 1, looks: int = 1) -> None:
+        await self.passes(minutes=minutes, steps=steps, looks=looks)
         self.shows(stage)
 
 
@@ -170,15 +170,15 @@ async def test_workers_stop(paged: World, pagers: PagerServers, expected: Expect
         await scene.at("10-being-read", minutes=0.5)
         await world.read(1000)
         await scene.at("11-read", minutes=0.5)
-        await scene.at("12-resolved", minutes=2, steps=2)
+        await scene.at("12-resolved", minutes=2)
         expected.message("13-alarms", await answered(world, "alarms"))
         expected.message("13-history", await answered(world, "alarms history"))
         expected.message("13-oncall", await answered(world, "oncall"))
         expected.message("13-audit", await answered(world, "audit"))
         await world.announce(2, detectors=172)
-        await scene.at("14-again", minutes=3, steps=3)
+        await scene.at("14-again", minutes=3, steps=2)
         await world.read(1000)
-        await scene.at("15-resolved-again", minutes=3, steps=3)
+        await scene.at("15-resolved-again", minutes=3, steps=2)
     expected.value("16-pages", paging(world, pagers))
 
 
@@ -198,7 +198,7 @@ async def test_what_is_wrong_with_streams(world: World, expected: Expected) -> N
         await redis.xgroup_destroy("instrument:hsc", "hsc_consumer_group")
         await redis.delete("instrument:latiss")
         await redis.xgroup_setid(STREAM, GROUP, ids[-1][0])
-        await scene.at("01-wrong", minutes=0.5, steps=2)
+        await scene.at("01-wrong", minutes=0.5, looks=2)
         await scene.at("02-minute-2", minutes=1.5)
         expected.message("03-alarms", await answered(world, "alarms", DEV))
         expected.message("03-status", await answered(world, "", DEV))
@@ -277,7 +277,7 @@ async def test_rarer_rules(world: World, prod: Redis, expected: Expected) -> Non
             await scene.at("02-minute-12", minutes=10, steps=2)
             expected.message("02-alarms", await answered(world, "alarms"))
             await world.read(400)
-            await scene.at("03-minute-35", minutes=23, steps=2)
+            await scene.at("03-minute-35", minutes=23)
             await prod.config_set("maxmemory", "0")
             await world.announce(1, detectors=172)
             await world.read(400)
@@ -299,7 +299,7 @@ async def test_people_and_alarms(paged: World, pagers: PagerServers, expected: E
         await scene.said()
         await answered(world, "maintenance start 30m a new disk")
         await world.redis[PROD].xgroup_destroy(STREAM, GROUP)
-        await scene.at("02-held", minutes=1, steps=2)
+        await scene.at("02-held", minutes=1, looks=2)
         expected.message("02-alarms", await answered(world, "alarms"))
         expected.message("02-status", await answered(world, ""))
         await scene.at("03-window-is-over", minutes=31)
