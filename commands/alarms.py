@@ -133,7 +133,7 @@ COMMANDS = (
         aliases=("alerts",),
         details=(
             "Each alarm is one message in the channel, kept up to date; what happens to it is told "
-            "in its thread. Silences are list_alarms too. `alarms history` shows what is over."
+            "in its thread. Silences are listed too. `alarms history` shows what is over."
         ),
     ),
     Read(

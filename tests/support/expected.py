@@ -28,6 +28,7 @@ _VARIES = [
     (re.compile(r"(\*Longest idle\*\n +)\d+ s\b"), r"\1‹time›"),
     (re.compile(r"(\bsilent (?:for )?\d+ min) \d+ s\b"), r"\1 ‹time›"),
     (re.compile(r"(\*Longest idle\*\n +)\d+ s\b"), r"\1‹time›"),
+    (re.compile(r"(\bconnection refused), \d+ times\b"), r"\1, ‹some› times"),
     (re.compile(r"\b(last snapshot) \d\d:\d\d UTC"), r"\1 ‹time›"),
     (re.compile(r"\bvalkey \d+\.\d+\.\d+"), "valkey ‹version›"),
     (re.compile(r"\bprompt-redis-bot \d[\w.]*"), "prompt-redis-bot ‹version›"),
