@@ -723,7 +723,6 @@ def _unreachable(case: Case[UnreachableLimits]) -> Finding | None:
 
 
 def _why_away(figures: Figures, rules: Collection[str]) -> Diagnosis:
-    del rules
     kind = figures.unreachable
     likely = "Redis itself, or the network." if kind is None else kind.likely
     return Diagnosis(ChainLink.REDIS, likely, "unreachable", _REDIS_LOOKS)
@@ -810,11 +809,6 @@ it reads its configuration.
 """
 
 
-def _nothing(case: Case[NoLimits]) -> Finding | None:
-    del case
-    return None
-
-
 def rule_of(name: str) -> Rule[Any]:
     """Give a rule by its name.
 
@@ -825,7 +819,7 @@ def rule_of(name: str) -> Rule[Any]:
         name=name,
         about="",
         limits=NoLimits(),
-        find=_nothing,
+        find=lambda case: None,
         likely=Diagnosis(
             ChainLink.REDIS, "this release of the bot does not know the rule.", "redis cli"
         ),

@@ -9,6 +9,7 @@ bounded: the last minutes in full, the hour before them as the lowest of each mi
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import reduce
 from itertools import chain, groupby
 from typing import Any, NamedTuple, Self
 
@@ -428,10 +429,7 @@ class Track:
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> "Track":
         """Build it from samples of one stream, in the order of time."""
-        track = cls()
-        for sample in samples:
-            track = track.seen(sample)
-        return track
+        return reduce(Track.seen, samples, cls())
 
     def seen(self, sample: Sample) -> "Track":
         """Fold the next sample.

@@ -50,7 +50,6 @@ Fields = Iterator[tuple[str, str]]
 
 
 def _since_when(incident: Incident, environment: Environment, now: datetime) -> Fields:
-    del environment
     at = clock(incident.began, seconds=True, now=now)
     yield "Since", f"{at} UTC ({minutes(now - incident.began)})"
 
@@ -195,7 +194,6 @@ def _waiting(figures: Figures) -> str:
 
 
 def _backlog(incident: Incident, now: datetime) -> str:
-    del now
     return _waiting(incident.figures) + (" and growing" if incident.figures.growing else "")
 
 
@@ -313,7 +311,6 @@ def _still_pending(incident: Incident) -> str:
 
 
 def _of_consumers(incident: Incident, environment: Environment, now: datetime) -> Fields:
-    del environment, now
     yield "Names", f"{incident.figures.consumers:,}"
 
 
@@ -335,7 +332,6 @@ def _unreachable(incident: Incident, now: datetime) -> str:
 
 
 def _of_unreachable(incident: Incident, environment: Environment, now: datetime) -> Fields:
-    del environment
     figures = incident.figures
     if figures.answers and figures.answers_in is not None:
         yield "Answers in", quick(figures.answers_in)
@@ -373,7 +369,6 @@ def _memory(figures: Figures) -> str:
 
 
 def _of_memory(incident: Incident, environment: Environment, now: datetime) -> Fields:
-    del environment, now
     yield "Memory", _memory(incident.figures)
     if incident.figures.answers_in is not None:
         yield "Answers in", quick(incident.figures.answers_in)
