@@ -4,7 +4,9 @@ An incident is a value, like a request: each step gives a new one with the next 
 writes it compares the version first. All rules about a backlog of one stream are one incident,
 whose severity and first line change with them.
 
-    firing → resolved        held, owned and escalated are things that a firing one may be
+    firing → resolved
+
+One that fires may be held back from the channel, owned by a person, and escalated to the on-call.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

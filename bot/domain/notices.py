@@ -1,4 +1,9 @@
-"""What must be said once, and never twice: domain values, drawn when they are sent."""
+"""What the bot says in a channel by itself: posts that are kept up to date, notices said once.
+
+A post shows a request, an alarm or a window as it is now, and is edited whenever that changes. A
+notice is one new message, in a channel or in the thread of a post, and is never sent twice. Both
+hold domain values; their words are chosen when they are sent.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

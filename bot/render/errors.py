@@ -1,4 +1,7 @@
-"""What a person reads when something did not work: what is wrong, and what to do."""
+"""What a person reads when something did not work: what is wrong, and what to do.
+
+The kinds of trouble are worded in `bot.domain.errors`; here is what stands around them.
+"""
 
 from bot.domain.environments import Environment
 from bot.domain.errors import (

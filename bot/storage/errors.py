@@ -1,4 +1,4 @@
-"""What the database's libraries and the operating system report, as what is the matter."""
+"""What is the matter with the database, told from what its libraries and the system report."""
 
 import errno
 import sqlite3
