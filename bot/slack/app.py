@@ -19,7 +19,7 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
-from bot.command import SHARE, Person, Registry
+from bot.command import SHARE, Command, Person, Registry
 from bot.dispatch import LATE_COPY, Answer, Dispatcher, Line
 from bot.domain.environments import Environment
 from bot.grammar import Grammar
@@ -119,19 +119,13 @@ def from_button(body: Mapping[str, Any], registry: Registry) -> Delivery:
 
 
 def from_form(body: Mapping[str, Any], registry: Registry) -> Delivery:
-    """Read a submitted form: the callback ID names the subcommand, the fields its arguments.
-
-    The channel in which the form was opened travels in `private_metadata`, and after it what the
-    click had said already.
-    """
+    """Read a submitted form: the callback ID names the subcommand, the fields its arguments."""
     view = body["view"]
-    name = _spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry)
-    values = _values(view)
-    command, _ = registry.find(name)
+    command = _form_of(view, registry)
     channel, said = _kept(view)
-    typed = Grammar(command.usage, command.usage_line).line(values)
+    typed = Grammar(command.usage, command.usage_line).line(_values(view))
     return Delivery(
-        line=" ".join(part for part in (name, said, typed) if part),
+        line=" ".join(part for part in (command.name, said, typed) if part),
         person=_person(body),
         channel=channel,
         team=_team(body),
@@ -139,25 +133,19 @@ def from_form(body: Mapping[str, Any], registry: Registry) -> Delivery:
     )
 
 
-def opened_in(body: Mapping[str, Any]) -> str:
-    """Give the ID of the channel in which a submitted form was opened."""
-    return _kept(body["view"])[0]
-
-
 def look_over(
-    body: Mapping[str, Any],
-    registry: Registry,
-    environment: Environment,
-    *,
-    now: datetime,
+    body: Mapping[str, Any], registry: Registry, environment: Environment, *, now: datetime
 ) -> Found:
     """Look over a submitted form, where its subcommand does; None where nothing is to be said."""
     view = body["view"]
-    command, _ = registry.find(_spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry))
+    command = _form_of(view, registry)
     if not isinstance(command.form, Checked):
         return None
-    filled = Filled(_values(view), _kept(view)[1], environment, now)
-    return command.form.check(filled)
+    return command.form.check(Filled(_values(view), _kept(view)[1], environment, now))
+
+
+def _form_of(view: Mapping[str, Any], registry: Registry) -> Command:
+    return registry.find(_spaced(view["callback_id"].removeprefix(ACTION_PREFIX), registry))[0]
 
 
 def _values(view: Mapping[str, Any]) -> dict[str, str]:
@@ -170,7 +158,7 @@ def _values(view: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _kept(view: Mapping[str, Any]) -> tuple[str, str]:
-    """Give what travelled with a form: the channel it was opened in, and what was said already."""
+    """Give what travels with a form: the channel it was opened in, and what the click had said."""
     channel, _, said = str(view["private_metadata"]).partition(" ")
     return channel, said
 
@@ -389,7 +377,7 @@ class SlackApp:
     async def _form(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         found = self._look_over(body)
         if isinstance(found, Form):
-            shown = view(found, opened_in(body))
+            shown = view(found, _kept(body["view"])[0])
             await ack(response_action="update", view=shown)
             return
         if found:
@@ -401,7 +389,7 @@ class SlackApp:
     def _look_over(self, body: Mapping[str, Any]) -> Found:
         """Look over a form before it is acknowledged; asks nobody, so that it takes no time."""
         try:
-            name = self._channels.speaks_for(opened_in(body))
+            name = self._channels.speaks_for(_kept(body["view"])[0])
             if name is None:
                 return None
             environment = self._services[name].environment

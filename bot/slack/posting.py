@@ -71,11 +71,7 @@ class Cards:
     """
 
     def __init__(
-        self,
-        api: SlackApi,
-        channels: Channels,
-        services: Mapping[str, Services],
-        posts: Posts,
+        self, api: SlackApi, channels: Channels, services: Mapping[str, Services], posts: Posts
     ) -> None:
         self._api = api
         self._channels = channels
