@@ -438,34 +438,28 @@ def _busy(number: int) -> Refused:
 
 def _over(request: Request, now: datetime) -> str:
     """Say what has become of a request that is no longer open."""
-    number = request.id
-    ended = clock(request.ended, now=now) if request.ended else ""
-    match request.state:
-        case State.APPROVED | State.RUNNING:
-            last = request.votes[-1]
-            return (
-                f"{last.person.name} approved this {duration(now - last.at)} before you. Request "
-                f"{number} is already running; nothing was done twice."
-            )
-        case State.DONE | State.FAILED:
-            name = request.votes[-1].person.name if request.votes else "Somebody"
-            how = "it is done" if request.state is State.DONE else "it changed nothing"
-            return (
-                f"{name} approved this before you, and since {ended} UTC {how}. Request {number} "
-                "is closed; nothing was done twice."
-            )
-        case State.DENIED:
-            name = request.ended_by.name if request.ended_by else "Somebody"
-            return f"{name} denied request {number} at {ended} UTC. Nothing was changed."
-        case State.WITHDRAWN:
-            name = request.requester.name
-            return f"{name} withdrew request {number} at {ended} UTC. Nothing was changed."
-        case State.EXPIRED:
-            return (
-                f"Request {number} expired unanswered at {ended} UTC. Nothing was changed. "
-                f"Type `{request.command} {request.arguments}` to ask again."
-            )
-        case State.INTERRUPTED:
-            return f"Request {number} was interrupted at {ended} UTC. Its card says what is known."
-        case State.OPEN:
-            return f"Request {number} is open again. Look once more."
+    number, state = request.id, request.state
+    ended = f"{clock(request.ended, now=now)} UTC" if request.ended else ""
+    last = request.votes[-1].person.name if request.votes else "Somebody"
+    if state in (State.APPROVED, State.RUNNING):
+        before = duration(now - request.votes[-1].at)
+        return (
+            f"{last} approved this {before} before you. Request {number} is already running; "
+            "nothing was done twice."
+        )
+    if state in (State.DONE, State.FAILED):
+        how = "it is done" if state is State.DONE else "it changed nothing"
+        return (
+            f"{last} approved this before you, and since {ended} {how}. Request {number} is "
+            "closed; nothing was done twice."
+        )
+    if state is State.EXPIRED:
+        return (
+            f"Request {number} expired unanswered at {ended}. Nothing was changed. "
+            f"Type `{request.command} {request.arguments}` to ask again."
+        )
+    if state is State.INTERRUPTED:
+        return f"Request {number} was interrupted at {ended}. Its card says what is known."
+    name = request.ended_by.name if request.ended_by else "Somebody"
+    verb = "denied" if state is State.DENIED else "withdrew"
+    return f"{name} {verb} request {number} at {ended}. Nothing was changed."
