@@ -10,8 +10,8 @@ import asyncio
 import importlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -50,12 +50,6 @@ CALL_LIMIT = 3.0
 
 CHANGE_LIMIT = 10.0
 """Seconds, for the server too."""
-
-WATCHED_FOR = 45
-"""Seconds after which a watch ends and is begun anew, as Kubernetes' own clients do."""
-
-WATCH_AGAIN_AFTER = 2.0
-"""Seconds from the end of a watch that failed to the next one."""
 
 JOBS_IN_A_PAGE = 250
 """Some 2 MiB of JSON."""
@@ -142,9 +136,7 @@ class _Call:
         parts = ["apis", group, version] if group else ["api", version]
         if self.namespace:
             parts += ["namespaces", self.namespace]
-        if self.name and self.verb not in ("list", "watch"):
-            plural += f"/{self.name}"
-        return "/".join(["", *parts, plural])
+        return "/".join(["", *parts, plural, *([self.name] if self.name else [])])
 
     def failed(self, status: int, body: bytes) -> ClusterError:
         """Give the error behind a status that is none of success; the body may be any text."""
@@ -293,56 +285,6 @@ class KubernetesCluster:
         review = _Call("create", "selfsubjectaccessreviews.authorization.k8s.io", body=body)
         return bool((await self._answer(review))["status"]["allowed"])
 
-    @asynccontextmanager
-    async def changes(self) -> AsyncIterator[asyncio.Event]:
-        """Give an event that is set whenever the pod has changed, as far as a watch tells.
-
-        It only saves waiting: whoever is woken looks for themselves, and looks every few seconds
-        without being woken, for watches end, are cut off, and may be forbidden.
-        """
-        changed = asyncio.Event()
-        watching = asyncio.create_task(self._watch(changed), name="watch of the pod")
-        try:
-            yield changed
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-
-    async def _watch(self, changed: asyncio.Event) -> None:
-        while True:
-            try:
-                await self._watch_once(changed)
-            except ClusterForbidden:
-                return
-            except (ClusterError, ValueError) as error:
-                # A line that was cut off is no JSON.
-                _log.info("a watch ended", reason=str(error))
-                await asyncio.sleep(WATCH_AGAIN_AFTER)
-
-    async def _watch_once(self, changed: asyncio.Event) -> None:
-        """List the pod, and tell of each change after that until the watch ends."""
-        its = self._location
-        only = {"fieldSelector": f"metadata.name={its.pod}"}
-        listing = _Call("list", "pods", its.namespace, its.pod, query=only)
-        listed = await self._answer(listing)
-        changed.set()
-        # From the list's version: the pod's own may be too old by far.
-        query = only | {
-            "watch": "1",
-            "resourceVersion": listed["metadata"]["resourceVersion"],
-            "timeoutSeconds": str(WATCHED_FOR),
-        }
-        watch = replace(listing, verb="watch", query=query, limit=WATCHED_FOR + self._limit)
-        async with self._request(watch) as response:
-            if response.status != 200:  # noqa: PLR2004 -- HTTP's word for it
-                raise watch.failed(response.status, await response.read())
-            async for line in response.content:
-                if json.loads(line)["type"] == "ERROR":
-                    # Too old a version (410), or a time limit of the server's own: listed anew.
-                    return
-                changed.set()
-
     async def _pod(self, number: int) -> Pod | None:
         its = self._location
         call = _Call("get", "pods", its.namespace, f"{its.statefulset}-{number}")
@@ -375,23 +317,9 @@ class KubernetesCluster:
         ClusterError
             For every answer that is none of success, and for none.
         """
-        async with self._request(call) as response:
-            answer = await response.read()
-            if not 200 <= response.status < 300:  # noqa: PLR2004 -- HTTP's successes
-                if response.status == 401:  # noqa: PLR2004 -- token, or authority, has been replaced
-                    await self._forget()
-                raise call.failed(response.status, answer)
-            try:
-                return json.loads(answer)
-            except ValueError as error:
-                raise ClusterUnreachable(ClusterTrouble.UNWELL) from error
-
-    @asynccontextmanager
-    async def _request(self, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request, and translate whatever goes wrong with it, also while it is read."""
         limit = call.limit or self._limit
         try:
-            async with asyncio.timeout(limit), AsyncExitStack() as stack:
+            async with asyncio.timeout(limit):
                 api = await self._opened()
                 method, url, headers, sent, _ = await api.param_serialize(
                     call.method,
@@ -402,8 +330,8 @@ class KubernetesCluster:
                     auth_settings=["BearerToken"],
                 )
                 answer = await api.call_api(method, url, headers, sent, _request_timeout=limit)
-                stack.callback(answer.response.close)
-                yield answer.response
+                with closing(answer.response) as response:
+                    status, body = response.status, await response.read()
         except TimeoutError as error:
             raise ClusterUnreachable(ClusterTrouble.TIMED_OUT) from error
         except aiohttp.ClientConnectorDNSError as error:
@@ -416,6 +344,14 @@ class KubernetesCluster:
             raise ClusterUnreachable(ClusterTrouble.REFUSED) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise ClusterUnreachable(ClusterTrouble.DISCONNECTED) from error
+        if not 200 <= status < 300:  # noqa: PLR2004 -- HTTP's successes
+            if status == 401:  # noqa: PLR2004 -- token, or authority, has been replaced
+                await self._forget()
+            raise call.failed(status, body)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise ClusterUnreachable(ClusterTrouble.UNWELL) from error
 
     async def _opened(self) -> "ApiClient":
         async with self._opening:

@@ -8,8 +8,8 @@ rollout; the bot asks for it, and watches it, through the same service as a real
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,7 +177,6 @@ class EmbeddedCluster:
     def __init__(self, server: Server, running: Callable[[str], tuple[int, int]]) -> None:
         self._server = server
         self._running = running
-        self._changed = asyncio.Event()
         self._events: list[Event] = []
         self._rollout: asyncio.Task[None] | None = None
         self._stamp = ""
@@ -243,11 +242,6 @@ class EmbeddedCluster:
         """Nothing deploys the demo."""
         return None
 
-    @asynccontextmanager
-    async def changes(self) -> AsyncIterator[asyncio.Event]:
-        """Give an event that is set with each step of a rollout."""
-        yield self._changed
-
     async def _roll_out(self) -> None:
         if self._pod is not None:
             self._show(replace(self._pod, leaving=True), "Killing", "the embedded server stops")
@@ -262,7 +256,6 @@ class EmbeddedCluster:
     def _show(self, pod: Pod | None, reason: str, text: str) -> None:
         self._pod = pod
         self._events.append(Event(datetime.now(UTC), reason, text))
-        self._changed.set()
 
     def _fresh(self) -> Pod:
         now = datetime.now(UTC)

@@ -66,8 +66,6 @@ PERMISSIONS = (
     Permission("get", "apps", "statefulsets", "{statefulset}", "{namespace}"),
     Permission("patch", "apps", "statefulsets", "{statefulset}", "{namespace}"),
     Permission("get", "", "pods", "{statefulset}-0", "{namespace}"),
-    Permission("list", "", "pods", "{statefulset}-0", "{namespace}"),
-    Permission("watch", "", "pods", "{statefulset}-0", "{namespace}"),
     Permission("list", "", "events", "", "{namespace}"),
     Permission("list", "batch", "jobs", "", "{jobs}"),
     Permission("get", "keda.sh", "scaledjobs", "{jobs}", "{jobs}"),

@@ -197,19 +197,13 @@ def used(call: Call) -> Permission:
         call.path,
     )
     assert path, call.path
-    name, verb = path["name"] or "", "patch" if call.method == "PATCH" else "get"
-    if not name:
-        verb = "watch" if call.watches else "list"
-        selected = re.fullmatch(r"metadata\.name=(.+)", call.query.get("fieldSelector", ""))
-        name = selected[1] if selected else ""
+    name = path["name"] or ""
+    verb = "patch" if call.method == "PATCH" else "get" if name else "list"
     return Permission(verb, path["group"] or "", path["what"], name, path["where"])
 
 
 async def test_the_rights_are_those_that_are_used(bot: KubernetesCluster, cluster: Cluster) -> None:
     workload = await bot.workload()
-    async with bot.changes() as changed:
-        await woken(changed)
-        await cluster.until(lambda: watches(cluster) == 1)
     await bot.restart(STAMP, workload.version)
     await bot.events()
     await bot.jobs("lsstcam")
@@ -350,80 +344,6 @@ async def test_the_token_of_a_pod_rotates(cluster: Cluster, tmp_path: Path) -> N
         await bot.workload()
     assert {call.authorization for call in cluster.calls} == {f"bearer {TOKEN}", "bearer rotated"}
     await bot.aclose()
-
-
-# --- watches ---------------------------------------------------------------------------------
-
-
-async def woken(changed: asyncio.Event) -> None:
-    async with asyncio.timeout(30):
-        await changed.wait()
-    changed.clear()
-
-
-def watches(cluster: Cluster) -> int:
-    return sum(call.watches for call in cluster.calls)
-
-
-async def test_a_watch_tells_of_each_change(bot: KubernetesCluster, cluster: Cluster) -> None:
-    async with bot.changes() as changed:
-        await woken(changed)
-        await cluster.until(lambda: watches(cluster) == 1)
-        for phase in ("old_pod_terminating", "new_pod_not_ready", "complete"):
-            cluster.phase = phase
-            await woken(changed)
-    (watch,) = [call for call in cluster.calls if call.watches]
-    assert watch.query["fieldSelector"] == "metadata.name=prompt-redis-0"
-    assert int(watch.query["timeoutSeconds"]) == 45
-
-
-async def test_a_version_that_is_too_old_is_listed_anew(
-    bot: KubernetesCluster, cluster: Cluster
-) -> None:
-    cluster.fault("GET", "watch=1", answer=recorded("watch-410-gone"))
-    async with bot.changes() as changed:
-        await woken(changed)
-        await cluster.until(lambda: watches(cluster) == 2)
-        cluster.phase = "complete"
-        await woken(changed)
-
-
-async def test_a_watch_that_is_cut_off_begins_anew(
-    bot: KubernetesCluster, cluster: Cluster
-) -> None:
-    cluster.fault("GET", "watch=1", cut_after=0)
-    async with bot.changes() as changed:
-        await woken(changed)
-        await cluster.until(lambda: watches(cluster) == 1)
-        cluster.phase = "old_pod_terminating"
-        await woken(changed)
-        await cluster.until(lambda: watches(cluster) == 2)
-        cluster.phase = "complete"
-        await woken(changed)
-
-
-async def test_a_recorded_rollout_wakes_with_every_line(
-    bot: KubernetesCluster, cluster: Cluster
-) -> None:
-    told = recorded("watch-pod-by-name-rollout-unheld")
-    cluster.fault("GET", "watch=1", answer=told)
-    async with bot.changes() as changed:
-        await woken(changed)
-        await cluster.until(lambda: watches(cluster) == 1)
-        await woken(changed)
-    assert told.lines
-
-
-async def test_a_watch_that_is_forbidden_is_given_up(
-    bot: KubernetesCluster, cluster: Cluster
-) -> None:
-    cluster.fault("GET", "pods", answer=recorded("error-403-list-by-label"), times=None)
-    async with bot.changes() as changed:
-        (watch,) = [each for each in asyncio.all_tasks() if each.get_name() == "watch of the pod"]
-        await asyncio.wait({watch}, timeout=30)
-        assert watch.done()
-        assert not changed.is_set()
-    assert len(cluster.calls) == 1
 
 
 @pytest.mark.parametrize(

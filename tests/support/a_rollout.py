@@ -20,15 +20,15 @@ KUBERNETES: dict[str, Any] = {
 }
 ROLLOUT: Sequence[tuple[float, Phase]] = (
     (0.1, "old_pod_terminating"),
-    (0.6, "no_pod"),
-    (1.2, "new_pod_not_ready"),
-    (1.8, "complete"),
+    (1.0, "no_pod"),
+    (1.9, "new_pod_not_ready"),
+    (2.8, "complete"),
 )
 
 
 @asynccontextmanager
 async def a_rollout(world: World, folder: Path) -> AsyncIterator[Cluster]:
-    """Let prod run on a server of its own, under a Kubernetes that restarts it in 2 s."""
+    """Let prod run on a server of its own, under a Kubernetes that restarts it in 3 s."""
     processes = Processes(folder)
     server = Server(processes, folder / "redis", first_port=rollout_port())
     await server.start()

@@ -7,8 +7,7 @@ list of Jobs was recorded: these have the shape that batch/v1 documents, as KEDA
 import base64
 import json
 import re
-from asyncio import get_running_loop
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -50,7 +49,6 @@ class Contents:
         self.allowed: Callable[[Json], bool] = lambda _: True
         self._token = token
         self._rollout = Rollout()
-        self._oldest = int(recorded("pod-get-stable").body["metadata"]["resourceVersion"])
         self.set_jobs("lsstcam", running=3, succeeded=2)
 
     @property
@@ -84,10 +82,6 @@ class Contents:
         made = jobs(instrument, running=running, succeeded=succeeded, failed=failed)
         self.jobs[instrument] = made
 
-    def forget_history(self) -> None:
-        """Let a watch from any version before the newest be too old."""
-        self._oldest = self._rollout.version
-
     def answer(self, call: Call) -> Recording:
         """Do what is asked, and say what came of it."""
         # The library writes the scheme in small letters for a pod's own token.
@@ -108,36 +102,11 @@ class Contents:
         if not name and verb == "get":
             # RBAC takes the name out of such a selector, so that a Role can name the object.
             by_name = _BY_NAME.search(call.query.get("fieldSelector", ""))
-            verb, name = "watch" if call.watches else "list", by_name[1] if by_name else ""
+            verb, name = "list", by_name[1] if by_name else ""
         perform = self._granted().get((namespace, group, resource, name, verb))
         if perform is None:
             return _forbidden(verb, group, resource, name, namespace)
         return perform(call)
-
-    async def watched(self, call: Call) -> AsyncGenerator[Json]:
-        """Every change since the version that is asked for, until its time is over."""
-        resource = call.path.rpartition("/")[2]
-        loop = get_running_loop()
-        seconds = call.seconds
-        end = None if seconds is None else loop.time() + seconds
-        version = int(call.query.get("resourceVersion") or 0)
-        if 0 < version < self._oldest:
-            for line in recorded("watch-410-gone").lines or []:
-                yield line
-            return
-        if not version:
-            version = self._rollout.version
-            first = self.pod if resource == "pods" else self.statefulset
-            if first is not None:
-                yield {"type": "ADDED", "object": first}
-        while True:
-            changes = self._rollout.since(resource, version)
-            for change in changes:
-                version = change.version
-                yield change.line
-            left = None if end is None else end - loop.time()
-            if not changes and not await self._rollout.news(left):
-                return
 
     def _granted(self) -> dict[tuple[str, str, str, str, str], Callable[[Call], Recording]]:
         """The bot's Roles, and what is done by each right: namespace, group, resource, name, verb.
@@ -149,12 +118,8 @@ class Contents:
         application = ("argocd", "argoproj.io", "applications", "prompt-redis")
         rights = {
             (*workload, "get"): lambda _: _found(self.statefulset, *workload[1:]),
-            (*workload, "list"): self._list_statefulsets,
-            (*workload, "watch"): self._list_statefulsets,
             (*workload, "patch"): self._patch,
             (*pod, "get"): lambda _: _found(self.pod, *pod[1:]),
-            (*pod, "list"): self._list_pods,
-            (*pod, "watch"): self._list_pods,
             ("prompt-redis", "", "events", "", "list"): self._list_events,
             (*application, "get"): lambda _: self._application(),
         }
@@ -163,12 +128,6 @@ class Contents:
             rights[place, "batch", "jobs", "", "list"] = self._list_jobs
             rights[place, "keda.sh", "scaledjobs", place, "get"] = self._scaled_job
         return rights
-
-    def _list_statefulsets(self, call: Call) -> Recording:
-        return self._list(call, "StatefulSetList", [self.statefulset])
-
-    def _list_pods(self, call: Call) -> Recording:
-        return self._list(call, "PodList", [] if self.pod is None else [self.pod])
 
     def _list_events(self, call: Call) -> Recording:
         return self._list(call, "EventList", self.events)

@@ -82,17 +82,5 @@ class Call:
 
     @property
     def target(self) -> str:
-        """Path and query, for a fault to look into: a watch has "watch=1", and has it first."""
-        query = {"watch": "1"} | {**self.query, "watch": "1"} if self.watches else self.query
-        return f"{self.path}?{urlencode(query, safe='=,')}" if query else self.path
-
-    @property
-    def watches(self) -> bool:
-        """True for a watch, however its client writes that."""
-        return self.query.get("watch", "").lower() in {"1", "true"}
-
-    @property
-    def seconds(self) -> int | None:
-        """How long a watch is to last at most; None where it does not say."""
-        seconds = self.query.get("timeoutSeconds")
-        return None if seconds is None else int(seconds)
+        """Path and query, for a fault to look into."""
+        return f"{self.path}?{urlencode(self.query, safe='=,')}" if self.query else self.path

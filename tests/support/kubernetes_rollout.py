@@ -159,14 +159,6 @@ class Rollout:
         """It goes up by one with every new template."""
         return self._generation
 
-    def since(self, resource: str, version: int) -> list[Change]:
-        """Everything that a watch from this resourceVersion has missed."""
-        return [
-            change
-            for change in self.changes
-            if change.resource == resource and change.version > version
-        ]
-
     async def news(self, seconds: float | None) -> bool:
         """Wait for the next change, or request; False if none comes in time."""
         news = self._news

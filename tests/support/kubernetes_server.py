@@ -7,8 +7,8 @@ The bot's own client talks to it over a loopback socket. A test moves the rollou
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ import yaml
 from aiohttp import web
 
 from tests.support.kubernetes_contents import TOKEN, Contents
-from tests.support.kubernetes_recordings import Call, Json, Recording, failure, recorded
+from tests.support.kubernetes_recordings import Call, Recording, failure, recorded
 from tests.support.kubernetes_rollout import RESTARTED_AT, Phase
 from tests.support.patience import PATIENCE
 
@@ -47,15 +47,13 @@ class Fault:
     Parameters
     ----------
     method, part
-        Of the requests that it meets: the method, and a part of path and query ("watch=1").
+        Of the requests that it meets: the method, and a part of path and query.
     answer
-        Is sent instead of the true answer, lines of a watch included.
+        Is sent instead of the true answer.
     hang
         No answer ever comes.
     cut
         The connection is closed without an answer.
-    cut_after
-        A watch is cut off in the middle of the line that follows these.
     late
         The request is performed all the same, that many seconds after its client was let down.
     """
@@ -65,14 +63,13 @@ class Fault:
     answer: Recording | None = None
     hang: bool = False
     cut: bool = False
-    cut_after: int | None = None
     late: float | None = None
     times: int | None = 1
 
     def __post_init__(self) -> None:
         outcomes = (self.answer is not None) + self.hang + self.cut
-        if outcomes != 1 and not (outcomes == 0 and self.cut_after is not None):
-            raise ValueError("A fault is one of answer, hang, cut and cut_after")
+        if outcomes != 1:
+            raise ValueError("A fault is one of answer, hang and cut")
 
     @property
     def replaces(self) -> bool:
@@ -199,8 +196,7 @@ class Cluster(Contents):
         await runner.cleanup()
 
     async def start_again(self) -> None:
-        """Listen on the same port; watches from before are too old, as for a new process."""
-        self.forget_history()
+        """Listen on the same port."""
         await self._listen()
 
     async def _listen(self) -> None:
@@ -251,7 +247,6 @@ class Cluster(Contents):
         answer: Recording | None = None,
         hang: bool = False,
         cut: bool = False,
-        cut_after: int | None = None,
         late: float | None = None,
         times: int | None = 1,
     ) -> Fault:
@@ -262,7 +257,6 @@ class Cluster(Contents):
             answer=answer,
             hang=hang,
             cut=cut,
-            cut_after=cut_after,
             late=late,
             times=times,
         )
@@ -293,22 +287,16 @@ class Cluster(Contents):
                     answer: Recording | None = self._perform(call)
                 else:
                     answer = fault.answer
-                return await self._send(request, call, answer, fault)
+                return await self._send(request, answer)
             finally:
                 if fault is not None and fault.late is not None:
                     self._spawn(self._perform_late(call, fault.late), "late change")
         finally:
             self._open.discard(transport)
 
-    async def _send(
-        self, request: web.Request, call: Call, answer: Recording | None, fault: Fault | None
-    ) -> web.StreamResponse:
+    async def _send(self, request: web.Request, answer: Recording | None) -> web.StreamResponse:
         if answer is None or answer.status is None:
             return _closed(request)
-        if answer.lines is not None or (call.watches and answer.status == web.HTTPOk.status_code):
-            lines = self.watched(call) if answer.lines is None else _replayed(call, answer.lines)
-            async with aclosing(lines):
-                return await _stream(request, lines, None if fault is None else fault.cut_after)
         plain = isinstance(answer.body, str)
         headers = {
             "Audit-Id": str(uuid4()),
@@ -357,33 +345,6 @@ async def _read(request: web.Request) -> Call:
         body=body or None,
         authorization=request.headers.get("Authorization", ""),
     )
-
-
-async def _replayed(call: Call, lines: Sequence[Json]) -> AsyncGenerator[Json]:
-    """Recorded lines, and then silence for as long as is asked for; an error is the last line."""
-    for line in lines:
-        yield line
-        if line["type"] == "ERROR":
-            return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(call.seconds):
-            await asyncio.Event().wait()
-
-
-async def _stream(
-    request: web.Request, lines: AsyncGenerator[Json], cut_after: int | None
-) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
-    await response.prepare(request)
-    sent = 0
-    async for line in lines:
-        data = json.dumps(line).encode() + b"\n"
-        if sent == cut_after:
-            await response.write(data[: len(data) // 2])
-            return _closed(request, response)
-        await response.write(data)
-        sent += 1
-    return response
 
 
 def _closed(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:

@@ -1,8 +1,7 @@
 """The fake Kubernetes answers what a real one did, asked by the bot's own client."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,7 @@ from tests.support.kubernetes_server import (
 
 STATEFULSETS = "/apis/apps/v1/namespaces/prompt-redis/statefulsets"
 STATEFULSET = f"{STATEFULSETS}/prompt-redis"
-PODS = "/api/v1/namespaces/prompt-redis/pods"
-POD = f"{PODS}/prompt-redis-0"
-BY_NAME = {"fieldSelector": "metadata.name=prompt-redis-0"}
+POD = "/api/v1/namespaces/prompt-redis/pods/prompt-redis-0"
 EVENTS = "/api/v1/namespaces/prompt-redis/events"
 JOBS = "/apis/batch/v1/namespaces/prompt-keda-lsstcam/jobs"
 APPLICATION = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/prompt-redis"
@@ -85,19 +82,6 @@ class Client:
             content_type=STRATEGIC,
             seconds=seconds,
         )
-
-    async def watch(
-        self, path: str = PODS, *, version: int | str | None = None, seconds: int = 1
-    ) -> AsyncGenerator[Any]:
-        name = "prompt-redis-0" if path == PODS else "prompt-redis"
-        query = {"watch": "1", "fieldSelector": f"metadata.name={name}"}
-        query["timeoutSeconds"] = str(seconds)
-        if version is not None:
-            query["resourceVersion"] = str(version)
-        response = await self.open(path, query)
-        async with response.response:
-            while line := await response.response.content.readline():
-                yield json.loads(line)
 
 
 def _parsed(text: bytes) -> Any:
@@ -180,28 +164,23 @@ async def test_a_rollout_looks_as_recorded(
 
     _, seen = await bot.ask(STATEFULSET)
     _, pod = await bot.ask(POD)
-    _, listed = await bot.ask(PODS, BY_NAME)
 
     look = recorded(f"statefulset-get-{statefulset}").body
     assert without_version(seen) == without_version(look)
     [item] = recorded(f"pods-list-{pods}").body["items"]
     assert without_version(pod) == without_version(item)
-    assert listed["items"] == [{k: v for k, v in pod.items() if k not in {"kind", "apiVersion"}}]
-    assert listed.keys() == recorded("pods-list-by-name").body.keys()
 
 
 async def test_between_two_pods_there_is_none(cluster: Cluster, bot: Client) -> None:
     cluster.phase = "no_pod"
 
     status, missing = await bot.ask(POD)
-    _, listed = await bot.ask(PODS, BY_NAME)
     _, seen = await bot.ask(STATEFULSET)
 
     like = recorded("error-404-statefulset").body
     assert status == 404
     assert missing["message"] == 'pods "prompt-redis-0" not found'
     assert missing.keys() == like.keys()
-    assert listed["items"] == []
     assert seen["status"]["replicas"] == 0
     with pytest.raises(ValueError, match="No such phase"):
         cluster.phase = "nowhere"  # type: ignore[assignment]
@@ -363,44 +342,6 @@ async def test_tokens_are_checked(cluster: Cluster) -> None:
 
     assert await ask({}) == (403, recorded("error-403-anonymous").body)
     assert await ask({"Authorization": "Bearer x"}) == (401, recorded("error-401-bad-token").body)
-
-
-# --- watches -------------------------------------------------------------------------------------
-
-
-async def test_a_watch_tells_every_change_since_its_version(cluster: Cluster, bot: Client) -> None:
-    _, listed = await bot.ask(PODS, BY_NAME)
-    phases: list[Phase] = ["old_pod_terminating", "no_pod", "new_pod_not_ready", "complete"]
-    cluster.after_patch = [(0.02 * number, phase) for number, phase in enumerate(phases)]
-    await bot.restart()
-
-    version = listed["metadata"]["resourceVersion"]
-    pods, sets = await asyncio.gather(
-        all_of(bot.watch(version=version)), all_of(bot.watch(STATEFULSETS, version=version))
-    )
-
-    real = [line["type"] for line in recorded("watch-pod-by-name-rollout-unheld").lines or []]
-    kinds = [line["type"] for line in pods]
-    assert kinds == ["MODIFIED", "DELETED", "ADDED", "MODIFIED"]
-    assert list(dict.fromkeys(kinds)) == list(dict.fromkeys(real))
-    assert uid_of(pods[1]["object"]) != uid_of(pods[2]["object"])
-    assert pods[-1]["object"] == cluster.pod
-    assert sets[-1]["object"] == cluster.statefulset
-    assert [line["object"]["status"]["replicas"] for line in sets] == [1, 1, 0, 1, 1]
-    assert {line["type"] for line in sets} == {"MODIFIED"}
-
-
-async def test_a_version_can_be_too_old(cluster: Cluster, bot: Client) -> None:
-    gone = recorded("watch-410-gone").lines
-
-    assert await all_of(bot.watch(version=1)) == gone
-    cluster.fault("GET", "watch=1", answer=recorded("watch-410-gone"))
-    assert await all_of(bot.watch(version=261)) == gone
-    await cluster.stop()
-    await cluster.start_again()
-    # The pod's own version is too old for a new process, the list's is not.
-    assert await all_of(bot.watch(version=260)) == gone
-    assert await all_of(bot.watch(version=261)) == []
 
 
 # --- faults --------------------------------------------------------------------------------------
