@@ -201,7 +201,7 @@ def test_an_early_start_keeps_the_duration_and_a_late_one_the_end(
 def test_every_step_gives_a_new_version() -> None:
     one = window()
     assert one.having_said(Due(Word.ENDING, START)).version == 1
-    assert one.updated().updated() == replace(one, version=2, updates=2)
+    assert one.updated().updated() == replace(one, version=2, updates=2, edited=True)
     over = one.begun(START).over(BEN, "done", START + HOUR)
     assert (over.version, over.ended_by, over.closing) == (2, BEN, "done")
     assert [stage for stage in Stage if stage.final] == [Stage.ENDED, Stage.CANCELLED]
