@@ -12,7 +12,7 @@ from bot.domain.errors import FatalError
 LARGEST_BODY = 2**20
 """Bytes; Slack's largest form is a tenth of it."""
 
-Check = Callable[[], Awaitable[list[str]]]
+Probe = Callable[[], Awaitable[list[str]]]
 """Gives what is wrong, in a few words each; nothing if all is well."""
 
 
@@ -34,8 +34,8 @@ class Web:
         host: str,
         port: int,
         *,
-        livez: Check,
-        readyz: Check,
+        livez: Probe,
+        readyz: Probe,
         metrics: Callable[[], Awaitable[bytes]],
         events: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
     ) -> None:
@@ -76,7 +76,7 @@ class Web:
         """Stop listening."""
         await self._runner.cleanup()
 
-    def _answer(self, check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _answer(self, check: Probe) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handler(_: web.Request) -> web.Response:
             wrong = await check()
             return web.Response(text="\n".join(wrong) or "ok", status=503 if wrong else 200)

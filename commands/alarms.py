@@ -11,7 +11,7 @@ from bot.domain.rules import Severity
 from bot.render.alarms import HELD, name, on_it, own_buttons, silence_line
 from bot.render.blocks import Block, Drawn, Markup, context, join, link, mark, paragraphs, section
 from bot.render.rules import first_line, peak, skipped, where
-from bot.render.words import SAFE, clock, count, minutes
+from bot.render.words import SAFE, clock, count, in_minutes
 
 _LAST = 20
 _LISTED = 20
@@ -87,7 +87,7 @@ def _first(environment: Environment, incidents: Sequence[Incident]) -> Markup:
 
 
 def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
-    parts = [f"since {clock(incident.began, now=now)} UTC ({minutes(now - incident.began)})"]
+    parts = [f"since {clock(incident.began, now=now)} UTC ({in_minutes(now - incident.began)})"]
     parts.append(on_it(incident, now) or "nobody owns it")
     if incident.held is not None:
         parts.append(HELD[incident.held])
@@ -106,7 +106,7 @@ def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
         incident.name.replace("_", " "),
         "critical" if incident.worst is Severity.CRITICAL else "a warning",
     )
-    began, lasted = clock(incident.began, now=now), minutes(ended - incident.began)
+    began, lasted = clock(incident.began, now=now), in_minutes(ended - incident.began)
     parts = [f"{began} to {clock(ended, now=now)} UTC ({lasted})"]
     if incident.highest_waiting:
         parts.append(f"highest {peak(incident)}")

@@ -224,7 +224,7 @@ Usergroup = Annotated[
 User = Annotated[
     str, *_written(r"^[UW][A-Z0-9]{2,}$", "a user's ID such as U0123ABC (IDs, never names)")
 ]
-Name = Annotated[
+ShortName = Annotated[
     str, *_written(r"^[a-z0-9][a-z0-9_\-]*$", "lower-case letters, digits, `-` and `_`")
 ]
 NonEmpty = Annotated[str, Field(min_length=1)]
@@ -567,13 +567,13 @@ class StreamsSection(Section):
 class TargetSection(Section):
     """Somebody who is told of alarms."""
 
-    name: Name
+    name: ShortName
     """Name of the target; its key is PROMPT_REDIS_ONCALL_<NAME>_KEY."""
 
     kind: TargetKind
     """What is called."""
 
-    environments: tuple[Name, ...] = Field(default=("all",), min_length=1)
+    environments: tuple[ShortName, ...] = Field(default=("all",), min_length=1)
     """Environments whose alarms are told, or all."""
 
     when: TargetWhen = When.ALWAYS
@@ -661,7 +661,7 @@ class Settings(Section):
     slack: SlackSection = SlackSection()
     """The Slack app."""
 
-    environments: Mapping[Name, EnvironmentSection] = Field(min_length=1)
+    environments: Mapping[ShortName, EnvironmentSection] = Field(min_length=1)
     """The environments by name; the one named prod is written PROD."""
 
     streams: StreamsSection = StreamsSection()
@@ -738,7 +738,7 @@ def _settings_type(rules: tuple[Rule[Any], ...]) -> type[Settings]:
     return create_model(
         "Settings",
         __base__=Settings,
-        environments=(Mapping[Name, environment], Field(min_length=1)),  # type: ignore[valid-type]
+        environments=(Mapping[ShortName, environment], Field(min_length=1)),  # type: ignore[valid-type]
         alarms=(alarms, alarms()),
     )
 

@@ -26,7 +26,7 @@ from bot.render.blocks import (
     typed,
 )
 from bot.render.rules import claim, facts, first_line, outcome, skipped, text_of, where, words_of
-from bot.render.words import SAFE, amount, clock, count, duration, minutes, quick
+from bot.render.words import SAFE, amount, clock, count, duration, in_minutes, quick
 from bot.render.workloads import NOTHING_KNOWN, Around, jobs, pod
 
 """First line, blocks, buttons."""
@@ -249,7 +249,7 @@ def resolved_alarm(incident: Incident, now: datetime) -> tuple[Markup, list[Bloc
     first = mark(
         "🟢 *{}: resolved after {}. {}* Alarm {}",
         where(incident),
-        minutes(lasted),
+        in_minutes(lasted),
         outcome(incident),
         incident.id,
     )
@@ -378,7 +378,7 @@ def _said(incident: Incident, transition: Transition, now: datetime, by: str) ->
         case Transition.SHOWN:
             return f"no longer held, and still firing: {claim(incident, now)}."
         case Transition.RESOLVED:
-            lasted = minutes((incident.resolved or now) - incident.began)
+            lasted = in_minutes((incident.resolved or now) - incident.began)
             return f"resolved after {lasted}. {outcome(incident)}"
         case Transition.ASKED:
             return "still on it?"

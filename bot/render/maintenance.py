@@ -39,7 +39,7 @@ _LISTED = 20
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 
-def first_line(
+def _first_line(
     emoji: str, environment: Environment, what: str, window: Window, *, comma: bool = False
 ) -> Markup:
     """Write a first line: what it says is whole, the reason is what fits beside it."""
@@ -366,7 +366,7 @@ def announcement(
 
 
 def _scheduled(window: Window, environment: Environment, now: datetime) -> Drawn:
-    first = first_line("📣", environment, when(window), window, comma=True)
+    first = _first_line("📣", environment, when(window), window, comma=True)
     spare = observing(environment, window.starts, window.ends)
     facts = [
         ("Your time", your_time(window.starts, window.ends)),
@@ -397,7 +397,7 @@ def _under_way(window: Window, environment: Environment, now: datetime) -> Drawn
     first = _begun(window, environment)
     if now >= window.ends:
         past = f"should have ended at {clock(window.ends, now=now)} UTC"
-        first = first_line("📣", environment, past, window)
+        first = _first_line("📣", environment, past, window)
     # Who announced it has the reminders: told where it is not whoever started it.
     own = window.started_by is not None and window.started_by.id == window.owner.id
     announced = "" if own else f"announced by {name(window.owner.name)} · "
@@ -420,7 +420,7 @@ def _under_way(window: Window, environment: Environment, now: datetime) -> Drawn
 def _over(window: Window, environment: Environment, now: datetime) -> Drawn:
     done = window.stage is Stage.ENDED
     what = f"is over after {took(window)}" if done else f"is cancelled, {when(window)}"
-    first = first_line("📣", environment, what, window)
+    first = _first_line("📣", environment, what, window)
     foot = (
         f"announced by {name(window.owner.name)} for {when(window)} · "
         f"{by_whom(window, 'ended' if done else 'cancelled', now)} · "
@@ -437,7 +437,7 @@ def _over(window: Window, environment: Environment, now: datetime) -> Drawn:
 def _begun(window: Window, environment: Environment) -> Markup:
     begun = window.started or window.starts
     until = f"until {clock(window.ends, now=begun)} UTC ({nearest(window.ends - begun)})"
-    return first_line("📣", environment, f"has started, {until}", window)
+    return _first_line("📣", environment, f"has started, {until}", window)
 
 
 def _one_line(text: str) -> Markup:

@@ -7,7 +7,7 @@ from bot.domain.environments import Environment
 from bot.domain.reports import DuskReport, NightReport
 from bot.render.alarms import name, silence_line
 from bot.render.blocks import Button, Drawn, Markup, code, context, join, mark, section, truncate
-from bot.render.words import SAFE, amount, clock, count, duration, minutes
+from bot.render.words import SAFE, amount, clock, count, duration, in_minutes
 
 _LISTED = 10
 _LONGEST_COMMAND = 60
@@ -75,7 +75,7 @@ def _fired(report: NightReport) -> str:
     if report.longest_alarm is None:
         return f"{said}, resolved"
     each = "resolved in" if report.criticals + report.warnings == 1 else "each resolved within"
-    return f"{said}, {each} {minutes(report.longest_alarm)}"
+    return f"{said}, {each} {in_minutes(report.longest_alarm)}"
 
 
 def _alarms(number: int) -> str:

@@ -36,7 +36,7 @@ from bot.render.words import (
     count,
     countdown,
     duration,
-    minutes,
+    in_minutes,
     quick,
     rough,
     size,
@@ -51,7 +51,7 @@ Fields = Iterator[tuple[str, str]]
 
 def _since_when(incident: Incident, environment: Environment, now: datetime) -> Fields:
     at = clock(incident.began, seconds=True, now=now)
-    yield "Since", f"{at} UTC ({minutes(now - incident.began)})"
+    yield "Since", f"{at} UTC ({in_minutes(now - incident.began)})"
 
 
 Saying = str | Callable[[Incident], str]
@@ -319,7 +319,7 @@ def _of_consumers(incident: Incident, environment: Environment, now: datetime) -
 
 def _unreachable(incident: Incident, now: datetime) -> str:
     at = clock(incident.began, seconds=True, now=now)
-    since = f"since {at} UTC ({minutes(now - incident.began)})"
+    since = f"since {at} UTC ({in_minutes(now - incident.began)})"
     if incident.figures.answers:
         return f"Redis answers again, away {since}; watched for 10 s"
     match incident.figures.unreachable:
@@ -445,7 +445,7 @@ WORDS: dict[str, Words] = {
         next="prune",
     ),
     SILENT.name: Words(
-        claim=lambda incident, now: f"no visit announced for {minutes(now - incident.began)}",
+        claim=lambda incident, now: f"no visit announced for {in_minutes(now - incident.began)}",
         over="Visits come again, or it is day.",
     ),
 }

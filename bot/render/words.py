@@ -66,7 +66,7 @@ def amount(entries: int, visits: int, *, capped: bool = False, adjective: str = 
     return f"{written} = {least}{count(visits, 'visit')}" if visits else written
 
 
-def minutes(span: timedelta) -> str:
+def in_minutes(span: timedelta) -> str:
     """Write ``42 min``, ``71 min``, ``2 h 5 min``: how long something lasted."""
     if _MINUTE <= span < timedelta(hours=2):
         return f"{span // _MINUTE} min"
@@ -75,4 +75,6 @@ def minutes(span: timedelta) -> str:
 
 def countdown(span: timedelta) -> str:
     """Write ``30 min``: how long there is still, to the nearest minute."""
-    return duration(span) if span < _MINUTE else minutes((span + _MINUTE / 2) // _MINUTE * _MINUTE)
+    return (
+        duration(span) if span < _MINUTE else in_minutes((span + _MINUTE / 2) // _MINUTE * _MINUTE)
+    )
