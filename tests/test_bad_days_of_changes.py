@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
 from tests.support.world import PROD, World, shown
 
@@ -38,7 +39,9 @@ async def card_of(world: World, text: str = "clear lsstcam") -> Message:
 
 async def ended(world: World, card: Message, words: str) -> None:
     await world.slack.click(card, "Approve", user="U0ANA")
-    await world.slack.until(lambda: words in card.text, 15, f"{words!r} instead of {card.text!r}")
+    await world.slack.until(
+        lambda: words in card.text, PATIENCE, f"{words!r} instead of {card.text!r}"
+    )
 
 
 async def test_a_clear_without_memory_says_that_there_is_no_undo(bot: World, redis: Redis) -> None:
@@ -96,10 +99,10 @@ async def test_a_locked_database_stops_changes_and_not_looking(world: World) -> 
         other = sqlite3.connect(world.folder / "state.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 delivery = await world.slack.command("clear lsstcam", channel=PROD, user="U0ANA")
                 assert "healthy" in (await world.type("stats")).text
-                answer = await delivery.reply(timeout=15)
+                answer = await delivery.reply()
             assert "🔴 *The bot's database is locked by somebody else.*" in answer.text
             assert "Looking still works" in shown(answer)
         finally:

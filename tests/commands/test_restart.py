@@ -15,6 +15,7 @@ from bot.domain.workloads import Pod, Progress
 from commands import restart
 from tests.support.a_rollout import a_rollout
 from tests.support.kubernetes_server import RESTARTED_AT, TOKEN, Cluster, Phase, recorded
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
 from tests.support.two_people import ANA, BEN, asked, buttons, mention, until
 from tests.support.world import PROD, World, shown
@@ -391,7 +392,7 @@ async def test_an_api_that_stays_away(bot: World, cluster: Cluster) -> None:
     await cluster.until(lambda: bool(patches(cluster)))
     await cluster.stop()
     await cluster.settled()
-    await bot.slack.until(lambda: "answers PING" in shown(card), 10)
+    await bot.slack.until(lambda: "answers PING" in shown(card))
     bot.ahead += timedelta(minutes=3)
     await until(bot, card, "🟡 *PROD: Redis is back after ")
     assert "nobody knows whether its pod is as wanted" in shown(card)
@@ -411,7 +412,7 @@ async def test_a_pod_that_does_not_start(
     cluster.after_patch = [(0.1, "old_pod_terminating"), (0.3, "no_pod"), (0.5, phase)]
     card = await asked(bot, "restart")
     await approved(bot, card)
-    await bot.slack.until(lambda: "the new pod does not start: " in shown(card), 10)
+    await bot.slack.until(lambda: "the new pod does not start: " in shown(card))
     bot.ahead += timedelta(minutes=10)
     await until(bot, card, NOT_BACK)
     assert words in shown(card)
@@ -469,9 +470,9 @@ async def test_the_next_process_watches_it_further(world: World, cluster: Cluste
         await world.group()
         card = await asked(world, "restart")
         await approved(world, card)
-        await world.slack.until(lambda: "old pod stopped" in shown(card), 10)
+        await world.slack.until(lambda: "old pod stopped" in shown(card))
     async with world.bot():
-        await world.slack.until(lambda: BACK in card.text, 15, f"an end of {card.text!r}")
+        await world.slack.until(lambda: BACK in card.text, PATIENCE, f"an end of {card.text!r}")
     assert len(patches(cluster)) == 1
     assert len([m for m in world.slack.messages(PROD) if "request 1 is done" in m.text]) == 1
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.a_watch import SHORT, Alarmed
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
 from tests.support.world import DEV, PROD, World, shown
 
@@ -53,7 +54,7 @@ def _option(value: str) -> dict[str, Any]:
 
 async def listed(world: World, words: str) -> None:
     """Wait until `alarms` lists it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while words not in shown(await world.type("alarms")):  # noqa: ASYNC110 -- it is asked
             await asyncio.sleep(0.2)
 

@@ -16,10 +16,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.patience import PATIENCE
+
 PROD, DEV = "C0LSSTCAM1", "C0DMPP0002"
 ANA, BEN = "U0ANA0001", "U0BEN0002"
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 120.0
 
 
 @dataclass

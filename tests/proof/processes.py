@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 20.0
+from tests.support.patience import PATIENCE
 
 _log = logging.getLogger(__name__)
 

@@ -19,12 +19,10 @@ import asyncpg  # type: ignore[import-untyped]
 from tests.proof.processes import Bot
 from tests.proof.relays import Relay
 from tests.support.pager_servers import PagerServers
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Delivery, Message
 from tests.support.two_people import ANA, BEN
 from tests.support.world import DEV, ELSEWHERE, PROD, World
-
-PATIENCE = 120.0
-"""Longer than the claim of a process that died with a message in its hands."""
 
 SOON = 1.5
 """Seconds after which a person types a command again that nobody seems to have heard."""

@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import PATIENCE
+
 _FOREVER = """
 CREATE VIEW forever AS
 WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c) SELECT x FROM c
@@ -31,7 +33,7 @@ class StateFile:
 
     async def until(self, query: str) -> None:
         """Wait until a query answers something true."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while not self.ask(query)[0][0]:  # noqa: ASYNC110 -- a file tells nobody
                 await asyncio.sleep(0.02)
 
@@ -45,7 +47,7 @@ class StateFile:
 
     async def frozen(self) -> None:
         """Wait until that change has begun."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while not await asyncio.to_thread(self._is_locked):  # noqa: ASYNC110 -- as above
                 await asyncio.sleep(0.02)
 

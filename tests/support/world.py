@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from bot.app import serve
 from bot.clients.pagers import NOTIFIERS, HttpNotifier
 from tests.support.night import observing
+from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message, SlackServer
 
 PROD, DEV = "C0PROD0001", "C0DEV00001"
@@ -101,7 +102,9 @@ class World:
             )
         )
         waiting = asyncio.create_task(ready.wait())
-        await asyncio.wait({running, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {running, waiting}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+        )
         waiting.cancel()
         if not ready.is_set():
             running.cancel()
@@ -110,7 +113,7 @@ class World:
             yield
         finally:
             stop.set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 assert await running == 0
 
     async def type(self, text: str, channel: str = PROD, user: str = "U0ANA") -> Message:
