@@ -3,6 +3,7 @@
 import ast
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,47 @@ def test_all_that_is_not_code_is_in_the_wheel(tmp_path: Path) -> None:
 
 
 def test_no_room_is_called_after_nothing() -> None:
-    names = {path.stem for path in SOURCES}
-    assert not names & {"utils", "helpers", "common", "core", "manager"}
+    paths = [path.relative_to(ROOT) for path in SOURCES]
+    names = {each for path in paths for each in (*path.parts[:-1], path.stem)}
+    assert not names & {"utils", "helpers", "common", "core", "manager", "misc", "util", "helper"}
+
+
+IN_SEVERAL = {
+    "COMMANDS": "what a file of a subcommand exports",
+    "run": "what a subcommand does, each in its own file; and `run`, `demo` of the command line",
+    "form": "what a subcommand asks for that was not typed",
+    "plan": "what a change looks at before anybody is asked",
+    "propose": "a change's plan in words",
+    "tell": "a change's outcome in words",
+}
+"""Public names that several modules define, and why."""
+
+
+def test_a_public_name_is_defined_in_one_module() -> None:
+    places: dict[str, set[str]] = {}
+    for path in SOURCES:
+        if path.parent.name == "versions":
+            # Alembic wants the same names in each migration.
+            continue
+        for name in _defined(ast.parse(path.read_text("utf-8"))):
+            if not name.startswith("_"):
+                places.setdefault(name, set()).add(str(path.relative_to(ROOT)))
+    several = {name: found for name, found in places.items() if len(found) > 1}
+    assert {name: found for name, found in several.items() if name not in IN_SEVERAL} == {}
+    assert IN_SEVERAL.keys() == several.keys(), "a reason for what is no more"
+
+
+def _defined(module: ast.Module) -> Iterator[str]:
+    for node in module.body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name
+            case ast.Assign(targets=targets):
+                yield from (each.id for each in targets if isinstance(each, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+            case _:
+                continue
 
 
 def test_the_page_about_the_house_names_every_file() -> None:
