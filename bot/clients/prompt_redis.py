@@ -22,7 +22,7 @@ from bot.clients.redis_connection import (
     redis_client,
     translated,
 )
-from bot.domain.changes import Archive, Survey, VisitCount, archive_key, restored_key
+from bot.domain.changes import Archive, Marker, Survey, VisitCount, archive_key, restored_key
 from bot.domain.errors import RedisForbidden
 from bot.domain.streams import (
     COUNT_CAP,
@@ -53,6 +53,46 @@ SURVEY_CAP = 100_000
 
 _INFO_SECTIONS = ("server", "memory", "persistence")
 """Reading all of INFO took most of a ping's time. Several at once: Redis 7.0 and newer."""
+
+
+_READING = """
+PING
+INFO
+EVAL_RO script 1 {key}
+EVALSHA_RO sha 1 {key}
+TYPE {key}
+XINFO STREAM {key}
+XINFO GROUPS {key}
+XINFO CONSUMERS {key} {group}
+XRANGE {key} - +
+XPENDING {key} {group}
+"""
+"""Every command that is sent, or run by a script, to read one stream."""
+
+_CHANGING = """
+EVAL script 3 {key} {archive} {marker}
+EVALSHA sha 3 {key} {archive} {marker}
+XLEN {key}
+XACK {key} {group} 0-1
+XTRIM {key} MINID 0
+XADD {key} * field value
+XGROUP CREATE {key} {group} $
+XGROUP SETID {key} {group} $
+XGROUP DELCONSUMER {key} {group} name
+DEL {key}
+COPY {key} {archive}
+XRANGE {archive} - +
+XINFO GROUPS {archive}
+XGROUP DESTROY {archive} {group}
+EXISTS {archive}
+TTL {archive}
+PEXPIRE {archive} 1
+DEL {archive}
+GET {marker}
+SET {marker} value
+EXPIRE {marker} 1
+"""
+"""And those that changes of one stream send, or run by a script."""
 
 
 @dataclass(frozen=True)
@@ -223,8 +263,12 @@ class PromptRedis:
         with translated(self.address):
             user = str(await self._redis.acl_whoami())
             pipeline = self._redis.pipeline(transaction=False)
-            asked = [_reading, *([_changing] if changes else [])]
-            needed = [each for key, group in streams for of in asked for each in of(key, group)]
+            table = (_READING + _CHANGING if changes else _READING).split("\n")
+            needed = []
+            for key, group in streams:
+                names = {"archive": archive_key(key, 0), "marker": Marker(0, "").name}
+                filled = (each.format(key=key, group=group, **names).split() for each in table)
+                needed += [command for command in filled if command]
             for command in needed:
                 pipeline.execute_command("ACL DRYRUN", user, *command)
             answers = await pipeline.execute(raise_on_error=False)
@@ -289,51 +333,6 @@ class PromptRedis:
                 if isinstance(answer, Exception) and not is_refusal(answer):
                     raise answer
             return answers
-
-
-def _reading(key: str, group: str) -> list[tuple[str, ...]]:
-    """List every command that is sent, or run by a script, to read one stream."""
-    return [
-        ("PING",),
-        ("INFO",),
-        ("EVAL_RO", "return 1", "1", key),
-        ("EVALSHA_RO", "0" * 40, "1", key),
-        ("TYPE", key),
-        ("XINFO", "STREAM", key),
-        ("XINFO", "GROUPS", key),
-        ("XINFO", "CONSUMERS", key, group),
-        ("XRANGE", key, "-", "+"),
-        ("XPENDING", key, group),
-    ]
-
-
-def _changing(key: str, group: str) -> list[tuple[str, ...]]:
-    """List every command that changes of one stream send, or run by a script."""
-    archive, marker = archive_key(key, 0), "prompt-redis-bot:done:0"
-    keys = ("3", key, archive, marker)
-    return [
-        ("EVAL", "return 1", *keys),
-        ("EVALSHA", "0" * 40, *keys),
-        ("XLEN", key),
-        ("XACK", key, group, "0-1"),
-        ("XTRIM", key, "MINID", "0"),
-        ("XADD", key, "*", "field", "value"),
-        ("XGROUP", "CREATE", key, group, "$"),
-        ("XGROUP", "SETID", key, group, "$"),
-        ("XGROUP", "DELCONSUMER", key, group, "name"),
-        ("DEL", key),
-        ("COPY", key, archive),
-        ("XRANGE", archive, "-", "+"),
-        ("XINFO", "GROUPS", archive),
-        ("XGROUP", "DESTROY", archive, group),
-        ("EXISTS", archive),
-        ("TTL", archive),
-        ("PEXPIRE", archive, "1"),
-        ("DEL", archive),
-        ("GET", marker),
-        ("SET", marker, "value"),
-        ("EXPIRE", marker, "1"),
-    ]
 
 
 def _state(answer: list[Any]) -> StreamState:
