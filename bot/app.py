@@ -101,10 +101,6 @@ async def serve(
 
     Parameters
     ----------
-    path
-        The configuration file.
-    environ
-        Holds the secrets.
     stop
         Ends it when set: what runs is finished first.
     ready
@@ -113,8 +109,6 @@ async def serve(
         What runs the Redis of an environment, by its name, where that is not Kubernetes.
     pagers
         The classes of on-call targets beside a mention in Slack.
-    clock
-        Gives the time in UTC.
 
     Returns
     -------

@@ -56,8 +56,6 @@ class Server:
     ----------
     folder
         For its data and its log; created.
-    first_port
-        The first to try.
 
     Attributes
     ----------

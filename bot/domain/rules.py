@@ -76,12 +76,8 @@ class Diagnosis:
 
     Parameters
     ----------
-    link
-        Which link of the chain.
     likely
         A sentence or two, to follow "Likely:".
-    topic
-        Name of the runbook's topic.
     looks
         Names of addresses that help, the most useful first.
     """
@@ -117,8 +113,6 @@ class Rule(Generic[L]):
         Its limits by default, a frozen dataclass: the keys of its section in the configuration.
         Its fields are durations, counts and percentages, each with a docstring; `hold` is the key
         `for`, and may be zero.
-    find
-        Tells whether it holds.
     likely
         What has likely failed; asked of the rule that names an incident.
     family
@@ -176,8 +170,6 @@ class Thresholds:
 
     Parameters
     ----------
-    enabled
-        Names of the rules that are evaluated.
     limits
         Limits by name of the rule, where they are not those of its row.
     """
@@ -202,18 +194,6 @@ class Case(Generic[L]):
 
     Parameters
     ----------
-    rule, limits
-        The rule itself, and its limits.
-    now
-        When it is looked at.
-    night
-        Whether it is night at the telescope.
-    firing
-        Whether the rule holds already.
-    track
-        What is remembered of the stream.
-    server
-        What is remembered of the Redis under it.
     dusk
         When the night began; None where nobody knows, or it is day.
     """

@@ -271,8 +271,6 @@ class Progress:
     ----------
     asked
         When it was approved, and asked of Kubernetes.
-    at
-        When it was looked at.
     known
         Whether Kubernetes was seen to have taken it.
     stopped, started
@@ -289,8 +287,6 @@ class Progress:
         What is the matter with Redis and with Kubernetes at this look; empty where nothing is.
     heard
         When Kubernetes answered last.
-    image
-        What the StatefulSet runs.
     other
         When somebody else asked for a further restart, as it is written; empty where nobody did.
     """

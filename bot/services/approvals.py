@@ -59,8 +59,6 @@ class Approvals:
     ----------
     oncall
         Is told of a vote that breaks the glass.
-    executor
-        Name of this process.
     look
         Has everything looked at when set: after a restart, alarms were held.
     """

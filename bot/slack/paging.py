@@ -120,14 +120,10 @@ def notifiers(
 
     Parameters
     ----------
-    targets
-        Who is told.
     keys
         Their secrets by name, where they have one.
     pagers
         The classes beside `Mention`, by which targets are told.
-    calls, api, channels
-        The ways to them.
     """
     by_kind = {each.kind: each for each in pagers}
     return {
@@ -143,14 +139,10 @@ class Pager:
 
     Parameters
     ----------
-    outbox
-        The pages that wait.
     notifiers
         How each target is told, by its name.
     leads
         Tells whether this process sends for the others, too.
-    receipts
-        Note what came of each try.
     posts
         Know where the message of a page's alarm is.
 
