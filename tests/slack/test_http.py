@@ -80,6 +80,10 @@ async def test_what_slack_did_not_sign_is_401(http: World, headers: dict[str, st
     assert await post(http, slash(http), stamped or {"X": "y"}) == 401
 
 
+async def test_what_is_no_text_and_not_signed_is_401(http: World) -> None:
+    assert await post(http, b"\xff\xfe", {"X-Slack-Signature": ""}) == 401
+
+
 @pytest.mark.parametrize("age", [301, -301, 10**6])
 async def test_what_is_stale_is_401(http: World, age: int) -> None:
     body = slash(http).encode()
