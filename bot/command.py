@@ -59,10 +59,10 @@ class Reply:
 
     Parameters
     ----------
-    blocks
-        What is shown, buttons excepted.
     text
         The first line: the notification, and the whole story.
+    blocks
+        What is shown, buttons excepted.
     buttons
         The likeliest first; a message that is shared goes without.
     private
@@ -73,8 +73,8 @@ class Reply:
         What is to be carried out from now on, apart from this answer.
     """
 
-    blocks: Sequence[Block]
     text: Markup
+    blocks: Sequence[Block] = ()
     buttons: Sequence[Button] = ()
     private: bool = False
     picture: bytes | None = None
@@ -83,7 +83,7 @@ class Reply:
 
 def privately(text: Markup) -> Reply:
     """Answer whoever acted in one sentence; the channel sees the effect elsewhere."""
-    return Reply([section(text)], text, private=True)
+    return Reply(text, [section(text)], private=True)
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ class Dispatcher:
         )
         form = command.form(call) if command.form else None
         if form is not None:
-            yield Answer(Reply((), Markup()), command.name, form=form)
+            yield Answer(Reply(Markup()), command.name, form=form)
             return
         if call.arguments.missing:
             raise call.mistake("Something is missing.")
@@ -250,7 +250,7 @@ class Dispatcher:
             request.id,
             until,
         )
-        return Reply([section(text)], text)
+        return Reply(text, [section(text)])
 
     async def _note_refusal(self, line: Line, why: str) -> None:
         """Keep in the audit what was refused, and why."""
@@ -280,7 +280,7 @@ class Dispatcher:
             _log.error("command given up", limit=self._limit, exc_info=error)
         elif outcome == "failed":
             _log.error("command failed", exc_info=error)
-        return Answer(Reply(blocks, text, buttons)), outcome
+        return Answer(Reply(text, blocks, buttons)), outcome
 
 
 def _welcome(line: Line) -> None:

@@ -26,7 +26,7 @@ async def run(call: Call) -> Reply:
         blocks.append(section(mark("Links: {}", join(", ", links))))
     started = clock(deployment.started, now=call.now)
     blocks.append(context(mark("{} UTC · started {} UTC", clock(call.now, seconds=True), started)))
-    return Reply(blocks, first, call.reading_buttons)
+    return Reply(first, blocks, call.reading_buttons)
 
 
 def _place(place: Place) -> tuple[str, Markup]:

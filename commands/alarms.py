@@ -25,15 +25,14 @@ async def run(call: Call) -> Reply:
     )
     links = await call.services.alarms.links(firing)
     text, blocks, buttons = list_alarms(call.environment, firing, silences, call.now, links)
-    return Reply(blocks, text, (*buttons, *call.reading_buttons))
+    return Reply(text, blocks, (*buttons, *call.reading_buttons))
 
 
 async def run_history(call: Call) -> Reply:
     """List the last ones, whether they still fire or not."""
     found = await call.services.alarms.history(_LAST)
     links = await call.services.alarms.links(found)
-    text, blocks = history(call.environment, found, call.now, links)
-    return Reply(blocks, text, call.reading_buttons)
+    return Reply(*history(call.environment, found, call.now, links), call.reading_buttons)
 
 
 # What is answered.

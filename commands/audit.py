@@ -33,9 +33,9 @@ async def run(call: Call) -> Reply:
     ]
     if not lines:
         first = mark("⚪ *{}: nothing was changed or asked for yet.*", label)
-        return Reply([section(first)], first, call.reading_buttons)
+        return Reply(first, [section(first)], call.reading_buttons)
     first = mark("*{}: the last {}.*", label, count(len(lines), "action"))
-    return Reply([section(first), *paragraphs(lines)], first, call.reading_buttons)
+    return Reply(first, [section(first), *paragraphs(lines)], call.reading_buttons)
 
 
 def _wanted(call: Call) -> int:

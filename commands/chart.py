@@ -37,8 +37,7 @@ async def run(call: Call) -> Reply:
         points = await samples.recent(environment.name, since, instrument)
     points = points or await samples.minutes_until_now(environment.name, since, instrument, until)
     if not points:
-        text, blocks = nothing(environment, instrument, span, call.deployment.started, until)
-        return Reply(blocks, text)
+        return Reply(*nothing(environment, instrument, span, call.deployment.started, until))
     incidents, silences, windows = await asyncio.gather(
         alarms.between(since, until),
         alarms.silences_between(since, until),
@@ -62,8 +61,7 @@ async def run(call: Call) -> Reply:
         incidents=about,
         expiration=environment.expiration,
     )
-    text, blocks = outline(chart)
-    return Reply(blocks, text, picture=await drawn(chart))
+    return Reply(*outline(chart), picture=await drawn(chart))
 
 
 def outline(chart: Chart) -> tuple[Markup, list[Block]]:

@@ -38,10 +38,10 @@ async def run(call: Call) -> Reply:
     found = dict(zip(instruments, counts, strict=True))
     names = sum(each.names for each in counts if each is not None)
     drawn = [_drawn(environment, *each) for each in found.items()]
-    text, blocks = together(environment, drawn, count(names, "consumer name"))
     most = to_prune(environment, found)
     offered = (Button("Prune", "prune", most),) if most else ()
-    return Reply(blocks, text, (*call.reading_buttons, *offered))
+    shown = together(environment, drawn, count(names, "consumer name"))
+    return Reply(*shown, (*call.reading_buttons, *offered))
 
 
 def to_prune(environment: Environment, found: Mapping[str, Consumers | None]) -> str | None:

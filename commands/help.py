@@ -42,7 +42,7 @@ def _everything(call: Call) -> Reply:
             )
         )
     )
-    return Reply(blocks, first, (Button("First steps", "help", "start"), Button("Stats", "stats")))
+    return Reply(first, blocks, (Button("First steps", "help", "start"), Button("Stats", "stats")))
 
 
 def _first_walk(call: Call) -> Reply:
@@ -58,7 +58,7 @@ def _first_walk(call: Call) -> Reply:
         "look, and nobody else sees the answer."
     )
     buttons = [Button(name.capitalize(), name) for name, _ in _WALK]
-    return Reply([section(first), section(join("\n", steps)), section(words)], first, buttons)
+    return Reply(first, [section(first), section(join("\n", steps)), section(words)], buttons)
 
 
 def _one(call: Call, topic: str) -> Reply:
@@ -79,7 +79,7 @@ def _one(call: Call, topic: str) -> Reply:
     if command.details:
         blocks.append(section(Markup(command.details)))
     return Reply(
-        blocks, first, (Button(f"Run {command.name}", command.name), Button("All of help", "help"))
+        first, blocks, (Button(f"Run {command.name}", command.name), Button("All of help", "help"))
     )
 
 

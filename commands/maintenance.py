@@ -124,7 +124,7 @@ async def run_list(call: Call) -> Reply:
     """List the windows that are not over."""
     windows = await call.services.maintenance.windows()
     text, blocks, buttons = listed(call.environment, windows, call.now)
-    return Reply(blocks, text, (*call.reading_buttons, *buttons))
+    return Reply(text, blocks, (*call.reading_buttons, *buttons))
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:
@@ -135,8 +135,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
 async def run_announce(call: Call) -> AsyncIterator[Reply]:
     """Say something once; there is no window."""
     mirrors = await call.services.maintenance.announce(call.arguments.rest, call.person, call.now)
-    text, blocks = announced(mirrors)
-    yield Reply(blocks, text, private=True)
+    yield Reply(*announced(mirrors), private=True)
 
 
 async def _start(call: Call) -> Window:
@@ -207,8 +206,7 @@ def _stepping(step: Callable[[Call], Awaitable[Window]]) -> Callable[[Call], Asy
     """Tell whoever takes a step how the window stands; everybody else reads the announcement."""
 
     async def run(call: Call) -> AsyncIterator[Reply]:
-        text, blocks = told(await step(call), call.now)
-        yield Reply(blocks, text, private=True)
+        yield Reply(*told(await step(call), call.now), private=True)
 
     return run
 

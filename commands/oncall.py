@@ -39,14 +39,14 @@ _LONGEST = 500
 async def run(call: Call) -> Reply:
     """Show every target, and whether it is told at this hour."""
     oncall, night = call.services.oncall, is_night(call.environment.site, call.now)
-    text, blocks = overview(
+    drawn = overview(
         call.environment,
         [(each, each.hears(call.environment.name, night=night)) for each in oncall.targets],
         night=night,
         now=call.now,
         receipts=oncall.receipts,
     )
-    return Reply(blocks, text, call.reading_buttons)
+    return Reply(*drawn, call.reading_buttons)
 
 
 async def page(call: Call) -> AsyncIterator[Reply]:
@@ -54,16 +54,14 @@ async def page(call: Call) -> AsyncIterator[Reply]:
     text = call.arguments.rest
     targets = await call.services.oncall.call(text, call.person, call.now)
     await _note(call, f"oncall page {text}"[:_LONGEST])
-    first, blocks, _ = called(call.environment, text, targets, call.person.name, call.now)
-    yield Reply(blocks, first)
+    yield Reply(*called(call.environment, text, targets, call.person.name, call.now))
 
 
 async def test(call: Call) -> AsyncIterator[Reply]:
     """Tell every target that this is a test."""
     targets = await call.services.oncall.test(call.person, call.now)
     await _note(call, "oncall test")
-    text, blocks, buttons = tested(call.environment, targets, call.person.name, call.now)
-    yield Reply(blocks, text, buttons)
+    yield Reply(*tested(call.environment, targets, call.person.name, call.now))
 
 
 async def _note(call: Call, action: str) -> None:
@@ -74,8 +72,7 @@ async def _note(call: Call, action: str) -> None:
 async def escalate(call: Call) -> AsyncIterator[Reply]:
     """Tell everybody who is told at this hour."""
     incident, targets = await call.services.alarms.escalate(call.number, call.person, call.now)
-    text, blocks, buttons = escalated(incident, targets, call.person.name, call.now)
-    yield Reply(blocks, text, buttons)
+    yield Reply(*escalated(incident, targets, call.person.name, call.now))
 
 
 def overview(

@@ -11,8 +11,7 @@ from bot.render.rules import where
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Take it; its message shows everybody who has."""
     incident = await call.services.alarms.own(call.number, call.person, call.now)
-    text, blocks = owned(incident)
-    yield Reply(blocks, text, private=True)
+    yield Reply(*owned(incident), private=True)
 
 
 def owned(incident: Incident) -> tuple[Markup, list[Block]]:

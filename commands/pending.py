@@ -54,9 +54,8 @@ async def run(call: Call) -> Reply:
         worst = max(totals, key=lambda name: totals[name])
         say = f"{count(total, 'unconfirmed entry')}, most in {worst}"
     drawn = [_drawn(environment, *each, offer) for each in found.items()]
-    text, blocks = together(environment, drawn, say)
     offered = (offer.button,) if offer else ()
-    return Reply(blocks, text, (*call.reading_buttons, *offered))
+    return Reply(*together(environment, drawn, say), (*call.reading_buttons, *offered))
 
 
 async def _offer(call: Call, found: Mapping[str, Pending | None]) -> Offer | None:

@@ -23,7 +23,7 @@ async def run(call: Call) -> Reply:
         ("Persistence", _persistence(server)),
     ]
     at = context(mark("{} UTC", clock(call.now, seconds=True)))
-    return Reply([section(text, figures), at], text, call.reading_buttons)
+    return Reply(text, [section(text, figures), at], call.reading_buttons)
 
 
 def _verdict(environment: Environment, server: ServerInfo) -> Markup:

@@ -72,7 +72,7 @@ def _progress(
     )
     removed = mark("\n{} of {} removed.", f"{far.removed:,}", _names(far.left_behind))
     updated = context(mark("updated {} UTC", clock(now, seconds=True)))
-    return Reply([section(first + removed), updated], first)
+    return Reply(first, [section(first + removed), updated])
 
 
 def pruned(
@@ -97,7 +97,7 @@ def pruned(
     if done.dropped:
         blocks.append(section(_dropped(done)))
     blocks.append(context(mark("updated {} UTC", clock(now, seconds=True))))
-    return Reply(blocks, first, (Button("Consumers", "consumers", instrument),))
+    return Reply(first, blocks, (Button("Consumers", "consumers", instrument),))
 
 
 def _dropped(done: Pruned) -> Markup:

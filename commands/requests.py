@@ -20,19 +20,18 @@ async def run(call: Call) -> Reply:
     if call.arguments.words:
         request = await call.services.approvals.find(call.number)
         approvers = await call.services.approvals.approvers()
-        first, blocks = in_full(request, call.environment, approvers, call.now)
-        return Reply(blocks, first, call.reading_buttons)
+        return Reply(*in_full(request, call.environment, approvers, call.now), call.reading_buttons)
     requests = await call.services.approvals.live()
     if not requests:
         first = mark("🟢 *{}: no request is open.*", call.environment.label)
-        return Reply([section(first)], first, call.reading_buttons)
+        return Reply(first, [section(first)], call.reading_buttons)
     first = mark("🔧 *{}: {} open.*", call.environment.label, count(len(requests), "request"))
     lines = section(join("\n", [_line(call, each) for each in requests]))
     buttons = [
         Button(f"Request {each.id}", "requests", str(each.id), word=str(each.id))
         for each in requests[:_BUTTONS]
     ]
-    return Reply([section(first), lines], first, (*buttons, *call.reading_buttons))
+    return Reply(first, [section(first), lines], (*buttons, *call.reading_buttons))
 
 
 def _line(call: Call, request: Request) -> Markup:

@@ -29,8 +29,7 @@ async def run(call: Call) -> Reply:
     name = " ".join(call.arguments.words).lower()
     slash = call.deployment.slash
     if not name:
-        text, blocks = _contents(call.environment, slash)
-        return Reply(blocks, text, [_opens(each) for each in _LIKELIEST])
+        return Reply(*_contents(call.environment, slash), [_opens(each) for each in _LIKELIEST])
     known = topics()
     if name not in known:
         raise call.mistake(
@@ -45,8 +44,7 @@ async def run(call: Call) -> Reply:
         for place in call.deployment.places
         if place.environment.name == call.environment.name
     )
-    text, blocks = _page(call.environment, topic, channel, slash)
-    return Reply(blocks, text, _buttons(topic, call.registry))
+    return Reply(*_page(call.environment, topic, channel, slash), _buttons(topic, call.registry))
 
 
 def _opens(name: str) -> Button:

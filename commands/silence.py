@@ -59,14 +59,14 @@ async def run(call: Call) -> AsyncIterator[Reply]:
             "duration, such as `2h`."
         )
     made = [await call.services.alarms.silence(draft) for draft in drafts]
-    text, blocks, buttons = silenced(
+    drawn = silenced(
         call.environment,
         made,
         [each for each in matching if each.id in held],
         [each for each in matching if each.id not in held],
         call.now,
     )
-    yield Reply(blocks, text, buttons)
+    yield Reply(*drawn)
 
 
 async def _drafts(call: Call) -> list[Silence]:

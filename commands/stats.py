@@ -80,7 +80,7 @@ async def run(call: Call) -> Reply:
     if pod is not None:
         blocks.append(context(mark("Pod {}", workloads.pod(pod, looks[0].at))))
     blocks.append(_footer(environment, looks, firing))
-    return Reply(blocks, first, tuple(_buttons(call, looks, firing))[:BUTTONS_IN_MESSAGE])
+    return Reply(first, blocks, tuple(_buttons(call, looks, firing))[:BUTTONS_IN_MESSAGE])
 
 
 def _buttons(call: Call, looks: Sequence[Look], firing: Sequence[Incident]) -> list[Button]:

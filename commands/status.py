@@ -44,7 +44,7 @@ async def run(call: Call) -> Reply:
     if worst is not None and worst[1] is not None:
         buttons.insert(0, worst[1])
     blocks = [section(text, fields), section(more), foot]
-    return Reply(blocks, text, buttons[:BUTTONS_IN_MESSAGE])
+    return Reply(text, blocks, buttons[:BUTTONS_IN_MESSAGE])
 
 
 def _short(environment: Environment, look: Look) -> str:

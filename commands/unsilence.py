@@ -14,8 +14,7 @@ from bot.render.words import clock
 async def run(call: Call) -> AsyncIterator[Reply]:
     """End it."""
     silence = await call.services.alarms.unsilence(call.number, call.person, call.now)
-    text, blocks, buttons = unsilenced(call.environment, silence, call.person.name, call.now)
-    yield Reply(blocks, text, buttons)
+    yield Reply(*unsilenced(call.environment, silence, call.person.name, call.now))
 
 
 def unsilenced(environment: Environment, silence: Silence, by: str, now: datetime) -> Drawn:

@@ -63,7 +63,7 @@ async def run(call: Call) -> Reply:
     ]
     announce = () if window else (Button("Announce maintenance…", "maintenance"),)
     buttons = (*call.reading_buttons, *announce, Button("Runbook", "runbook", "upgrade"))
-    return Reply(blocks, first, buttons)
+    return Reply(first, blocks, buttons)
 
 
 async def _found(asked: Awaitable[_Found]) -> _Found | ClusterError | None:

@@ -24,7 +24,7 @@ from bot.render.blocks import mark, section
 
 async def run(call: Call) -> Reply:
     text = mark("Good night, {}.", call.environment.label)
-    return Reply([section(text)], text)
+    return Reply(text, [section(text)])
 
 
 COMMANDS = (

@@ -154,7 +154,7 @@ async def test_what_is_missing_is_said_with_the_usage_line() -> None:
 
 async def test_share_is_the_last_word_alone() -> None:
     async def run(call: Call) -> Reply:
-        return Reply((), Markup(" ".join(call.arguments.words)))
+        return Reply(Markup(" ".join(call.arguments.words)))
 
     made, _ = dispatcher(run)
     for text, words, shared in (

@@ -124,7 +124,7 @@ def test_no_line_breaks_the_grammar(text: str) -> None:
 
 
 async def _run(_: object) -> Reply:
-    return Reply((), Markup())
+    return Reply(Markup())
 
 
 def read(name: str, *aliases: str) -> Read:
