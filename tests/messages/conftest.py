@@ -1,6 +1,7 @@
 """Expected messages, and a world whose clock stands still."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
@@ -32,5 +33,5 @@ def expected(request: pytest.FixtureRequest, rewrite: bool) -> Iterator[Expected
 def world(world: World) -> World:
     """prod as it is, on a day in November at 15:41 UTC, without alarms."""
     world.stands_at = DAY
-    world.settings = {**two_people(), "observing": RUBIN, "alarms": QUIET}
+    world.settings = {**two_people(), "observing": RUBIN, "alarms": deepcopy(QUIET)}
     return world

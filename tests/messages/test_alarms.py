@@ -1,20 +1,16 @@
 """Every alarm from its first message to its last, what its thread says, and whom it pages."""
 
-import asyncio
 import json
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from tests.support.a_watch import Alarmed, counted
+from tests.support.a_watch import Alarmed, all_said, counted
 from tests.support.expected import Expected, answered, content
 from tests.support.pager_servers import ROUTING_KEY, SQUADCAST_KEY, WEBHOOK_KEY, PagerServers
-from tests.support.patience import PATIENCE
 from tests.support.slack_workspace import mentions
 from tests.support.two_people import ANA, BEN
 from tests.support.world import DEV, PROD, World
@@ -71,7 +67,7 @@ class Scene:
         for _ in range(steps):
             self.world.ahead += timedelta(minutes=minutes) / steps
             await self.looked(looks)
-        await self.said()
+        await all_said(self.world)
 
     async def looked(self, times: int) -> None:
         """Wait for looks at this moment; when the next one has begun, they are worked off."""
@@ -79,28 +75,6 @@ class Scene:
         now = f"{self.world.stands_at + self.world.ahead:%Y-%m-%d %H:%M:%S.%f}"
         looks = f"SELECT count(*) AS n FROM samples WHERE at >= '{now}' GROUP BY environment, instrument"  # noqa: S608, E501 -- from the clock
         await counted(self.world, f"SELECT count(*) >= 4 FROM ({looks}) WHERE n > {times}")  # noqa: S608 -- the same
-
-    async def said(self) -> None:
-        """Wait until the channels show all that there is to show, and pages are sent.
-
-        What could not be sent is to be tried again in a while, and no while passes here.
-        """
-        anew = "SET not_before = NULL WHERE not_before IS NOT NULL AND claimed_by IS NULL"
-        async with asyncio.timeout(PATIENCE):
-            while self._left():
-                state = sqlite3.connect(self.world.folder / "state.db", timeout=0)
-                # Whoever holds the lock now is on this very thread.
-                with closing(state) as file, suppress(sqlite3.OperationalError), file:
-                    for table in ("posts", "outbox"):
-                        file.execute(f"UPDATE {table} {anew}")
-                await asyncio.sleep(0.05)
-
-    def _left(self) -> int:
-        behind = "SELECT count(*) FROM posts WHERE shown < wanted"
-        waiting = "SELECT count(*) FROM outbox WHERE closed IS NULL"
-        with closing(sqlite3.connect(self.world.folder / "state.db")) as file:
-            (left,) = file.execute(f"SELECT ({behind}) + ({waiting})").fetchone()
-        return int(left)
 
     def shows(self, stage: str) -> None:
         """Expect every alarm that has changed since the last stage, with its thread."""
@@ -296,7 +270,7 @@ async def test_people_and_alarms(paged: World, pagers: PagerServers, expected: E
         await scene.passes()
         expected.message("01-page", await answered(world, "oncall page All is <!channel> dark"))
         expected.message("01-test", await answered(world, "oncall test"))
-        await scene.said()
+        await all_said(world)
         await answered(world, "maintenance start 30m a new disk")
         await world.redis[PROD].xgroup_destroy(STREAM, GROUP)
         await scene.at("02-held", minutes=1, looks=2)

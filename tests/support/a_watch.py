@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -365,3 +365,28 @@ async def counted(world: World, query: str) -> None:
                 if file.execute(query).fetchone() == (1,):
                     return
             await asyncio.sleep(0.1)
+
+
+async def all_said(world: World) -> None:
+    """Wait until channels show all that there is to show, and pages are sent.
+
+    For a clock that stands still: what could not be sent is to be tried again in a while, and no
+    while passes.
+    """
+    anew = "SET not_before = NULL WHERE not_before IS NOT NULL AND claimed_by IS NULL"
+    async with asyncio.timeout(PATIENCE):
+        while _unsaid(world):
+            state = sqlite3.connect(world.folder / "state.db", timeout=0)
+            # Whoever holds the lock now is on this very thread.
+            with closing(state) as file, suppress(sqlite3.OperationalError), file:
+                for table in ("posts", "outbox"):
+                    file.execute(f"UPDATE {table} {anew}")
+            await asyncio.sleep(0.05)
+
+
+def _unsaid(world: World) -> int:
+    behind = "SELECT count(*) FROM posts WHERE shown < wanted"
+    waiting = "SELECT count(*) FROM outbox WHERE closed IS NULL"
+    with closing(sqlite3.connect(world.folder / "state.db")) as file:
+        (left,) = file.execute(f"SELECT ({behind}) + ({waiting})").fetchone()
+    return int(left)
