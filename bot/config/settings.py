@@ -33,12 +33,12 @@ from pydantic import (
     create_model,
 )
 
-from bot.clients.kubernetes import ClusterLocation
 from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.night import Site
 from bot.domain.oncall import Kind, On, Target, When
 from bot.domain.rules import RULES, STALLED, Percent, Rule, Thresholds, rule_of
 from bot.domain.times import DURATIONS, PATTERN, format_duration, parse_duration
+from bot.domain.workloads import ClusterLocation
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -75,6 +75,48 @@ PERMISSIONS = (
 
 
 @dataclass(frozen=True)
+class ClusterLocation:
+    """Where a Prompt Redis runs in Kubernetes.
+
+    Parameters
+    ----------
+    context
+        Of the kubeconfig; None for the cluster in which this process runs.
+    argocd
+        Namespace and name of its application; None where it is not read.
+    jobs
+        Name of each instrument's ScaledJob and its namespace, with ``{instrument}`` in it; None
+        where they are not read.
+    """
+
+    namespace: str
+    statefulset: str
+    context: str | None = None
+    argocd: tuple[str, str] | None = None
+    jobs: str | None = None
+
+    @property
+    def pod(self) -> str:
+        """Name of its first pod."""
+        return f"{self.statefulset}-0"
+
+    def permissions(self, instruments: tuple[str, ...]) -> list[Permission]:
+        """Give each permission that is needed here, its names filled in."""
+        argocd, jobs = [self.argocd] if self.argocd else [], self.jobs or ""
+        names = dict.fromkeys(jobs.format(instrument=each) for each in instruments)
+        places: dict[str, list[dict[str, str]]] = {
+            "{namespace}": [{"namespace": self.namespace, "statefulset": self.statefulset}],
+            "{jobs}": [{"jobs": each} for each in names if each],
+            "{argocd}": [{"argocd": where, "application": name} for where, name in argocd],
+        }
+        return [
+            replace(each, name=each.name.format(**place), namespace=each.namespace.format(**place))
+            for each in PERMISSIONS
+            for place in places[each.namespace]
+        ]
+
+
+@dataclass(frozen=True)
 class Pod:
     """One pod with one container, as Kubernetes tells of it.
 

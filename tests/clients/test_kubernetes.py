@@ -12,7 +12,7 @@ import certifi
 import pytest
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
-from bot.clients.kubernetes import ClusterLocation, KubernetesCluster, quantity
+from bot.clients.kubernetes import KubernetesCluster, quantity
 from bot.domain.errors import (
     ClusterConflict,
     ClusterError,
@@ -22,7 +22,14 @@ from bot.domain.errors import (
     ClusterTrouble,
     ClusterUnreachable,
 )
-from bot.domain.workloads import Application, Hindrance, Jobs, Permission, hindrance
+from bot.domain.workloads import (
+    Application,
+    ClusterLocation,
+    Hindrance,
+    Jobs,
+    Permission,
+    hindrance,
+)
 from tests.support.kubernetes_server import (
     RESTARTED_AT,
     TOKEN,
