@@ -68,6 +68,11 @@ class Policy:
     break_glass: bool = True
 
 
+def label_of(environment: str) -> str:
+    """Name an environment as people read it: nobody may mistake prod for dev."""
+    return "PROD" if environment == "prod" else environment
+
+
 @dataclass(frozen=True)
 class Environment:
     """What a command needs to know of the environment that it was typed in.
@@ -116,8 +121,8 @@ class Environment:
 
     @property
     def label(self) -> str:
-        """The name as people read it: nobody may mistake prod for dev."""
-        return "PROD" if self.name == "prod" else self.name
+        """The name as people read it."""
+        return label_of(self.name)
 
     @property
     def observes(self) -> bool:

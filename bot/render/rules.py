@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.domain.alarms import Incident
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, label_of
 from bot.domain.errors import Unreachable
 from bot.domain.rules import (
     BACKLOG,
@@ -114,7 +114,7 @@ def text_of(text: Saying, incident: Incident) -> str:
 
 def where(incident: Incident) -> str:
     """Name environment and instrument; never one for the other."""
-    label = Environment(incident.environment, ()).label
+    label = label_of(incident.environment)
     return f"{label} {truncate(incident.instrument, _LONGEST_INSTRUMENT)}".strip()
 
 

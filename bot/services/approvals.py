@@ -22,7 +22,7 @@ from bot.domain.approvals import (
     State,
     Vote,
 )
-from bot.domain.environments import Environment, Person, Right
+from bot.domain.environments import Environment, Person, Right, label_of
 from bot.domain.errors import Refused, UserError
 from bot.domain.notices import Notice, Said
 from bot.domain.times import clock, duration
@@ -139,7 +139,7 @@ class Approvals:
         if found is None:
             raise Refused(f"There is no request {number}. `requests` lists those that are open.")
         if found.environment != self._environment.name:
-            there = "PROD" if found.environment == "prod" else found.environment
+            there = label_of(found.environment)
             raise Refused(
                 f"Request {number} is about {there}, and this is the channel of "
                 f"{self._environment.label}: nothing was changed. Decide it in the channel of "
