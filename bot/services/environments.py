@@ -1,4 +1,7 @@
-"""One environment and its services: all that its commands and loops work with."""
+"""One environment and its services: all that its commands and loops work with.
+
+And the rule that no two environments have one Redis.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

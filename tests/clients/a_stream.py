@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -69,29 +69,34 @@ async def waiting(redis: Redis, key: str = KEY) -> int:
 async def plan(redis: Redis, key: str = KEY, **others: Any) -> dict[str, Any]:
     """What a plan to clear says now, or is to say, as arguments."""
     about, its = await redis.xinfo_stream(key), await group(redis, key)
-    last = EntryId.parse(about["last-generated-id"])
-    bound = Clearing(
-        instrument="lsstcam",
-        last=last,
-        last_added=last,
-        added=about["entries-added"],
-        last_delivered=EntryId.parse(its["last-delivered-id"]),
-        waiting=await waiting(redis, key),
-        visits=0,
-        capped=False,
-        length=about["length"],
-        unconfirmed=its["pending"],
-        copy=True,
-        delete=False,
-        skipped=None,
-    )
-    return {
-        "stream": key,
-        "group": group_of(key),
-        "bound": replace(bound, **others),
-        "marker": MARKER,
-        "keep": DAY,
+    seen: dict[str, Any] = {
+        "last": EntryId.parse(about["last-generated-id"]),
+        "added": about["entries-added"],
+        "last_delivered": EntryId.parse(its["last-delivered-id"]),
+        "waiting": await waiting(redis, key),
+        **others,
     }
+    return {"stream": key, "group": group_of(key), **clearing(**seen)}
+
+
+def clearing(last: EntryId, marker: Marker = MARKER, **seen: Any) -> dict[str, Any]:
+    """What such a plan is bound to, for which request, and how long a copy is kept."""
+    bound = Clearing(
+        **{
+            "instrument": "lsstcam",
+            "last": last,
+            "last_added": last,
+            "visits": 0,
+            "capped": False,
+            "length": 0,
+            "unconfirmed": 0,
+            "copy": True,
+            "delete": False,
+            "skipped": None,
+            **seen,
+        }
+    )
+    return {"bound": bound, "marker": marker, "keep": DAY}
 
 
 async def delete(changes: RedisChanges, planned: dict[str, Any]) -> Facts:

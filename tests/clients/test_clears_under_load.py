@@ -13,7 +13,7 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.domain.changes import Marker
 from bot.domain.streams import EntryId
-from tests.clients.a_stream import GROUP, KEY, entries, plan
+from tests.clients.a_stream import GROUP, KEY, clearing, entries
 
 CLEARS = 200
 BURST = 24
@@ -67,16 +67,15 @@ async def _clear(
     survey = await reads.survey(KEY, GROUP)
     assert survey is not None
     assert survey.group is not None
-    planned = await plan(
-        redis,
-        last=survey.last_added,
+    planned = clearing(
+        survey.last_added,
+        Marker(number, f"key-{number}"),
         last_delivered=survey.group.last_delivered,
         added=survey.added,
         waiting=survey.entries,
     )
-    planned["marker"] = Marker(number, f"key-{number}")
     await asyncio.sleep(0.003)
-    facts = await changes.clear(**planned)
+    facts = await changes.clear(KEY, GROUP, **planned)
     if facts["result"] != "done":
         return facts, []
     kept = await entries(
@@ -88,7 +87,7 @@ async def _clear(
     cleared = [entry_id for entry_id, _ in kept]
     assert len(cleared) == int(facts["discarded"])
     assert all(EntryId.parse(each) <= planned["bound"].last for each in cleared)
-    assert await changes.clear(**planned) == facts
+    assert await changes.clear(KEY, GROUP, **planned) == facts
     return facts, cleared
 
 
@@ -99,7 +98,7 @@ async def test_nobody_notices(
     cleared: Counter[str] = Counter()
     results: Counter[str] = Counter()
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(300),
         Redis(port=prod_server.port, decode_responses=True) as others,
         asyncio.TaskGroup() as tasks,
     ):
@@ -114,7 +113,8 @@ async def test_nobody_notices(
                 results[facts.get("why", "done")] += 1
                 cleared.update(gone)
                 await stream.delete(f"cleared:{KEY}:{number}")
-                if results["done"] >= CLEARS:
+                # On a busy machine workers have read most plans before they are carried out.
+                if min(results["done"], sum(cleared.values()) - 1) >= CLEARS:
                     break
         finally:
             # Not by cancelling: redis-py may lose a cancellation.
