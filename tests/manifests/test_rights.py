@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from bot.domain.workloads import PERMISSIONS, RESTARTED_AT
+from tests.clients.test_acl import ROOT, SELECTORS
 from tests.manifests.rendering import (
+    MANIFESTS,
     NAME,
     NAMESPACE,
     OVERLAYS,
@@ -124,3 +126,11 @@ def test_the_admission_policy_guards_every_key_of_the_newest_kubernetes(
     for key in keys:
         assert f"object.{place}.?{key} == oldObject.{place}.?{key}" in expressions
     assert "object.spec.template.spec == oldObject.spec.template.spec" in expressions
+
+
+def test_the_rule_is_the_proven_one() -> None:
+    text = (MANIFESTS / "optional" / "redis-acl.conf").read_text("utf-8")
+    (rule,) = (line for line in text.splitlines() if not line.startswith("#"))
+    selectors = " ".join(f"({selector})" for selector in SELECTORS)
+    user = "user prompt-redis-bot on >PASSWORD resetkeys resetchannels"
+    assert rule == f"{user} {ROOT} {selectors}"

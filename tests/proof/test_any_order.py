@@ -18,12 +18,12 @@ from bot.domain.approvals import Happened, Outcome, Request, State
 from bot.domain.environments import Environment, Person, Policy
 from bot.domain.errors import Refused
 from bot.services.approvals import Approved
-from tests.proof.office import Office
 from tests.proof.replicas import (
     ACCESS,
     EVERYBODY,
     Execution,
     Known,
+    Office,
     Replica,
     check_votes,
     meet,
