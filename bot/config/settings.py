@@ -14,7 +14,7 @@ from datetime import time, timedelta
 from enum import Enum
 from functools import cache
 from string import Formatter
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, cast, get_type_hints
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
@@ -39,9 +39,6 @@ from bot.domain.oncall import Kind, On, Target, When
 from bot.domain.rules import RULES, STALLED, Percent, Rule, Thresholds, rule_of
 from bot.domain.times import DURATIONS, PATTERN, format_duration, parse_duration
 from bot.domain.workloads import ClusterLocation
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 STATE_SCHEMES = (
     "sqlite+aiosqlite",
@@ -93,7 +90,7 @@ def _time_of_day(value: object) -> time:
 
 
 _Item = TypeVar("_Item", bound=Hashable)
-_Value = TypeVar("_Value", bound="DataclassInstance")
+_Value = TypeVar("_Value")
 
 
 def one_of(value: object, choices: Mapping[str, _Item]) -> _Item:
@@ -282,8 +279,8 @@ class Section(BaseModel):
     )
 
     def value(self, kind: type[_Value], **instead: object) -> _Value:
-        """Give the value that has keys of these names, some perhaps with something else."""
-        keys = {each.name for each in fields(kind)} - set(instead)
+        """Give the dataclass that has keys of these names, some perhaps with something else."""
+        keys = {each.name for each in fields(cast("Any", kind))} - set(instead)
         return kind(**{key: getattr(self, key) for key in keys}, **instead)
 
 
