@@ -197,8 +197,8 @@ class People:
     async def insist(
         self, text: str, query: str, *values: object, channel: str = PROD, user: str = ANA
     ) -> list[Any]:
-        """Type it until the database says that it was done."""
-        async with asyncio.timeout(PATIENCE):
+        """Type it until the database says that it was done, perhaps after the last kill."""
+        async with asyncio.timeout(5 * PATIENCE):
             while True:
                 await self.type(text, channel, user)
                 if found := await self.state.seen(query, *values, seconds=SOON):
