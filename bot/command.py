@@ -18,7 +18,7 @@ from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import UserError
 from bot.domain.times import parse_duration
 from bot.grammar import Arguments, Grammar, did_you_mean, quoted, split_words, whole_number
-from bot.render.blocks import Block, Button, Markup, section
+from bot.render.blocks import Block, Button, section
 from bot.render.forms import Form
 from bot.services.approvals import Approved
 from bot.services.environments import Services
@@ -81,7 +81,7 @@ class Reply:
     approved: Approved | None = None
 
 
-def privately(text: Markup) -> Reply:
+def privately(text: str) -> Reply:
     """Answer whoever acted in one sentence; the channel sees the effect elsewhere."""
     return Reply(text, [section(text)], private=True)
 

@@ -21,7 +21,7 @@ from bot.domain.errors import CannotLookUp, Refused, StateError
 from bot.execution import Execution
 from bot.metrics import Metrics
 from bot.render import errors
-from bot.render.blocks import Markup, mark, section
+from bot.render.blocks import Markup, section
 from bot.render.forms import Form
 from bot.render.words import clock
 from bot.services.environments import Services
@@ -244,11 +244,9 @@ class Dispatcher:
             command.name, typed, plan, call.person, call.now, reason=reason
         )
         until = clock(request.expires, now=request.asked)
-        text = mark(
-            "Request {} is in the channel, open until {} UTC. You are mentioned in its thread when "
-            "it is decided.",
-            request.id,
-            until,
+        text = (
+            f"Request {request.id} is in the channel, open until {until} UTC. You are "
+            "mentioned in its thread when it is decided."
         )
         return Reply(text, [section(text)])
 

@@ -8,14 +8,13 @@ from bot.render.words import clock, duration
 async def run(call: Call) -> Reply:
     """Describe this process."""
     deployment = call.deployment
-    first = mark(
-        "*prompt-redis-bot {}, up for {}.*",
-        deployment.version,
-        duration(call.now - deployment.started),
+    first = (
+        f"*prompt-redis-bot {deployment.version}, up for "
+        f"{duration(call.now - deployment.started)}.*"
     )
     leader = await deployment.leader() if deployment.leader else None
-    facts = [_place(place) for place in deployment.places]
-    facts.append(("Leader", mark("{}", leader or "none at this moment")))
+    facts: list[tuple[str, str]] = [_place(place) for place in deployment.places]
+    facts.append(("Leader", leader or "none at this moment"))
     blocks = [section(first, facts)]
     links = [
         link(url, name)

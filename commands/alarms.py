@@ -52,8 +52,8 @@ def list_alarms(
     blocks += paragraphs(drawn, len(incidents))
     if silences:
         quiet = [silence_line(each, now) for each in silences[:_LISTED]]
-        blocks += paragraphs([mark("*Silences*"), *quiet], len(silences) + 1)
-    blocks.append(context(mark("{} UTC", clock(now, seconds=True))))
+        blocks += paragraphs(["*Silences*", *quiet], len(silences) + 1)
+    blocks.append(context(f"{clock(now, seconds=True)} UTC"))
     return first, blocks, own_buttons(incidents, _BUTTONS)
 
 
@@ -62,20 +62,20 @@ def history(
     incidents: Sequence[Incident],
     now: datetime,
     links: Mapping[int, str],
-) -> tuple[Markup, list[Block]]:
+) -> tuple[str, list[Block]]:
     """Draw the last alarms, newest first, whether they still fire or not."""
     if not incidents:
-        first = mark("🟢 *{}: no alarm has fired yet.*", environment.label)
+        first = f"🟢 *{environment.label}: no alarm has fired yet.*"
         return first, [section(first)]
-    first = mark("*{}: the last {}.*", environment.label, count(len(incidents), "alarm"))
+    first = f"*{environment.label}: the last {count(len(incidents), 'alarm')}.*"
     drawn = [_was(each, now, links) for each in incidents[:_LISTED]]
     return first, [section(first), *paragraphs(drawn, len(incidents))]
 
 
-def _first(environment: Environment, incidents: Sequence[Incident]) -> Markup:
+def _first(environment: Environment, incidents: Sequence[Incident]) -> str:
     label = environment.label
     if not incidents:
-        return mark("🟢 *{}: no alarm is firing.*", label)
+        return f"🟢 *{label}: no alarm is firing.*"
     critical = sum(each.severity is Severity.CRITICAL for each in incidents)
     what = count(len(incidents), "alarm") + (" is" if len(incidents) == 1 else " are")
     if len(incidents) == 1:
@@ -90,7 +90,7 @@ def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Mark
     parts.append(on_it(incident, now) or "nobody owns it")
     if incident.held is not None:
         parts.append(HELD[incident.held])
-    below = mark("{}", ", ".join(parts))
+    below = ", ".join(parts)
     return join("\n      ", [first_line(incident, now), below + _link(incident, links)])
 
 
@@ -115,7 +115,7 @@ def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
         parts.append(name(incident.owner.name))
     if incident.told:
         parts.append("on-call told")
-    return join("\n      ", [first, mark("{}", ", ".join(parts)) + _link(incident, links)])
+    return join("\n      ", [first, ", ".join(parts) + _link(incident, links)])
 
 
 def _link(incident: Incident, links: Mapping[int, str]) -> Markup:

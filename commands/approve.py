@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from bot.command import Act, Call, Purpose, Reply, Right, privately
-from bot.render.blocks import mark
 from bot.render.forms import Form, Text
 from bot.render.words import count
 from bot.services.approvals import Approved
@@ -30,7 +29,7 @@ def form(call: Call) -> Form | None:
         title="Go on alone" if alone else "Approve at night",
         submit="Approve",
         fields=[Text("reason", "Why?")],
-        explained=mark("{}", " ".join(explained)),
+        explained=" ".join(explained),
         typed=call.arguments.typed,
     )
 
@@ -46,13 +45,11 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     )
     if isinstance(voted, Approved):
         number = voted.request.id
-        text = mark("Request {} is approved and running. Its card shows the rest.", number)
+        text = f"Request {number} is approved and running. Its card shows the rest."
         yield replace(privately(text), approved=voted)
         return
     missing = count(max(voted.needed - len(voted.votes), 1), "approval")
-    yield privately(
-        mark("Your approval of request {} counts. It needs {} more.", voted.id, missing)
-    )
+    yield privately(f"Your approval of request {voted.id} counts. It needs {missing} more.")
 
 
 COMMANDS = (

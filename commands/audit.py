@@ -48,13 +48,13 @@ def _wanted(call: Call) -> int:
 
 
 def _line(line: AuditLine, post: Post | None, workspace: str, now: datetime) -> Markup:
-    request = mark("")
+    request = ""
     if line.request is not None:
-        request = mark(", request {}", line.request)
+        request = f", request {line.request}"
         url = post.address(workspace) if post else ""
         if url:
             request = mark(", {}", link(url, f"request {line.request}"))
-    parts = [
+    parts: list[str] = [
         mark(
             "{} UTC · {} by {}: *{}*{}",
             clock(line.at, now=now),
@@ -66,7 +66,7 @@ def _line(line: AuditLine, post: Post | None, workspace: str, now: datetime) -> 
     ]
     if line.approvers:
         alone = ", alone" if line.alone else ""
-        parts.append(mark("      approved by {}{}", ", ".join(line.approvers), alone))
+        parts.append(f"      approved by {', '.join(line.approvers)}{alone}")
     for label, text in (("reason", line.reason), ("said", line.answer)):
         if text:
             # Quoted as code, so that nothing in it is a link or a name.
@@ -80,7 +80,7 @@ def _line(line: AuditLine, post: Post | None, workspace: str, now: datetime) -> 
         if line.after.get(name, before) != before
     )
     if changed:
-        parts.append(mark("      {}", changed))
+        parts.append(f"      {changed}")
     return join("\n", parts)
 
 

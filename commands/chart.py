@@ -8,7 +8,7 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.samples import Minute, Sample
-from bot.render.blocks import FIRST_LINE, Block, Markup, join, mark, section
+from bot.render.blocks import FIRST_LINE, Block, join, section
 from bot.render.chart import Chart, drawn, nights
 from bot.render.streams import GAP, is_known, waiting
 from bot.render.words import clock, count, duration, rough
@@ -64,12 +64,12 @@ async def run(call: Call) -> Reply:
     return Reply(*outline(chart), picture=await drawn(chart))
 
 
-def outline(chart: Chart) -> tuple[Markup, list[Block]]:
+def outline(chart: Chart) -> tuple[str, list[Block]]:
     """Tell the peaks in the first line, then the alarms: for those who cannot see the picture."""
     title, points, incidents, ends = chart.title, chart.points, chart.incidents, chart.ends
     seen = [each for each in points if is_known(each)]
     if not seen:
-        first = mark("*{}: unknown.* Redis did not answer, or there was no group.", title)
+        first = f"*{title}: unknown.* Redis did not answer, or there was no group."
         return first, [section(join("\n", [first, *_alarms(incidents, ends)]))]
     peak = max(seen, key=lambda each: each.waiting)
     longest = max((each.wait for each in seen if each.wait is not None), default=timedelta())
@@ -79,44 +79,42 @@ def outline(chart: Chart) -> tuple[Markup, list[Block]]:
     else:
         parts = [most := "nothing waited"]
     unconfirmed = f"{seen[-1].unconfirmed:,} unconfirmed now"
-    first = mark("*{}: {}.*", title, ", ".join([*parts, unconfirmed]))
+    first = f"*{title}: {', '.join([*parts, unconfirmed])}.*"
     lines = []
     if len(first) > FIRST_LINE:
-        first = mark("*{}: {}.*", title, most)
-        lines = [mark("Longest wait {}, {}.", duration(longest), unconfirmed)]
+        first = f"*{title}: {most}.*"
+        lines = [f"Longest wait {duration(longest)}, {unconfirmed}."]
     elif longest >= timedelta(minutes=1):
-        lines = [mark("Longest wait {}.", duration(longest))]
+        lines = [f"Longest wait {duration(longest)}."]
     if seen[0].at - chart.begins > GAP:
-        lines.append(mark("Nothing is known before {} UTC.", clock(seen[0].at, now=ends)))
+        lines.append(f"Nothing is known before {clock(seen[0].at, now=ends)} UTC.")
     return first, [section(join("\n", [first, *lines, *_alarms(incidents, ends)]))]
 
 
 def nothing(
     environment: Environment, instrument: str, span: timedelta, started: datetime, now: datetime
-) -> tuple[Markup, list[Block]]:
+) -> tuple[str, list[Block]]:
     """Say that nothing was seen yet, and since when the bot watches."""
-    first = mark(
-        "⚪ *{} {}: nothing was seen of it in the last {}.*",
-        environment.label,
-        instrument,
-        duration(span),
+    first = (
+        f"⚪ *{environment.label} {instrument}: nothing was seen of it in the last "
+        f"{duration(span)}.*"
     )
-    since = mark(
-        "The bot watches since {} UTC. Try again in a minute; `stats` tells how it is now.",
-        clock(started, now=now),
+    since = (
+        f"The bot watches since {clock(started, now=now)} UTC. Try again in a minute; `stats` "
+        "tells how it is now."
     )
     return first, [section(join("\n", [first, since]))]
 
 
-def _alarms(incidents: Sequence[Incident], now: datetime) -> Iterator[Markup]:
+def _alarms(incidents: Sequence[Incident], now: datetime) -> Iterator[str]:
     for each in incidents[-_ALARMS:]:
         began = clock(each.began, now=now)
         lasted = "not over" if each.resolved is None else f"{clock(each.resolved, now=now)} UTC"
         worst, name = each.worst.value, each.name
-        yield mark("Alarm {} ({}, {}): {} to {}.", each.id, name, worst, began, lasted)
+        yield f"Alarm {each.id} ({name}, {worst}): {began} to {lasted}."
     more = len(incidents) - _ALARMS
     if more > 0:
-        yield mark("Before these, {}: `alarms history`", count(more, "more alarm"))
+        yield f"Before these, {count(more, 'more alarm')}: `alarms history`"
 
 
 COMMANDS = (

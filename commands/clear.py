@@ -10,7 +10,6 @@ from bot.domain.changes import Clearing, Facts, Survey
 from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, UserError
 from bot.render import plans
-from bot.render.blocks import Markup
 from bot.render.forms import Choice, Form, Text, Tick
 from bot.render.words import amount, clock, count, duration
 from bot.services.approvals import Approved
@@ -46,7 +45,7 @@ def form(call: Call) -> Form | None:
             Tick("delete", "How", "Delete the key itself: no copy, no undo"),
             Text("reason", "Why nobody needs these visits", optional=True),
         ),
-        explained=Markup(
+        explained=(
             "Waiting entries are discarded once somebody has approved it. They are kept for a "
             "while, so that they can be put back."
         ),

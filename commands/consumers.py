@@ -7,7 +7,7 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.streams import Consumers, NoAnswer
-from bot.render.blocks import Block, Button, Markup, mark, section
+from bot.render.blocks import Block, Button, section
 from bot.render.streams import missing, together
 from bot.render.words import count, duration, rough
 
@@ -55,13 +55,13 @@ def to_prune(environment: Environment, found: Mapping[str, Consumers | None]) ->
 
 def _drawn(
     environment: Environment, instrument: str, found: Consumers | None
-) -> tuple[Markup, list[Block]]:
+) -> tuple[str, list[Block]]:
     """Draw how many names one instrument has; None is a missing group."""
     if found is None:
         return missing(environment, instrument)
     where, names = f"{environment.label} {instrument}", count(found.names, "consumer name")
     if found.idle is None:
-        first = mark("🟢 *{}: {}.*", where, names)
+        first = f"🟢 *{where}: {names}.*"
         return first, [
             section(
                 first + "\nThese are names ever used, not workers that run. So many are only "
@@ -69,7 +69,7 @@ def _drawn(
             )
         ]
     limit = f"idle for more than {rough(environment.consumer_idle)}"
-    first = mark("🟢 *{}: {}, {} {}.*", where, names, f"{found.idle:,}", limit)
+    first = f"🟢 *{where}: {names}, {found.idle:,} {limit}.*"
     longest = duration(found.longest_idle) if found.longest_idle is not None else "unknown"
     return first, [
         section(

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 from bot.command import Act, Call, Purpose, Reply, Right, privately
-from bot.render.blocks import mark
 from bot.render.forms import Form, Text
 
 
@@ -16,9 +15,7 @@ def form(call: Call) -> Form | None:
         title="Deny the request",
         submit="Deny",
         fields=[Text("reason", "Why?", optional=True)],
-        explained=mark(
-            "Request {}: nothing is changed, and the requester is told why.", call.number
-        ),
+        explained=f"Request {call.number}: nothing is changed, and the requester is told why.",
         typed=call.arguments.typed,
     )
 
@@ -29,7 +26,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
         call.number, call.person, call.now, reason=call.arguments.rest
     )
     name = request.requester.name
-    yield privately(mark("Request {} is denied. {} is told in its thread.", request.id, name))
+    yield privately(f"Request {request.id} is denied. {name} is told in its thread.")
 
 
 COMMANDS = (

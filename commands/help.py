@@ -23,7 +23,7 @@ async def run(call: Call) -> Reply:
 
 def _everything(call: Call) -> Reply:
     slash = call.deployment.slash
-    first = mark("*What you can type here, in {}.*", call.environment.label)
+    first = f"*What you can type here, in {call.environment.label}.*"
     blocks = [section(first)]
     for purpose in Purpose:
         lines = [
@@ -47,12 +47,12 @@ def _everything(call: Call) -> Reply:
 
 def _first_walk(call: Call) -> Reply:
     slash = call.deployment.slash
-    first = mark("*Three commands tell you whether {} is well.*", call.environment.label)
+    first = f"*Three commands tell you whether {call.environment.label} is well.*"
     steps = [
         mark("{}. {}  {}", number, code(f"{slash} {name}"), says)
         for number, (name, says) in enumerate(_WALK, start=1)
     ]
-    words = Markup(
+    words = (
         "A *visit* is one pointing of the telescope; it is announced as one *entry* for every "
         "detector. Entries wait in a stream until a worker reads them. All three commands only "
         "look, and nobody else sees the answer."
@@ -71,7 +71,7 @@ def _one(call: Call, topic: str) -> Reply:
             suggestion="help",
         )
     command = found[topic]
-    first = mark("*{}*: {}.", command.name, command.summary)
+    first = f"*{command.name}*: {command.summary}."
     lines = [first, code(f"{call.deployment.slash} {command.usage_line}")]
     if command.aliases:
         lines.append(mark("Also: {}", join(", ", map(code, command.aliases))))

@@ -9,7 +9,6 @@ from bot.domain.errors import UserError
 from bot.domain.maintenance import LONGEST_TEXT, LONGEST_WINDOW, Window, night_refusal
 from bot.domain.times import WhenError, format_duration, parse_duration, parse_when
 from bot.grammar import did_you_mean, quoted, split_words
-from bot.render.blocks import Markup
 from bot.render.forms import Checked, Choice, Day, Filled, Form, Found, Text, Tick, TimeOfDay
 from bot.render.maintenance import announced, confirmation, listed, told
 
@@ -45,9 +44,7 @@ def _form(command: str, call: Call) -> Form | None:
             *(() if changes else (reason,)),
             Tick(OBSERVING, "Night", "during observing, as agreed"),
         ),
-        explained=Markup(
-            "Nothing is posted yet: next you see the hours in UTC, Chile and at SLAC."
-        ),
+        explained="Nothing is posted yet: next you see the hours in UTC, Chile and at SLAC.",
         typed=" ".join(words),
     )
 

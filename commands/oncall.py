@@ -16,7 +16,6 @@ from bot.render.alarms import name
 from bot.render.blocks import (
     Block,
     Drawn,
-    Markup,
     code,
     context,
     join,
@@ -82,7 +81,7 @@ def overview(
     night: bool,
     now: datetime,
     receipts: Mapping[str, Receipt] | None = None,
-) -> tuple[Markup, list[Block]]:
+) -> tuple[str, list[Block]]:
     """Draw who is told of alarms, and how.
 
     Parameters
@@ -95,22 +94,19 @@ def overview(
     told = [target for target, hears in targets if hears]
     label, hour = environment.label, "night" if night else "day"
     if not targets:
-        first = mark("🔴 *{}: nobody is on call, no target is configured.*", label)
+        first = f"🔴 *{label}: nobody is on call, no target is configured.*"
         remedy = mark("Whoever deploys the bot names them in {}.", code("oncall.targets"))
         return first, [section(first + "\n" + remedy)]
     if not told:
-        first = mark("🔴 *{}: no on-call target is told by {}.*", label, hour)
+        first = f"🔴 *{label}: no on-call target is told by {hour}.*"
     else:
-        first = mark(
-            "🟢 *{}: on-call is told through {} of {}, now by {}.*",
-            label,
-            len(told),
-            count(len(targets), "target"),
-            hour,
+        first = (
+            f"🟢 *{label}: on-call is told through {len(told)} of "
+            f"{count(len(targets), 'target')}, now by {hour}.*"
         )
     lines = [_target(*each, receipts or {}, now) for each in targets[:_LISTED]]
     if len(targets) > _LISTED:
-        lines.append(mark("and {} more", f"{len(targets) - _LISTED:,}"))
+        lines.append(f"and {len(targets) - _LISTED:,} more")
     more = mark(
         "At night all of them are told at once when Redis or a group is missing, and when visits "
         "are about to be skipped. {} proves that the way works; {} calls for them.",
@@ -120,26 +116,21 @@ def overview(
     return first, [section(first), section(join("\n", lines)), section(more)]
 
 
-def _target(target: Target, hears: bool, receipts: Mapping[str, Receipt], now: datetime) -> Markup:
+def _target(target: Target, hears: bool, receipts: Mapping[str, Receipt], now: datetime) -> str:
     state = "now" if hears else "not at this hour"
     group = f", group {target.usergroup}" if target.usergroup else ""
-    line = mark(
-        "*{}*, {}: {}{}\n      {}, told {}",
-        truncate(target.name, LONGEST_TARGET),
-        state,
-        target.kind.words,
-        group,
-        _HOURS[target.when],
-        _WHAT[target.on],
+    line = (
+        f"*{truncate(target.name, LONGEST_TARGET)}*, {state}: {target.kind.words}{group}\n"
+        f"      {_HOURS[target.when]}, told {_WHAT[target.on]}"
     )
     receipt = receipts.get(target.name)
     return line if receipt is None else join("\n", [line, *_receipt(receipt, now)])
 
 
-def _receipt(receipt: Receipt, now: datetime) -> Iterator[Markup]:
+def _receipt(receipt: Receipt, now: datetime) -> Iterator[str]:
     at = clock(receipt.at, now=now)
     if receipt.outcome is Told.SENT:
-        yield mark("      last told {} UTC", at)
+        yield f"      last told {at} UTC"
     else:
         yield mark("      🔴 could not be told {} UTC: {}", at, failure(receipt.reason))
 
@@ -161,11 +152,9 @@ def called(
 
 def tested(environment: Environment, targets: Sequence[Target], by: str, now: datetime) -> Drawn:
     """Draw that somebody tries the way to every target."""
-    first = mark(
-        "🔧 *{}: {} tries {}.* Nothing is wrong.",
-        environment.label,
-        name(by),
-        count(len(targets), "on-call target"),
+    first = (
+        f"🔧 *{environment.label}: {name(by)} tries {count(len(targets), 'on-call target')}.* "
+        "Nothing is wrong."
     )
     text = mark(
         "{}\nEach of them should hear of it within a minute; {} shows what came of it.",
@@ -177,20 +166,20 @@ def tested(environment: Environment, targets: Sequence[Target], by: str, now: da
 
 def _told(subject: str, said: str, targets: Sequence[Target], now: datetime) -> Drawn:
     if not targets:
-        first = mark("🟡 *{}: {}, and nobody is told.* No target hears of it now.", subject, said)
+        first = f"🟡 *{subject}: {said}, and nobody is told.* No target hears of it now."
         return first, [section(first), _at(now)], []
-    first = mark("🔴 *{}: {}.*", subject, said)
-    return first, [section(first + "\n" + mark("Through {}.", _names(targets))), _at(now)], []
+    first = f"🔴 *{subject}: {said}.*"
+    return first, [section(first + "\n" + f"Through {_names(targets)}."), _at(now)], []
 
 
-def _names(targets: Sequence[Target]) -> Markup:
+def _names(targets: Sequence[Target]) -> str:
     shown = [truncate(each.name, LONGEST_TARGET) for each in targets[:_LISTED]]
     more = f" and {len(targets) - _LISTED:,} more" if len(targets) > _LISTED else ""
-    return mark("{}{}", ", ".join(shown), more)
+    return f"{', '.join(shown)}{more}"
 
 
 def _at(now: datetime) -> Block:
-    return context(mark("{} UTC", clock(now, seconds=True)))
+    return context(f"{clock(now, seconds=True)} UTC")
 
 
 COMMANDS = (

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from bot.command import Act, Call, Purpose, Reply
 from bot.domain.alarms import Incident
-from bot.render.blocks import Block, Markup, mark, section
+from bot.render.blocks import Block, section
 from bot.render.rules import where
 
 
@@ -14,15 +14,15 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     yield Reply(*owned(incident), private=True)
 
 
-def owned(incident: Incident) -> tuple[Markup, list[Block]]:
+def owned(incident: Incident) -> tuple[str, list[Block]]:
     """Tell whoever took an incident what follows from it."""
-    first = mark("You are on alarm {} ({}). Its message says so.", incident.id, where(incident))
+    first = f"You are on alarm {incident.id} ({where(incident)}). Its message says so."
     more = (
         "On-call knows of it already."
         if incident.told
         else "On-call is not told by the clock any more."
     )
-    text = mark("{}\n{} You alone are asked from time to time whether you still are.", first, more)
+    text = f"{first}\n{more} You alone are asked from time to time whether you still are."
     return first, [section(text)]
 
 

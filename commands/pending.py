@@ -10,7 +10,7 @@ from bot.domain.changes import JUST_READ
 from bot.domain.environments import Environment
 from bot.domain.streams import EntryId, Pending, PendingEntry
 from bot.domain.times import format_duration
-from bot.render.blocks import Block, Button, Markup, join, mark, section
+from bot.render.blocks import Block, Button, join, mark, section
 from bot.render.streams import missing, together
 from bot.render.words import SAFE, clock, count, duration, rough
 
@@ -83,13 +83,13 @@ def to_settle(found: Mapping[str, Pending | None]) -> tuple[str, timedelta] | No
 
 def _drawn(
     environment: Environment, instrument: str, found: Pending | None, offer: Offer | None
-) -> tuple[Markup, list[Block]]:
+) -> tuple[str, list[Block]]:
     """Draw what one instrument's workers read and never confirmed; None is a missing group."""
     if found is None:
         return missing(environment, instrument)
     where = f"{environment.label} {instrument}"
     if found.total == 0:
-        first = mark("🟢 *{}: nothing unconfirmed.*", where)
+        first = f"🟢 *{where}: nothing unconfirmed.*"
         return first, [
             section(
                 first + " Workers confirm an entry as soon as they read it, "
@@ -98,20 +98,18 @@ def _drawn(
         ]
     longest = max((one.idle for one in found.oldest), default=timedelta(0))
     if longest < JUST_READ:
-        first = mark(
-            "🟢 *{}: {} read {} ago, not confirmed yet.*",
-            where,
-            count(found.total, "entry"),
-            duration(longest),
+        first = (
+            f"🟢 *{where}: {count(found.total, 'entry')} read {duration(longest)} ago, not "
+            "confirmed yet.*"
         )
         meaning = "A worker confirms within moments. Look again in a minute."
     else:
         say, meaning = _lost(found.total, longest)
-        first = mark("🟡 *{}: {}.*", where, say)
+        first = f"🟡 *{where}: {say}.*"
         meaning += "\n*Next:* `runbook unconfirmed`"
         if offer is not None and offer.instrument == instrument:
             meaning += f", or ask to take them off this list: `settle {offer.typed}`"
-    return first, [section(mark("{}\n{}", first, meaning)), *_entries(found)]
+    return first, [section(f"{first}\n{meaning}"), *_entries(found)]
 
 
 def _lost(total: int, longest: timedelta) -> tuple[str, str]:
@@ -158,12 +156,12 @@ def _entries(found: Pending) -> Iterator[Block]:
     ]
     yield section(mark("*{}*\n{}", title, join("\n", oldest)), ends)
     shown = [
-        mark("{}: {}", _cut(name), count(entries, "entry"))
+        f"{_cut(name)}: {count(entries, 'entry')}"
         for name, entries in found.consumers[:_CONSUMERS_SHOWN]
     ]
     more = len(found.consumers) - len(shown)
     if more:
-        shown.append(mark("and {} more", count(more, "name")))
+        shown.append(f"and {count(more, 'name')} more")
     yield section(mark("*By consumer*\n{}", join("\n", shown)))
 
 

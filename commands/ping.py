@@ -5,7 +5,7 @@ from datetime import timedelta
 from bot.command import Call, Purpose, Read, Reply
 from bot.domain.environments import Environment
 from bot.domain.streams import ServerInfo
-from bot.render.blocks import Markup, context, mark, section
+from bot.render.blocks import context, section
 from bot.render.words import clock, duration, quick, size
 
 SLOW = timedelta(milliseconds=250)
@@ -26,21 +26,20 @@ async def run(call: Call) -> Reply:
     return Reply(text, [section(text, figures), at], call.reading_buttons)
 
 
-def _verdict(environment: Environment, server: ServerInfo) -> Markup:
+def _verdict(environment: Environment, server: ServerInfo) -> str:
     took = quick(server.answered_in)
     if server.loading is not None:
         done, left = f"{server.loading.percent:.0f} % read", server.loading.remaining
         progress = done if left is None else f"{done}, {duration(left)} to go"
-        return mark("🔴 *{}: Redis is loading its data, {}.*", environment.label, progress)
+        return f"🔴 *{environment.label}: Redis is loading its data, {progress}.*"
     if not server.last_write_ok:
-        return mark(
-            "🔴 *{}: PONG in {}, but Redis cannot write to its disk.* Workers stop soon.",
-            environment.label,
-            took,
+        return (
+            f"🔴 *{environment.label}: PONG in {took}, but Redis cannot write to its disk.* "
+            "Workers stop soon."
         )
     if server.answered_in > SLOW:
-        return mark("🟡 *{}: PONG, but slowly: {} instead of 1 ms.*", environment.label, took)
-    return mark("🟢 *{}: PONG in {}.*", environment.label, took)
+        return f"🟡 *{environment.label}: PONG, but slowly: {took} instead of 1 ms.*"
+    return f"🟢 *{environment.label}: PONG in {took}.*"
 
 
 def _memory(server: ServerInfo) -> str:

@@ -64,11 +64,9 @@ def _idle(call: Call) -> timedelta:
 def _progress(
     environment: Environment, instrument: str, idle: timedelta, far: Pruned, now: datetime
 ) -> Reply:
-    first = mark(
-        "🔧 *{} {}: removing consumer names idle for more than {}.*",
-        environment.label,
-        instrument,
-        duration(idle),
+    first = (
+        f"🔧 *{environment.label} {instrument}: removing consumer names idle for more than "
+        f"{duration(idle)}.*"
     )
     removed = mark("\n{} of {} removed.", f"{far.removed:,}", _names(far.left_behind))
     updated = context(mark("updated {} UTC", clock(now, seconds=True)))
@@ -87,7 +85,7 @@ def pruned(
         say = f"{_names(done.removed)} removed"
     else:
         say = f"{done.removed:,} of {_names(done.left_behind)} removed, then the group was gone"
-    first = mark("{} *{} {}: {}.*", emoji, environment.label, instrument, say)
+    first = f"{emoji} *{environment.label} {instrument}: {say}.*"
     figures = [
         ("Names, before", f"{done.names:,}"),
         ("Names, now", f"{done.names - done.removed:,}, and those of new workers"),

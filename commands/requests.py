@@ -6,7 +6,7 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.approvals import Request, State
 from bot.domain.environments import Environment
 from bot.render.approvals import headline, request_card
-from bot.render.blocks import Block, Button, Markup, join, mark, section
+from bot.render.blocks import Block, Button, join, section
 from bot.render.words import clock, count, duration
 
 _LISTED = 40
@@ -34,29 +34,26 @@ async def run(call: Call) -> Reply:
     return Reply(first, [section(first), lines], (*buttons, *call.reading_buttons))
 
 
-def _line(call: Call, request: Request) -> Markup:
+def _line(call: Call, request: Request) -> str:
     until = "being carried out"
     if request.state is State.OPEN:
         until = f"until {clock(request.expires, now=call.now)} UTC"
-    return mark(
-        "{}\n      {}, asked {} ago, {}",
-        headline(request),
-        request.state.value,
-        duration(call.now - request.asked),
-        until,
+    return (
+        f"{headline(request)}\n      {request.state.value}, asked "
+        f"{duration(call.now - request.asked)} ago, {until}"
     )
 
 
 def in_full(
     request: Request, environment: Environment, approvers: str, now: datetime
-) -> tuple[Markup, list[Block]]:
+) -> tuple[str, list[Block]]:
     """Draw the card as it is now, with the longer list of its plan."""
     first, blocks, _ = request_card(request, environment, approvers, now)
     listing = request.plan.listing
     if listing:
-        lines = [mark("{}", line) for line in listing[:_LISTED]]
+        lines = list(listing[:_LISTED])
         if len(listing) > _LISTED:
-            lines.append(mark("and {} more", f"{len(listing) - _LISTED:,}"))
+            lines.append(f"and {len(listing) - _LISTED:,} more")
         blocks.append(section(join("\n", lines)))
     return first, blocks
 

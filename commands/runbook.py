@@ -14,6 +14,7 @@ from bot.render.blocks import (
     Button,
     Markup,
     code,
+    escape,
     join,
     link,
     mark,
@@ -58,10 +59,10 @@ def _buttons(topic: Topic, registry: Registry) -> list[Button]:
     return [*own[: BUTTONS_IN_MESSAGE - 1], Button("All topics", "runbook")]
 
 
-def _contents(environment: Environment, slash: str) -> tuple[Markup, list[Block]]:
+def _contents(environment: Environment, slash: str) -> tuple[str, list[Block]]:
     """Draw the list of topics."""
     known = topics().values()
-    first = mark("*{} runbook: {} topics.*", environment.label, len(known))
+    first = f"*{environment.label} runbook: {len(known)} topics.*"
     hint = mark("{} opens one of them.", code(f"{slash} runbook clear"))
     blocks = [section(mark("{} {}", first, hint))]
     for chapter, listed in groupby(known, key=attrgetter("chapter")):
@@ -72,14 +73,14 @@ def _contents(environment: Environment, slash: str) -> tuple[Markup, list[Block]
 
 def _page(
     environment: Environment, topic: Topic, channel: Markup, slash: str
-) -> tuple[Markup, list[Block]]:
+) -> tuple[str, list[Block]]:
     """Draw one topic: what and when, the bot's own commands, those by hand, links."""
     places = {
         "channel": channel,
-        "label": mark("{}", environment.label),
-        "age": _age(environment),
+        "label": escape(environment.label),
+        "age": escape(_age(environment)),
     }
-    first = mark("*{} runbook: {}.* {}", environment.label, topic.name, topic.summary)
+    first = f"*{environment.label} runbook: {topic.name}.* {topic.summary}"
     blocks = [section(mark("{}\n{}", first, _prose(topic.when, places)))]
     if topic.typed:
         typed = [mark("{}  {}", code(f"{slash} {line}"), why) for line, why in topic.typed]
@@ -100,12 +101,12 @@ def _prose(text: str, places: dict[str, Markup]) -> Markup:
     return Markup(text.format_map(places))
 
 
-def _age(environment: Environment) -> Markup:
+def _age(environment: Environment) -> str:
     if environment.expiration is None:
-        return Markup("Workers here drop no entry for its age, so what waits is not yet skipped.")
-    return mark(
-        "Entries older than {} are dropped by the workers, so their visits are skipped.",
-        duration(environment.expiration),
+        return "Workers here drop no entry for its age, so what waits is not yet skipped."
+    return (
+        f"Entries older than {duration(environment.expiration)} are dropped by the workers, "
+        "so their visits are skipped."
     )
 
 

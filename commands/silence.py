@@ -12,7 +12,7 @@ from bot.domain.rules import BACKLOG, RULES, rule_of
 from bot.domain.times import format_duration, parse_duration
 from bot.grammar import did_you_mean, quoted
 from bot.render.alarms import LONGEST_SUBJECT, name, silence_subject, silence_until
-from bot.render.blocks import Button, Drawn, Markup, context, join, mark, section, truncate, typed
+from bot.render.blocks import Button, Drawn, context, join, mark, section, truncate, typed
 from bot.render.forms import Choice, Form, Text
 from bot.render.rules import first_line, never_held
 from bot.render.words import clock, duration
@@ -42,7 +42,7 @@ def form(call: Call) -> Form | None:
             Choice("durationresolved", "How long (resolved: until it is over)", _LENGTHS),
             Text("reason", "Why nobody needs to hear of it"),
         ),
-        explained=mark("{} The channel sees what is silenced, by whom, and why.", never_held()),
+        explained=f"{never_held()} The channel sees what is silenced, by whom, and why.",
         typed=call.arguments.typed,
     )
 
@@ -137,20 +137,16 @@ def silenced(
     names = ", ".join(each.instrument for each in silences)
     about = f"alarms of {names}" if several else silence_subject(one)
     lasting = "" if one.ends is None else f" ({duration(one.ends - one.starts)})"
-    first = mark(
-        "🔧 *{}: {} silences {} {}{}.* Silence {}",
-        environment.label,
-        name(one.by.name),
-        truncate(about, LONGEST_SUBJECT),
-        silence_until(one.ends, now),
-        lasting,
-        ", ".join(str(each.id) for each in silences),
+    first = (
+        f"🔧 *{environment.label}: {name(one.by.name)} silences "
+        f"{truncate(about, LONGEST_SUBJECT)} {silence_until(one.ends, now)}{lasting}.* "
+        f"Silence {', '.join(str(each.id) for each in silences)}"
     )
     blocks = [
         section(first),
         *typed(one.reason),
         section(join("\n", _holds(one, held, piercing, now))),
-        context(mark("{} UTC", clock(now, seconds=True))),
+        context(f"{clock(now, seconds=True)} UTC"),
     ]
     buttons = [
         Button(
@@ -166,31 +162,31 @@ def silenced(
 
 def _holds(
     silence: Silence, held: Sequence[Incident], piercing: Sequence[Incident], now: datetime
-) -> Iterator[Markup]:
+) -> Iterator[str]:
     """Say what a silence holds, and what it does not."""
     rule = None if silence.rule is None else rule_of(rule_of(silence.rule).incident)
     if held:
-        yield mark("*Held from now on:*")
+        yield "*Held from now on:*"
         yield from _heads(held, now)
     elif rule is not None and rule.pierces:
-        yield mark("*It holds nothing,* because what it names pierces every silence.")
+        yield "*It holds nothing,* because what it names pierces every silence."
     else:
-        yield mark("*Nothing of it fires now.* What begins to fire is held.")
+        yield "*Nothing of it fires now.* What begins to fire is held."
     if piercing:
-        yield mark("*Shown all the same:*")
+        yield "*Shown all the same:*"
         yield from _heads(piercing, now)
     if rule is BACKLOG:
-        yield mark("When visits are about to be skipped (expiring), it is shown all the same.")
+        yield "When visits are about to be skipped (expiring), it is shown all the same."
     elif rule is not None and not rule.pierces:
-        yield mark("Other alarms are shown as before.")
+        yield "Other alarms are shown as before."
     else:
-        yield mark("{}", never_held(named=True))
+        yield never_held(named=True)
 
 
-def _heads(incidents: Sequence[Incident], now: datetime) -> Iterator[Markup]:
+def _heads(incidents: Sequence[Incident], now: datetime) -> Iterator[str]:
     yield from (mark("      {}", first_line(each, now)) for each in incidents[:_HEADS])
     if len(incidents) > _HEADS:
-        yield mark("      and {} more", f"{len(incidents) - _HEADS:,}")
+        yield f"      and {len(incidents) - _HEADS:,} more"
 
 
 COMMANDS = (

@@ -78,7 +78,7 @@ async def run(call: Call) -> Reply:
     for look, hour, running in zip(looks, hours, jobs, strict=True):
         blocks += _stream(environment, look, hour, running)
     if pod is not None:
-        blocks.append(context(mark("Pod {}", workloads.pod(pod, looks[0].at))))
+        blocks.append(context(f"Pod {workloads.pod(pod, looks[0].at)}"))
     blocks.append(_footer(environment, looks, firing))
     return Reply(first, blocks, tuple(_buttons(call, looks, firing))[:BUTTONS_IN_MESSAGE])
 
@@ -180,33 +180,29 @@ def _last_visit(look: Look) -> str:
 
 def _advice(
     environment: Environment, look: Look, hour: LastHour, running: Jobs | None
-) -> Iterator[Markup]:
+) -> Iterator[str]:
     """Say what differs, what is likely, and what to do next."""
     group = look.group
     if group is not None:
         yield from _redis_itself(group)
         if group.waiting.entries and environment.expiration is not None:
-            yield mark(
-                "What waits longer than {} is skipped: {}",
-                duration(environment.expiration),
-                CATCH_UP,
+            yield (
+                f"What waits longer than {duration(environment.expiration)} is skipped: {CATCH_UP}"
             )
     match look.verdict(environment.stalled_after):
         case Verdict.NOT_READING:
             yield workloads.stopped(running)
             yield _next(environment, look.instrument)
         case Verdict.WAITING:
-            yield busy_workers(hour, running) or Markup(
-                "Look again in a minute, whether workers read."
-            )
+            yield busy_workers(hour, running) or "Look again in a minute, whether workers read."
             yield _next(environment, look.instrument)
         case Verdict.MISSING:
-            yield Markup("*Next:* `runbook no group`")
+            yield "*Next:* `runbook no group`"
         case Verdict.UNREACHABLE if isinstance(look.state, NoAnswer):
             yield mark("Tried {}. {}", look.state.error.address, Markup(look.state.error.remedy))
-            yield Markup("*Next:* `runbook unreachable`")
+            yield "*Next:* `runbook unreachable`"
         case Verdict.UNKNOWN if isinstance(look.state, Forbidden):
-            yield Markup("*Next:* whoever deploys the bot must add the right to its ACL rule.")
+            yield "*Next:* whoever deploys the bot must add the right to its ACL rule."
         case Verdict.UNKNOWN:
             yield mark(
                 "*Next:* find out who wrote {}; workers cannot read it either.",
@@ -216,15 +212,15 @@ def _advice(
             return
 
 
-def _redis_itself(group: Group) -> Iterator[Markup]:
+def _redis_itself(group: Group) -> Iterator[str]:
     """Say what Redis reports where it differs: KEDA believes it."""
     waits = group.waiting
     if group.lag is None and waits.entries:
-        yield Markup("Redis itself reports no lag (nil), so KEDA may start no workers for these.")
+        yield "Redis itself reports no lag (nil), so KEDA may start no workers for these."
     elif group.lag is None:
-        yield Markup("Redis itself reports no lag (nil).")
+        yield "Redis itself reports no lag (nil)."
     elif group.lag != waits.entries and not (waits.capped and group.lag > waits.entries):
-        yield mark("Redis itself reports a lag of {}.", count(group.lag, "entry"))
+        yield f"Redis itself reports a lag of {count(group.lag, 'entry')}."
 
 
 def _next(environment: Environment, instrument: str) -> Markup:
@@ -245,7 +241,7 @@ def _footer(environment: Environment, looks: Sequence[Look], firing: Sequence[In
         if looks[0].group is not None:
             parts.append(count(looks[0].group.consumers, "consumer name"))
             parts.append(f"last read {looks[0].group.last_delivered}")
-    return context(mark("{}", " · ".join(parts)))
+    return context(" · ".join(parts))
 
 
 def longest_wait(hour: LastHour, look: Look) -> str:
@@ -281,7 +277,7 @@ def speeds(hour: LastHour, now: datetime) -> Iterator[tuple[str, str]]:
         yield "Read", f"unknown: {_why(hour, now)}"
 
 
-def busy_workers(hour: LastHour, running: Jobs | None = None) -> Markup | None:
+def busy_workers(hour: LastHour, running: Jobs | None = None) -> str | None:
     """Say what is likely where reading goes on, but too slowly; None where it does not."""
     read, arriving = hour.rates.read, hour.rates.arriving
     if read is None or arriving is None or not _LEAST_SPEED <= read < arriving:
@@ -290,20 +286,15 @@ def busy_workers(hour: LastHour, running: Jobs | None = None) -> Markup | None:
     if running is not None:
         most = "" if running.most is None else f" of {running.most:,}"
         known = f"; {running.running:,}{most} jobs are running"
-    return mark(
-        "*Likely:* all workers are busy. Read {} of {} entries/s{}.",
-        f"{read:,.1f}",
-        f"{arriving:,.1f}",
-        known,
-    )
+    return f"*Likely:* all workers are busy. Read {read:,.1f} of {arriving:,.1f} entries/s{known}."
 
 
-def last_hour(hour: LastHour, now: datetime) -> Markup:
+def last_hour(hour: LastHour, now: datetime) -> str:
     """Draw how many entries waited in the last hour."""
     most = highest(hour.seen, now)
     if most is None:
-        return mark("Waiting, last hour: unknown, {}", _why(hour, now))
-    return mark("Waiting, last hour  {}  highest {}", sparkline(hour.seen, now), waiting(most))
+        return f"Waiting, last hour: unknown, {_why(hour, now)}"
+    return f"Waiting, last hour  {sparkline(hour.seen, now)}  highest {waiting(most)}"
 
 
 def _speed(rate: float) -> str:

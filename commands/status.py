@@ -34,7 +34,7 @@ async def run(call: Call) -> Reply:
     start = code(f"{slash} help start")
     more = mark("Type {} for everything. New here? {}", code(f"{slash} help"), start)
     at = looks[0].at
-    foot = context(mark("{} UTC · {}", clock(at, seconds=True), sky(environment, at)))
+    foot = context(f"{clock(at, seconds=True)} UTC · {sky(environment, at)}")
     buttons = [
         Button("Stats", "stats"),
         Button("Pending", "pending"),

@@ -7,7 +7,7 @@ from bot.command import Act, Call, Purpose, Reply
 from bot.domain.alarms import Silence
 from bot.domain.environments import Environment
 from bot.render.alarms import name, silence_subject
-from bot.render.blocks import Button, Drawn, context, mark, section
+from bot.render.blocks import Button, Drawn, context, section
 from bot.render.words import clock
 
 
@@ -19,15 +19,12 @@ async def run(call: Call) -> AsyncIterator[Reply]:
 
 def unsilenced(environment: Environment, silence: Silence, by: str, now: datetime) -> Drawn:
     """Draw a silence that somebody has ended early."""
-    first = mark(
-        "🔧 *{}: {} ends the silence of {}.* Silence {}",
-        environment.label,
-        name(by),
-        silence_subject(silence),
-        silence.id,
+    first = (
+        f"🔧 *{environment.label}: {name(by)} ends the silence of {silence_subject(silence)}.* "
+        f"Silence {silence.id}"
     )
-    text = mark("{}\nWhat still fires is shown again within seconds.", first)
-    foot = context(mark("{} UTC", clock(now, seconds=True)))
+    text = f"{first}\nWhat still fires is shown again within seconds."
+    foot = context(f"{clock(now, seconds=True)} UTC")
     return first, [section(text), foot], [Button("Alarms", "alarms")]
 
 

@@ -10,7 +10,7 @@ from bot.domain.errors import ClusterError, RedisError, StateError, UserError
 from bot.domain.maintenance import Window
 from bot.domain.streams import ServerInfo
 from bot.domain.workloads import Application, Workload
-from bot.render.blocks import Button, Markup, code, context, join, link, mark, section
+from bot.render.blocks import Button, code, context, join, link, mark, section
 from bot.render.words import clock
 from bot.render.workloads import pod
 
@@ -47,7 +47,7 @@ async def run(call: Call) -> Reply:
         mark("*2.* Set it in Phalanx, and merge: {}.", link(CHART, "the chart's version line")),
         mark(
             "*3.* Announce it, then Refresh and Sync in {}: this replaces the pod.",
-            link(argocd, "Argo CD") if argocd else Markup("Argo CD"),
+            link(argocd, "Argo CD") if argocd else "Argo CD",
         ),
         mark(
             "*Done when* {} answers and {} is healthy. Visits announced while Redis is away are "
@@ -59,7 +59,7 @@ async def run(call: Call) -> Reply:
     blocks = [
         section(first, facts),
         section(join("\n", steps)),
-        context(mark("{} UTC", clock(now, seconds=True))),
+        context(f"{clock(now, seconds=True)} UTC"),
     ]
     announce = () if window else (Button("Announce maintenance…", "maintenance"),)
     buttons = (*call.reading_buttons, *announce, Button("Runbook", "runbook", "upgrade"))
@@ -94,17 +94,17 @@ async def _window(call: Call) -> tuple[Window | None, str]:
 
 def _first(
     label: str, workload: Workload | ClusterError | None, server: ServerInfo | RedisError
-) -> Markup:
+) -> str:
     runs = _version(server) if isinstance(server, ServerInfo) else "a Redis that does not answer"
     if not isinstance(workload, Workload):
-        return mark("🔧 *{} runs {}.*", label, runs)
+        return f"🔧 *{label} runs {runs}.*"
     emoji, more = "🔧", ""
     if workload.stuck is not None:
         emoji, more = "🔴", f" Its pod does not start: {workload.stuck.waiting}."
     elif workload.rolling_out:
         emoji, more = "🟡", " A rollout is under way."
     from_chart = f" from {workload.chart}" if workload.chart else ""
-    return mark("{} *{} runs {}{}.*{}", emoji, label, runs, from_chart, more)
+    return f"{emoji} *{label} runs {runs}{from_chart}.*{more}"
 
 
 def _said_by(workload: Workload | ClusterError | None, name: str) -> str:
@@ -133,13 +133,13 @@ def _pods(workload: Workload, now: datetime) -> str:
     return "; ".join([ready, *(pod(each, now) for each in workload.pods)])
 
 
-def _maintenance(window: Window | None, announcement: str, now: datetime) -> Markup:
+def _maintenance(window: Window | None, announcement: str, now: datetime) -> str:
     if window is None:
-        return Markup("none planned")
+        return "none planned"
     named = f"window {window.id}"
     until = f"until {clock(window.ends, now=now)} UTC"
     when = until if window.started else f"from {clock(window.starts, now=now)} {until}"
-    return mark("{}, {}", link(announcement, named) if announcement else Markup(named), when)
+    return mark("{}, {}", link(announcement, named) if announcement else named, when)
 
 
 COMMANDS = (

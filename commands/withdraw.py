@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 
 from bot.command import Act, Call, Purpose, Reply, Right, privately
-from bot.render.blocks import mark
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Close the request."""
     request = await call.services.approvals.withdraw(call.number, call.person, call.now)
-    yield privately(mark("Request {} is withdrawn. Nothing was changed.", request.id))
+    yield privately(f"Request {request.id} is withdrawn. Nothing was changed.")
 
 
 COMMANDS = (

@@ -18,6 +18,7 @@ from bot.render.blocks import (
     Markup,
     code,
     context,
+    escape,
     join,
     link,
     mark,
@@ -90,19 +91,15 @@ def incident(
         _next(incident, environment, diagnosis),
     ]
     if incident.rule.inhibits:
-        others = "Other {} alarms are held while this one is open."
-        advice.append(mark(others, environment.label))
+        advice.append(f"Other {environment.label} alarms are held while this one is open.")
     due = pages_at(incident, escalate_after, now, night=night, thresholds=thresholds)
     clocks = _on_call(incident, escalate_after, targets, now, due)
-    foot = [*_who(incident, now), *clocks, f"updated {clock(now, seconds=True)}"]
-    lines = [mark("{}", each) for each in foot]
-    if around.window is not None:
-        lines.insert(0, mark("in {}", _window(around)))
-    figures = [(label, mark("{}", text)) for label, text in facts(incident, environment, now)]
+    window = [mark("in {}", _window(around))] if around.window is not None else []
+    foot = [*window, *_who(incident, now), *clocks, f"updated {clock(now, seconds=True)}"]
     blocks = [
-        section(first, [*figures, *_runs(incident, around, now)]),
+        section(first, [*facts(incident, environment, now), *_runs(incident, around, now)]),
         section(join("\n", advice)),
-        context(join(" · ", lines)),
+        context(join(" · ", foot)),
     ]
     return first, blocks, buttons(incident, environment, targets, around)
 
@@ -142,30 +139,30 @@ def _restart_helps(incident: Incident, environment: Environment, around: Around)
     return away and not (around.pod is not None and around.pod.stuck)
 
 
-def _runs(incident: Incident, around: Around, now: datetime) -> Iterator[tuple[str, Markup]]:
+def _runs(incident: Incident, around: Around, now: datetime) -> Iterator[tuple[str, str]]:
     """Name the pod where Redis may be what is wrong, and the jobs where workers may be."""
     if around.pod is not None and incident.rule.runs is Runs.POD:
-        yield "Pod", mark("{}", pod(around.pod, now))
+        yield "Pod", pod(around.pod, now)
     if around.jobs is not None and incident.rule.runs is Runs.JOBS:
-        yield "Jobs", mark("{}", jobs(around.jobs))
+        yield "Jobs", jobs(around.jobs)
 
 
 def _window(around: Around) -> Markup:
     named = f"window {around.window}"
-    return link(around.announcement, named) if around.announcement else Markup(named)
+    return link(around.announcement, named) if around.announcement else escape(named)
 
 
-def _meaning(incident: Incident, *, night: bool) -> Iterator[Markup]:
+def _meaning(incident: Incident, *, night: bool) -> Iterator[str]:
     """Say what it means for visits."""
     if incident.leading == EXPIRING.name or incident.skipped:
         tonight = " tonight" if night else ""
-        yield mark("{}; skipped visits send no science alerts{}.", SAFE.capitalize(), tonight)
+        yield f"{SAFE.capitalize()}; skipped visits send no science alerts{tonight}."
     means = text_of(words_of(incident.name).means, incident)
     if means:
-        yield mark("{}", means)
+        yield means
 
 
-def _likely(incident: Incident, diagnosis: Diagnosis) -> Markup:
+def _likely(incident: Incident, diagnosis: Diagnosis) -> str:
     answered = incident.figures.answers_in
     seen = ""
     if (
@@ -175,7 +172,7 @@ def _likely(incident: Incident, diagnosis: Diagnosis) -> Markup:
         and answered is not None
     ):
         seen = f" Redis answers in {quick(answered)}, the group is there."
-    return mark("*Likely:* {}{}", diagnosis.likely, seen)
+    return f"*Likely:* {diagnosis.likely}{seen}"
 
 
 def _next(incident: Incident, environment: Environment, diagnosis: Diagnosis) -> Markup:
@@ -242,45 +239,42 @@ def _next_minute(at: datetime) -> datetime:
 # One that is over.
 
 
-def resolved_alarm(incident: Incident, now: datetime) -> tuple[Markup, list[Block]]:
+def resolved_alarm(incident: Incident, now: datetime) -> tuple[str, list[Block]]:
     """Draw an incident that is over; nothing more can be done about it."""
     ended = incident.resolved or now
     lasted = ended - incident.began
-    first = mark(
-        "🟢 *{}: resolved after {}. {}* Alarm {}",
-        where(incident),
-        in_minutes(lasted),
-        outcome(incident),
-        incident.id,
+    first = (
+        f"🟢 *{where(incident)}: resolved after {in_minutes(lasted)}. {outcome(incident)}* "
+        f"Alarm {incident.id}"
     )
     concerned = incident.skipped or incident.owner is not None or incident.told
     brief = lasted < BRIEF and not concerned
     blocks = [section(first, _remains(incident, ended, brief=brief))]
     check = words_of(incident.name).check
     if check:
-        blocks.append(section(mark("*Check:* {}", check)))
+        blocks.append(section(f"*Check:* {check}"))
     foot = f"history in the thread · updated {clock(ended, seconds=True)} UTC"
-    return first, [*blocks, context(mark("{}", foot))]
+    return first, [*blocks, context(foot)]
 
 
-def _remains(incident: Incident, ended: datetime, *, brief: bool) -> Iterator[tuple[str, Markup]]:
+def _remains(incident: Incident, ended: datetime, *, brief: bool) -> Iterator[tuple[str, str]]:
     began = clock(incident.began, seconds=True, now=ended)
-    yield "From, to", mark("{} to {} UTC", began, clock(ended, seconds=True))
+    yield "From, to", f"{began} to {clock(ended, seconds=True)} UTC"
     if incident.name == BACKLOG.name:
         highest = amount(
             incident.highest_waiting, incident.highest_visits, capped=incident.highest_capped
         )
-        yield "Highest", mark("{} waiting", highest)
+        yield "Highest", f"{highest} waiting"
         if not brief and incident.highest_wait is not None:
-            yield "Longest wait", mark("{}", duration(incident.highest_wait))
+            yield "Longest wait", duration(incident.highest_wait)
         if incident.skipped:
-            yield "Skipped", mark("{}", _all_skipped(incident, ended))
+            yield "Skipped", _all_skipped(incident, ended)
     if incident.owner is not None:
         since = f" from {clock(incident.owned, now=ended)} UTC" if incident.owned else ""
-        yield "Who", mark("{} was on it{}", name(incident.owner.name), since)
+        yield "Who", f"{name(incident.owner.name)} was on it{since}"
     if incident.told:
         told = clock(min(incident.told.values()), now=ended)
-        yield "On-call", mark("told at {} UTC", told)
+        yield "On-call", f"told at {told} UTC"
 
 
 def _all_skipped(incident: Incident, ended: datetime) -> str:
@@ -339,13 +333,9 @@ def transition(incident: Incident, transition: Transition, now: datetime, *, by:
     """
     if transition is Transition.ASKED:
         return _asked(incident)
-    first = mark(
-        "{} *{}, alarm {}:* {} {} UTC",
-        _emoji(incident, transition),
-        where(incident),
-        incident.id,
-        _said(incident, transition, now, by),
-        clock(now, seconds=True),
+    first = (
+        f"{_emoji(incident, transition)} *{where(incident)}, alarm {incident.id}:* "
+        f"{_said(incident, transition, now, by)} {clock(now, seconds=True)} UTC"
     )
     blocks = [section(first)]
     if transition is Transition.RESOLVED and incident.skipped:
@@ -405,20 +395,14 @@ def _asked(incident: Incident) -> Drawn:
 
 def _catch_up(skipped: Sequence[Skipped]) -> Iterator[Block]:
     """List the visits that daytime catch-up can take, as they are, to be copied."""
-    yield section(
-        mark(
-            "*Skipped, for catch-up* ({}; {})",
-            count(len(skipped), "visit"),
-            SAFE,
-        )
-    )
+    yield section(f"*Skipped, for catch-up* ({count(len(skipped), 'visit')}; {SAFE})")
     shown, more = skipped[:_VISITS_LISTED], skipped[_VISITS_LISTED:]
     for at in range(0, len(shown), _VISITS_IN_A_BLOCK):
         yield from typed("\n".join(_visit(each) for each in shown[at : at + _VISITS_IN_A_BLOCK]))
     if more:
         entries = count(sum(each.entries for each in more), "entry")
         last = truncate(more[-1].visit, _LONGEST_VISIT)
-        yield section(mark("and {} more ({}), the last one {}", f"{len(more):,}", entries, last))
+        yield section(f"and {len(more):,} more ({entries}), the last one {last}")
 
 
 def _visit(each: Skipped) -> str:

@@ -11,7 +11,6 @@ from bot.render.blocks import (
     Block,
     Button,
     Drawn,
-    Markup,
     code,
     context,
     fields,
@@ -57,32 +56,30 @@ def request_card(
             return _not_carried_out(request, now)
 
 
-def headline(request: Request) -> Markup:
+def headline(request: Request) -> str:
     """Say what is asked for, in one line."""
     plan = request.plan
     # Cut, so that the line ends on a lock screen; the foot has the whole name.
     name = truncate(request.requester.name, _LONGEST_NAME)
     if plan.asks:
-        return mark(
-            "🔧 *{}: {} asks to {}.* Request {}", plan.subject, name, plan.headline, request.id
-        )
-    return mark("🔴 *{}: {}.* Request {}, by {}", plan.subject, plan.headline, request.id, name)
+        return f"🔧 *{plan.subject}: {name} asks to {plan.headline}.* Request {request.id}"
+    return f"🔴 *{plan.subject}: {plan.headline}.* Request {request.id}, by {name}"
 
 
 def _open(request: Request, environment: Environment, approvers: str, window: int | None) -> Drawn:
     plan, policy, number = request.plan, environment.policy, str(request.id)
     lines = []
     if plan.warning:
-        lines.append(mark("🔴 {}", plan.warning))
+        lines.append(f"🔴 {plan.warning}")
     if window is not None:
-        lines.append(mark("Inside window {}.", window))
+        lines.append(f"Inside window {window}.")
     elif plan.outage:
         announces = code("maintenance start 30m REASON")
         lines.append(mark("No maintenance window is open: {} announces it.", announces))
     needed = count(request.needed, "approval")
     if request.votes:
         votes = ", ".join(f"{each.person.name} {clock(each.at)}" for each in request.votes)
-        lines.append(mark("{} of {}: {} UTC.", len(request.votes), needed, votes))
+        lines.append(f"{len(request.votes)} of {needed}: {votes} UTC.")
     lines.append(
         mark(
             "Needs {} from {}{}. Expires {} UTC ({}).",
@@ -121,11 +118,11 @@ def _running(request: Request, now: datetime) -> Drawn:
     else:
         says, since = f"approved by {approvers}, running", f" for {lasted}" if lasted else ""
         who = f"asked by {name} {clock(request.asked)} UTC"
-    first = mark("🔧 *{}: {}{}.* Request {}", plan.subject, says, since, request.id)
+    first = f"🔧 *{plan.subject}: {says}{since}.* Request {request.id}"
     blocks = _begin(request, first if plan.outage else first + "\n" + _what(request))
     if request.progress:
-        blocks.append(section(join("\n", [mark("{}", line) for line in request.progress])))
-    return first, [*blocks, context(mark("{} · {}", who, _updated(now)))], []
+        blocks.append(section(join("\n", request.progress)))
+    return first, [*blocks, context(f"{who} · {_updated(now)}")], []
 
 
 def _carried_out(request: Request, outcome: Outcome, now: datetime, window: int | None) -> Drawn:
@@ -145,10 +142,10 @@ def _carried_out(request: Request, outcome: Outcome, now: datetime, window: int 
         request.id,
         took,
     )
-    lines = [*(mark("{}", note) for note in outcome.notes), _who(request)]
+    lines = [*outcome.notes, _who(request)]
     alone = _lone_vote(request)
     if alone is not None:
-        lines.append(mark("{} decided alone:", alone.person.name))
+        lines.append(f"{alone.person.name} decided alone:")
     blocks = [*_begin(request, first), *_facts(outcome.facts), section(join("\n", lines))]
     blocks += typed(alone.reason) if alone is not None else []
     offers = [("Undo…", outcome.undo)] if outcome.undo else []
@@ -169,30 +166,28 @@ def _not_carried_out(request: Request, now: datetime) -> Drawn:
         State.EXPIRED: "expired unanswered",
     }
     how = words.get(request.state, request.state.value)
-    first = mark(
-        "⚪ *{}: {}, nothing was changed.* Request {}", request.plan.subject, how, request.id
-    )
+    first = f"⚪ *{request.plan.subject}: {how}, nothing was changed.* Request {request.id}"
     blocks = _begin(request, first + "\n" + _what(request))
     if request.answer:
-        blocks += [section(Markup("*The answer:*")), *typed(request.answer)]
+        blocks += [section("*The answer:*"), *typed(request.answer)]
     asked, updated = clock(request.asked), _updated(now)
-    foot = context(mark("asked by {} {} UTC · {}", request.requester.name, asked, updated))
+    foot = context(f"asked by {request.requester.name} {asked} UTC · {updated}")
     return first, [*blocks, foot], []
 
 
-def _begin(request: Request, says: Markup) -> list[Block]:
+def _begin(request: Request, says: str) -> list[Block]:
     return [section(says), *typed(request.reason)]
 
 
-def _what(request: Request) -> Markup:
+def _what(request: Request) -> str:
     """Say what was asked for, below a line that says what came of it."""
     plan = request.plan
     what = f"to {plan.headline}" if plan.asks else f"for {request.command}, because {plan.headline}"
-    return mark("{} asked {}.", request.requester.name, what)
+    return f"{request.requester.name} asked {what}."
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> Iterator[Block]:
-    drawn = [(label, mark("{}", text)) for label, text in facts]
+    drawn = [(label, text) for label, text in facts]
     for at in range(0, len(drawn), FIELDS_IN_SECTION):
         yield fields(drawn[at : at + FIELDS_IN_SECTION])
 
@@ -206,12 +201,12 @@ def _approvers_of(request: Request) -> str:
     return " and ".join(names) + (" alone" if request.alone else "")
 
 
-def _who(request: Request) -> Markup:
+def _who(request: Request) -> str:
     name, asked = request.requester.name, clock(request.asked)
     if not request.votes:
-        return mark("Asked by {} {} UTC.", name, asked)
+        return f"Asked by {name} {asked} UTC."
     last = clock(request.votes[-1].at)
-    return mark("Asked by {} {}, approved by {} {} UTC.", name, asked, _approvers_of(request), last)
+    return f"Asked by {name} {asked}, approved by {_approvers_of(request)} {last} UTC."
 
 
 def _took(span: timedelta) -> str:
@@ -219,8 +214,8 @@ def _took(span: timedelta) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else duration(span)  # noqa: PLR2004 -- where a tenth tells
 
 
-def _updated(now: datetime) -> Markup:
-    return mark("updated {} UTC", clock(now, seconds=True))
+def _updated(now: datetime) -> str:
+    return f"updated {clock(now, seconds=True)} UTC"
 
 
 def notice(said: Notice, request: Request | None) -> Drawn:
@@ -231,7 +226,7 @@ def notice(said: Notice, request: Request | None) -> Drawn:
         case Said.ALONE if request is not None:
             return _alone(request)
         case _:
-            text = mark("{}", said.values.get("text", ""))
+            text = said.values.get("text", "")
             return text, [section(text)], []
 
 
@@ -264,19 +259,17 @@ def _ended(request: Request) -> Drawn:
             closed = outcome.headline if outcome else request.state.value
             says = f"request {number} is closed: {closed}."
     text = mark("<@{}> {}", request.requester.id, says)
-    notes = [mark("{}", note) for note in (*outcome.notes, *outcome.aside)] if outcome else []
+    notes = [*outcome.notes, *outcome.aside] if outcome else []
     return text, [section(join("\n", [text, *notes])), *blocks], buttons
 
 
 def _alone(request: Request) -> Drawn:
     vote = next(vote for vote in request.votes if vote.alone)
-    first = mark(
-        "🔴 *{}: {} went on alone with request {}.* Nobody else approved it.",
-        request.plan.subject,
-        vote.person.name,
-        request.id,
+    first = (
+        f"🔴 *{request.plan.subject}: {vote.person.name} went on alone with request "
+        f"{request.id}.* Nobody else approved it."
     )
-    asked_by = mark("Asked by {}. The reason for going on alone:", request.requester.name)
+    asked_by = f"Asked by {request.requester.name}. The reason for going on alone:"
     return first, [section(join("\n", [first, _what(request), asked_by])), *typed(vote.reason)], []
 
 

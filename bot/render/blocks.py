@@ -1,14 +1,14 @@
 """Block Kit, within Slack's limits.
 
-Text that Slack reads as markup is `Markup`, which only this module makes: whatever is put into a
-template with `mark` is escaped, so nothing that a person or a stream wrote can ping a channel or
-forge a link.
+All text is escaped here, where it becomes part of a block, so nothing that a person or a stream
+wrote can ping a channel or forge a link. Only a link or a mention is not: it is `Markup`, which
+this module makes, and which is put into other text by `mark`; an f-string would show its letters.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from bot.domain.approvals import Confirmation
 
@@ -42,13 +42,19 @@ class Markup(str):
     __slots__ = ()
 
     def __add__(self, other: str) -> Self:
-        if not isinstance(other, Markup):
-            other = escape(other)
-        return type(self)(str.__add__(self, other))
+        return type(self)(str.__add__(self, escape(other)))
+
+    def __radd__(self, other: str) -> Self:
+        return type(self)(str.__add__(escape(other), self))
+
+
+Text = TypeVar("Text", str, Markup)
 
 
 def escape(text: str) -> Markup:
-    """Make any text inert."""
+    """Make any text inert that is not `Markup`."""
+    if isinstance(text, Markup):
+        return text
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
@@ -69,18 +75,18 @@ def link(url: str, label: str) -> Markup:
     return mark("<{}|{}>", url.replace("|", "%7C").replace(">", "%3E"), label.replace("|", "/"))
 
 
-def join(separator: str, parts: Iterable[Markup]) -> Markup:
+def join(separator: str, parts: Iterable[str]) -> Markup:
     """Put parts together."""
-    return Markup(separator.join(parts))
+    return Markup(separator.join(map(escape, parts)))
 
 
-def truncate(text: str, limit: int) -> str:
+def truncate(text: Text, limit: int) -> Text:
     """Cut text to a limit, never inside an escape or a link."""
     if len(text) <= limit:
         return text
     cut = text[: limit - 1]
     cut = re.sub(r"(&[a-z]{0,3}|<[^>]*)$", "", cut)
-    return f"{cut}…"
+    return type(text)(f"{cut}…")
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Button:
         return action_id(self.command) + (f":{self.word}" if self.word else "")
 
 
-Drawn = tuple[Markup, list[Block], list[Button]]
+Drawn = tuple[str, list[Block], list[Button]]
 """What a message says in one line, all that it says, and its buttons."""
 
 
@@ -132,7 +138,7 @@ class Message:
         return truncate("\n".join(lines), MESSAGE_TEXT) or self.text
 
 
-def section(text: Markup, fields: Iterable[tuple[str, str]] = ()) -> Block:
+def section(text: str, fields: Iterable[tuple[str, str]] = ()) -> Block:
     """Text, with figures below it as fields, each a label and a value; at most ten."""
     block: Block = {"type": "section", "text": _mrkdwn(text, SECTION_TEXT)}
     drawn = _fields(fields)
@@ -147,7 +153,7 @@ def fields(values: Iterable[tuple[str, str]]) -> Block:
 
 
 def _fields(values: Iterable[tuple[str, str]]) -> list[Block]:
-    drawn = [_mrkdwn(mark("*{}*\n{}", label, value), FIELD_TEXT) for label, value in values]
+    drawn = [_mrkdwn(f"*{label}*\n" + value, FIELD_TEXT) for label, value in values]
     return drawn[:FIELDS_IN_SECTION]
 
 
@@ -162,9 +168,9 @@ def typed(text: str) -> list[Block]:
     ]
 
 
-def paragraphs(lines: Sequence[Markup], total: int = 0) -> list[Block]:
+def paragraphs(lines: Sequence[str], total: int = 0) -> list[Block]:
     """Draw a list, a few lines in a block; where there are more in all, it says how many more."""
-    more = [mark("and {} more", f"{total - len(lines):,}")] if total > len(lines) else []
+    more = [f"and {total - len(lines):,} more"] if total > len(lines) else []
     drawn = [*lines, *more]
     return [
         section(join("\n", drawn[at : at + LINES_IN_SECTION]))
@@ -172,7 +178,7 @@ def paragraphs(lines: Sequence[Markup], total: int = 0) -> list[Block]:
     ]
 
 
-def context(*texts: Markup) -> Block:
+def context(*texts: str) -> Block:
     """Small grey text."""
     return {
         "type": "context",
@@ -196,7 +202,7 @@ def actions(made_by: str, buttons: Sequence[Button]) -> Block:
 
 
 def message(
-    text: Markup, blocks: Sequence[Block], *, made_by: str = "", buttons: Sequence[Button] = ()
+    text: str, blocks: Sequence[Block], buttons: Sequence[Button] = (), *, made_by: str = ""
 ) -> Message:
     """Put a message together within Slack's limits."""
     tail = [actions(made_by, buttons)] if buttons else []
@@ -209,12 +215,12 @@ def message(
             kept.append(context(Markup("There is more than fits here. Ask for less at a time.")))
             break
         kept.append(block)
-    return Message(truncate(text, MESSAGE_TEXT), [*kept, *tail])
+    return Message(truncate(escape(text), MESSAGE_TEXT), [*kept, *tail])
 
 
-def _mrkdwn(text: Markup, limit: int) -> Block:
+def _mrkdwn(text: str, limit: int) -> Block:
     # Slack refuses empty text; a space is nothing to see, and no refused message.
-    return {"type": "mrkdwn", "text": truncate(text, limit) or " "}
+    return {"type": "mrkdwn", "text": truncate(escape(text), limit) or " "}
 
 
 def _button(button: Button) -> Block:

@@ -37,35 +37,31 @@ def draw(
             return same_redis(error), "refused"
         case CannotLookUp():
             outcome = "refused"
-            first = mark(
-                "I could not check who may do this (Slack did not answer: {}), so I did not count "
-                "it. Nothing has changed.",
-                error.reason,
+            first = (
+                f"I could not check who may do this (Slack did not answer: {error.reason}), "
+                "so I did not count it. Nothing has changed."
             )
-            more = mark(
-                "Try again in a moment; if it stays so, `runbook approvals`. Ref {}.", reference
-            )
+            more = f"Try again in a moment; if it stays so, `runbook approvals`. Ref {reference}."
         case RedisUnreachable():
             outcome = "unreachable"
-            first = mark("🔴 *{}: {}.*", label, error.says)
+            first = f"🔴 *{label}: {error.says}.*"
             remedy = Markup(error.remedy)
             more = mark("Tried {}. {}\n*Next:* `runbook unreachable`", error.address, remedy)
         case RedisForbidden():
             outcome = "forbidden"
-            first = mark("⚪ *{}: unknown, Redis does not allow the bot to read this.*", label)
-            more = mark(
-                "The bot's user at {} lacks a right. Whoever deploys the bot must add it to the "
-                "user's ACL rule.",
-                error.address,
+            first = f"⚪ *{label}: unknown, Redis does not allow the bot to read this.*"
+            more = (
+                f"The bot's user at {error.address} lacks a right. Whoever deploys the bot "
+                "must add it to the user's ACL rule."
             )
         case RedisError():
             outcome = "unreachable"
-            first = mark("🔴 *{}: {}.*", label, error.says)
+            first = f"🔴 *{label}: {error.says}.*"
             more = mark("Asked {}. *Next:* {}", error.address, Markup(error.remedy))
         case ClusterError():
             # Redis and all else is not concerned.
             outcome = "cluster"
-            first = mark("⚪ *{}: {}.* Nothing was changed.", label, error.says)
+            first = f"⚪ *{label}: {error.says}.* Nothing was changed."
             more = mark(
                 "{} `runbook restart` says it by hand. Commands about Redis go on.",
                 Markup(error.remedy),
@@ -73,37 +69,34 @@ def draw(
         case StateError():
             outcome = "state"
             first = mark("🔴 *The bot's database {}.* Nothing was changed.", error.kind.value)
-            more = mark(
-                "Looking still works, changing does not. Whoever deploys the bot must see to it. "
-                "Ref {} finds it in the log. By hand: `runbook redis cli`",
-                reference,
+            more = (
+                "Looking still works, changing does not. Whoever deploys the bot must see to "
+                f"it. Ref {reference} finds it in the log. By hand: `runbook redis cli`"
             )
         case TimeoutError():
             outcome = "timeout"
-            first = mark("Sorry, I gave up after {} s. Nothing was changed.", f"{limit:.0f}")
-            more = mark("Try again in a moment. Ref {} finds it in the log.", reference)
+            first = f"Sorry, I gave up after {limit:.0f} s. Nothing was changed."
+            more = f"Try again in a moment. Ref {reference} finds it in the log."
         case _:
             outcome = "failed"
-            first = Markup(
-                "Sorry, that did not work, and it is not your fault. Nothing was changed."
-            )
-            more = mark(
-                "Ref {} finds it in the log. If you need the figures now: `runbook redis cli`",
-                reference,
+            first = "Sorry, that did not work, and it is not your fault. Nothing was changed."
+            more = (
+                f"Ref {reference} finds it in the log. If you need the figures now: `runbook "
+                "redis cli`"
             )
     return (first, [section(mark("{}\n{}", first, more))], []), outcome
 
 
 def same_redis(error: SameRedis) -> Drawn:
     """Draw that an environment is refused because its Redis is another one's."""
-    first = mark("🔴 *{}*", error)
+    first = f"🔴 *{error}*"
     return first, [section(first)], []
 
 
 def _mistake(error: UserError, slash: str) -> Drawn:
     """Draw what was typed wrong, the usage line, and a button for what was probably meant."""
     # The text is ours, but quotes what was typed.
-    first = lines = mark("{}", error.text)
+    first = lines = error.text
     if error.usage is not None:
         lines += "\n" + code(f"{slash} {error.usage}")
     buttons = []

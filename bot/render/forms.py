@@ -5,12 +5,12 @@ rights are checked when it is submitted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Generic, TypeVar
 
 from bot.domain.environments import Environment
-from bot.render.blocks import SECTION_TEXT, Block, Markup, action_id, plain, section, typed
+from bot.render.blocks import SECTION_TEXT, Block, action_id, plain, section, typed
 
 # https://docs.slack.dev/reference/views
 TITLE = 24
@@ -127,7 +127,7 @@ class Form:
     title: str
     submit: str
     fields: Sequence[Field]
-    explained: Markup = field(default_factory=Markup)
+    explained: str = ""
     typed: str = ""
     repeated: str = ""
 

@@ -21,6 +21,7 @@ from bot.render.blocks import (
     Markup,
     code,
     context,
+    escape,
     fields,
     join,
     link,
@@ -50,7 +51,7 @@ def _first_line(
     room = FIRST_LINE - len(before) - len(after)
     while True:
         text = _short_reason(window, room)
-        line = mark("{}{}{}", before, text, after)
+        line = escape(f"{before}{text}{after}")
         if len(line) <= FIRST_LINE or room <= 1:
             return line
         room -= len(line) - FIRST_LINE
@@ -59,7 +60,7 @@ def _first_line(
 def reason(window: Window, first: Markup) -> list[Block]:
     """Show the reason as typed, where the first line does not say all of it."""
     whole = window.reason.strip()
-    return [] if mark(": {}.*", whole.rstrip(".")) in first else typed(whole)
+    return [] if escape(f": {whole.rstrip('.')}.*") in first else typed(whole)
 
 
 def _short_reason(window: Window, room: int) -> str:
@@ -88,7 +89,7 @@ def took(window: Window) -> str:
 
 def late_mark(late: timedelta) -> list[Block]:
     """Mark what is said long after its time."""
-    return [context(mark("said {} late", lasting(late)))] if late > LATE else []
+    return [context(f"said {lasting(late)} late")] if late > LATE else []
 
 
 def nearest(length: timedelta) -> str:
@@ -102,19 +103,19 @@ def label(environment: Environment) -> str:
     return truncate(environment.label, _LONGEST_LABEL)
 
 
-def updated(now: datetime) -> Markup:
+def updated(now: datetime) -> str:
     """Write the time of the last edit."""
-    return mark("updated {} UTC", clock(now, seconds=True))
+    return f"updated {clock(now, seconds=True)} UTC"
 
 
 def listed(environment: Environment, windows: Sequence[Window], now: datetime) -> Drawn:
     """Draw the windows that are not over, the next first."""
     more = [Button("Announce a window…", "maintenance")]
     if not windows:
-        first = mark("📣 *{}: no maintenance is planned.*", label(environment))
+        first = f"📣 *{label(environment)}: no maintenance is planned.*"
         return first, [section(first)], more
     what = count(len(windows), "maintenance window")
-    first = mark("📣 *{}: {}.*", label(environment), what)
+    first = f"📣 *{label(environment)}: {what}.*"
     lines = [
         mark(
             "*{}* {}, {}, by {}: {}",
@@ -127,7 +128,7 @@ def listed(environment: Environment, windows: Sequence[Window], now: datetime) -
         for each in windows[:_LISTED]
     ]
     blocks = paragraphs(lines, len(windows))
-    return first, [section(first), *blocks, context(mark("{} UTC", clock(now, seconds=True)))], more
+    return first, [section(first), *blocks, context(f"{clock(now, seconds=True)} UTC")], more
 
 
 def summary_line(windows: Sequence[Window], now: datetime) -> str:
@@ -143,13 +144,13 @@ def summary_line(windows: Sequence[Window], now: datetime) -> str:
     return f"{line}{more}"
 
 
-def told(window: Window, now: datetime) -> tuple[Markup, list[Block]]:
+def told(window: Window, now: datetime) -> tuple[str, list[Block]]:
     """Tell whoever acted, in private, how the window stands now."""
-    text = mark("Window {} {}. Its announcement says so.", window.id, _how(window, now))
+    text = f"Window {window.id} {_how(window, now)}. Its announcement says so."
     return text, [section(text)]
 
 
-def announced(mirrors: Sequence[str]) -> tuple[Markup, list[Block]]:
+def announced(mirrors: Sequence[str]) -> tuple[str, list[Block]]:
     """Tell whoever announced something where it is said.
 
     Parameters
@@ -158,28 +159,23 @@ def announced(mirrors: Sequence[str]) -> tuple[Markup, list[Block]]:
         Names or IDs of the channels beside this one.
     """
     others = [
-        mark("<#{}>", each) if re.fullmatch(r"[CG][A-Z0-9]{6,}", each) else mark("#{}", each)
+        mark("<#{}>", each) if re.fullmatch(r"[CG][A-Z0-9]{6,}", each) else f"#{each}"
         for each in mirrors
     ]
-    text = mark("It is announced in {}.", join(", ", [Markup("this channel"), *others]))
+    text = mark("It is announced in {}.", join(", ", ["this channel", *others]))
     return text, [section(text)]
 
 
 def confirmation(environment: Environment, starts: datetime, ends: datetime) -> Markup:
     """Show what would be announced: the hours in three zones, and how far the night is."""
     lines = [
-        mark(
-            "📣 *{} maintenance, {}* ({})",
-            label(environment),
-            span(starts, ends),
-            lasting(ends - starts),
-        ),
-        *(mark("*{}*  {}", place, hours) for place, hours in everywhere(starts, ends)),
+        (f"📣 *{label(environment)} maintenance, {span(starts, ends)}* ({lasting(ends - starts)})"),
+        *(f"*{place}*  {hours}" for place, hours in everywhere(starts, ends)),
     ]
     spare = observing(environment, starts, ends)
     if spare:
-        lines.append(mark("*Observing*  {}", spare))
-    lines.append(Markup("Nothing is posted yet."))
+        lines.append(f"*Observing*  {spare}")
+    lines.append("Nothing is posted yet.")
     return join("\n", lines)
 
 
@@ -361,7 +357,7 @@ def announcement(
     environment: Environment, text: str, by: str, late: timedelta = timedelta(0)
 ) -> Drawn:
     """Draw what somebody announces without a window, as it was typed; pings nobody."""
-    first = mark("📣 *{}: {} announces:*", environment.label, name(by))
+    first = f"📣 *{environment.label}: {name(by)} announces:*"
     return _cut(first + " " + _one_line(text)), [section(first), *typed(text), *late_mark(late)], []
 
 
@@ -370,19 +366,18 @@ def _scheduled(window: Window, environment: Environment, now: datetime) -> Drawn
     spare = observing(environment, window.starts, window.ends)
     facts = [
         ("Your time", your_time(window.starts, window.ends)),
-        ("Elsewhere", mark("{}", elsewhere(window.starts))),
-        ("Expect", mark("{}", EXPECT)),
-        *([("Observing", mark("{}", spare))] if spare else []),
+        ("Elsewhere", elsewhere(window.starts)),
+        ("Expect", EXPECT),
+        *([("Observing", spare)] if spare else []),
     ]
     lines = [
-        mark(
-            "Announced by {}. Alarms of {} are held during the window.",
-            name(window.owner.name),
-            environment.label,
+        (
+            f"Announced by {name(window.owner.name)}. Alarms of {environment.label} are held "
+            "during the window."
         )
     ]
     if window.during_observing:
-        lines.append(Markup("Announced as agreed *during observing*."))
+        lines.append("Announced as agreed *during observing*.")
     wider = environment.link("downtime")
     if wider is not None:
         form = link(wider, "the form in df-announce")
@@ -411,7 +406,7 @@ def _under_way(window: Window, environment: Environment, now: datetime) -> Drawn
     blocks = [
         section(mark("{}\n{}", first, _HELD.format(environment.label))),
         *reason(window, first),
-        context(mark("{}", foot)),
+        context(foot),
     ]
     update = Button("Post an update…", "maintenance update", str(window.id))
     return first, blocks, [longer, update, end]
@@ -429,7 +424,7 @@ def _over(window: Window, environment: Environment, now: datetime) -> Drawn:
         section(first),
         *reason(window, first),
         *typed(window.closing.strip()),
-        context(mark("{}{}", foot, updated(now))),
+        context(foot + updated(now)),
     ]
     return first, blocks, []
 
@@ -440,12 +435,12 @@ def _begun(window: Window, environment: Environment) -> Markup:
     return _first_line("📣", environment, f"has started, {until}", window)
 
 
-def _one_line(text: str) -> Markup:
-    return mark("{}", " ".join(text.split()))
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
-def _cut(line: Markup) -> Markup:
-    return Markup(truncate(line, FIRST_LINE))
+def _cut(line: str) -> Markup:
+    return truncate(escape(line), FIRST_LINE)
 
 
 _TOLD = 10
@@ -480,24 +475,19 @@ def ended(
     if firing:
         what = count(len(firing), "alarm") + (" is firing:" if len(firing) == 1 else " are firing:")
         about = "; ".join(_claim(each, now) for each in firing)
-        opening = mark("🟡 *{} maintenance is over, but {}* ", place, what)
-        first = Markup(truncate(opening + mark("{}", about), FIRST_LINE))
+        opening = f"🟡 *{place} maintenance is over, but {what}* "
+        first: str = _cut(opening + about)
         named = [_linked(each, links or {}, now) for each in firing[:_TOLD]]
-        top = opening + join("; ", named)
+        top: str = opening + join("; ", named)
     elif trouble:
-        first = top = mark(
-            "🟡 *{} maintenance is over after {}, but {}.* Window {}",
-            place,
-            took(window),
-            trouble,
-            window.id,
+        first = top = (
+            f"🟡 *{place} maintenance is over after {took(window)}, but {trouble}.* Window "
+            f"{window.id}"
         )
     else:
-        first = top = mark(
-            "🟢 *{} maintenance is over after {}. Prompt processing is ready.* Window {}",
-            place,
-            took(window),
-            window.id,
+        first = top = (
+            f"🟢 *{place} maintenance is over after {took(window)}. Prompt processing is "
+            f"ready.* Window {window.id}"
         )
     facts = [("Done", _done(requests)), ("Now", how), ("Held", _held(held, firing))]
     foot = [
@@ -506,9 +496,9 @@ def ended(
     ]
     blocks = [
         section(top),
-        fields([(title, mark("{}", text)) for title, text in facts if text]),
+        fields(fact for fact in facts if fact[1]),
         *typed(window.closing.strip()),
-        context(mark("{}", " · ".join(foot))),
+        context(" · ".join(foot)),
         *late_mark(late),
     ]
     buttons = [*own_buttons(firing, BUTTONS_IN_MESSAGE - 1), Button("Alarms", "alarms")]
@@ -561,9 +551,9 @@ def _claim(incident: Incident, now: datetime) -> str:
     return f"{about}: {claim(incident, now)}" if about else claim(incident, now)
 
 
-def _linked(incident: Incident, links: Mapping[int, str], now: datetime) -> Markup:
+def _linked(incident: Incident, links: Mapping[int, str], now: datetime) -> str:
     text, url = _claim(incident, now), links.get(incident.id)
-    return link(url, text) if url else mark("{}", text)
+    return link(url, text) if url else text
 
 
 def _short(look: Look, verdict: Verdict) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.domain.environments import Environment
 from bot.domain.reports import DuskReport, NightReport
 from bot.render.alarms import name, silence_line
-from bot.render.blocks import Button, Drawn, Markup, code, context, join, mark, section, truncate
+from bot.render.blocks import Button, Drawn, code, context, join, mark, section, truncate
 from bot.render.words import SAFE, amount, clock, count, duration, in_minutes
 
 _LISTED = 10
@@ -20,22 +20,16 @@ def summary(environment: Environment, report: NightReport, now: datetime) -> Dra
         skipped = f"{about}{report.skipped_visits:,} skipped"
     else:
         skipped = "none skipped" if report.watched else "none seen skipped"
-    first = mark(
-        "🌅 *{} {}, night of {}: {}{}, {}.*",
-        environment.label,
-        report.instrument,
-        report.evening.isoformat(),
-        about,
-        count(report.visits, "visit"),
-        skipped,
+    first = (
+        f"🌅 *{environment.label} {report.instrument}, night of {report.evening.isoformat()}: "
+        f"{about}{count(report.visits, 'visit')}, {skipped}.*"
     )
-    figures = [(label, mark("{}", text)) for label, text in _figures(report, about, now)]
-    blocks = [section(first, figures)]
+    blocks = [section(first, _figures(report, about, now))]
     lines = []
     if report.skipped_visits:
-        lines.append(mark("{}; daytime catch-up can take what was skipped.", SAFE.capitalize()))
+        lines.append(f"{SAFE.capitalize()}; daytime catch-up can take what was skipped.")
     if not report.watched:
-        lines.append(Markup("The bot did not watch without a break, so figures say *about*."))
+        lines.append("The bot did not watch without a break, so figures say *about*.")
     if report.firing:
         lines.append(mark("*Next:* {} still fires: {}", _alarms(report.firing), code("alarms")))
     if lines:
@@ -88,24 +82,22 @@ def dusk(environment: Environment, report: DuskReport, now: datetime) -> Drawn |
         return None
     wrong = list(_wrong(environment, report, now))
     things = f"{count(len(wrong), 'thing')} to see to"
-    first = mark(
-        "🟡 *{}: {} before the night, which begins at {} UTC.*",
-        environment.label,
-        things,
-        clock(report.dusk, now=now),
+    first = (
+        f"🟡 *{environment.label}: {things} before the night, which begins at "
+        f"{clock(report.dusk, now=now)} UTC.*"
     )
     if report.missing or report.unreachable:
-        first = Markup(first.replace("🟡", "🔴", 1))
+        first = first.replace("🟡", "🔴", 1)
     shown = wrong[: 3 * _LISTED]
     foot = f"in {duration(report.dusk - now)} · {clock(now, seconds=True)} UTC"
-    blocks = [section(first), section(join("\n", shown)), context(mark("{}", foot))]
+    blocks = [section(first), section(join("\n", shown)), context(foot)]
     return first, blocks, list(_buttons(report))
 
 
-def _wrong(environment: Environment, report: DuskReport, now: datetime) -> Iterator[Markup]:
+def _wrong(environment: Environment, report: DuskReport, now: datetime) -> Iterator[str]:
     """Give one line for each thing that is wrong, the worst first."""
     if report.unreachable:
-        yield Markup("Redis does not answer: `ping`, then `runbook unreachable`")
+        yield "Redis does not answer: `ping`, then `runbook unreachable`"
     for instrument in report.missing:
         yield mark(
             "{} has no stream or no group, so no worker can read: {}",
@@ -119,15 +111,14 @@ def _wrong(environment: Environment, report: DuskReport, now: datetime) -> Itera
             code(f"unsilence {each.id}"),
         )
     for number, ends in report.windows[:_LISTED]:
-        yield mark(
-            "Maintenance window {} reaches into the night, until {} UTC: alarms are held in it",
-            number,
-            clock(ends, now=now),
+        yield (
+            f"Maintenance window {number} reaches into the night, until "
+            f"{clock(ends, now=now)} UTC: alarms are held in it"
         )
     if report.read_only:
-        yield mark(
-            "{} is read-only by the bot's configuration: at night no change can be asked for",
-            environment.label,
+        yield (
+            f"{environment.label} is read-only by the bot's configuration: at night no change "
+            "can be asked for"
         )
     for request in report.requests[:_LISTED]:
         yield mark(

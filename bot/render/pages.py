@@ -61,10 +61,10 @@ def mention(page: Page, usergroup: str) -> Drawn:
     if page.summary != summary:
         blocks += typed(page.summary)
     if not page.incident:
-        return mark("{}", summary), blocks, []
+        return summary, blocks, []
     label = f"Alarm {page.incident}"
-    blocks.append(section(link(page.link, label) if page.link else mark("{}", label)))
-    return mark("{}", summary), blocks, [Button("I'm on it", "own", str(page.incident))]
+    blocks.append(section(link(page.link, label) if page.link else label))
+    return summary, blocks, [Button("I'm on it", "own", str(page.incident))]
 
 
 def target_failed(
@@ -104,7 +104,7 @@ def target_failed(
     buttons = [Button("I'm on it", "own", str(incident))] if incident else []
     return (
         first,
-        [section(text), context(mark("{} UTC", clock(now, seconds=True)))],
+        [section(text), context(f"{clock(now, seconds=True)} UTC")],
         [*buttons, Button("On-call", "oncall")],
     )
 

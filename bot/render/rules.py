@@ -28,7 +28,7 @@ from bot.domain.rules import (
     Severity,
 )
 from bot.domain.samples import Figures
-from bot.render.blocks import FIRST_LINE, Markup, mark, truncate
+from bot.render.blocks import FIRST_LINE, Markup, escape, truncate
 from bot.render.words import (
     SAFE,
     amount,
@@ -127,10 +127,8 @@ def emoji(incident: Incident) -> str:
 
 def first_line(incident: Incident, now: datetime) -> Markup:
     """Say the whole story in one line."""
-    first = mark(
-        "{} *{}: {}.* Alarm {}", emoji(incident), where(incident), claim(incident, now), incident.id
-    )
-    return Markup(truncate(first, FIRST_LINE))
+    first = f"{emoji(incident)} *{where(incident)}: {claim(incident, now)}.* Alarm {incident.id}"
+    return truncate(escape(first), FIRST_LINE)
 
 
 def claim(incident: Incident, now: datetime) -> str:

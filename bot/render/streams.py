@@ -20,7 +20,7 @@ from bot.domain.streams import (
     Verdict,
     worst_verdict,
 )
-from bot.render.blocks import FIRST_LINE, Block, Markup, mark, section
+from bot.render.blocks import FIRST_LINE, Block, Markup, section
 from bot.render.words import amount, clock, count, rough
 
 EMOJI = {
@@ -38,7 +38,7 @@ GAP = timedelta(minutes=2)
 """Time without a look after which it is said."""
 
 
-def streams_line(environment: Environment, looks: Sequence[Look]) -> Markup:
+def streams_line(environment: Environment, looks: Sequence[Look]) -> str:
     """Say in one line how the streams are; of several their number, the worst and whose it is."""
     if len(looks) == 1:
         return stream_line(environment, looks[0])[0]
@@ -47,34 +47,23 @@ def streams_line(environment: Environment, looks: Sequence[Look]) -> Markup:
     if verdict is Verdict.HEALTHY:
         waits = sum(look.group.waiting.entries for look in looks if look.group)
         names = ", ".join(look.instrument for look in looks)
-        return mark(
-            "{} *{}: {} streams, all healthy, {} waiting:* {}",
-            EMOJI[verdict],
-            environment.label,
-            len(looks),
-            count(waits, "entry"),
-            names,
+        return (
+            f"{EMOJI[verdict]} *{environment.label}: {len(looks)} streams, all healthy, "
+            f"{count(waits, 'entry')} waiting:* {names}"
         )
     look = looks[verdicts.index(verdict)]
-    return mark(
-        "{} *{}: {}, worst is {}, {}.*",
-        EMOJI[verdict],
-        environment.label,
-        count(len(looks), "stream"),
-        look.instrument,
-        verdict_and_figure(environment, look),
+    return (
+        f"{EMOJI[verdict]} *{environment.label}: {count(len(looks), 'stream')}, worst is "
+        f"{look.instrument}, {verdict_and_figure(environment, look)}.*"
     )
 
 
-def stream_line(environment: Environment, look: Look) -> tuple[Markup, Markup]:
+def stream_line(environment: Environment, look: Look) -> tuple[str, str]:
     """Say how one stream is: the first line, and a sentence that may no longer fit into it."""
     verdict = look.verdict(environment.stalled_after)
-    first = mark(
-        "{} *{} {}: {}.*",
-        EMOJI[verdict],
-        environment.label,
-        look.instrument,
-        verdict_and_figure(environment, look),
+    first = (
+        f"{EMOJI[verdict]} *{environment.label} {look.instrument}: "
+        f"{verdict_and_figure(environment, look)}.*"
     )
     more = _meaning(environment, look, verdict)
     if more and len(first) + 1 + len(more) <= FIRST_LINE:
@@ -106,7 +95,7 @@ def _leading_figure(state: StreamState, look: Look) -> str:
             return "there is no stream"
 
 
-def _meaning(environment: Environment, look: Look, verdict: Verdict) -> Markup:
+def _meaning(environment: Environment, look: Look, verdict: Verdict) -> str:
     """Say what the verdict means for visits."""
     match verdict:
         case Verdict.HEALTHY:
@@ -115,13 +104,13 @@ def _meaning(environment: Environment, look: Look, verdict: Verdict) -> Markup:
                 quiet = f"No visit announced since {clock(newest, now=look.at)} UTC."
                 if not night.is_night(environment.site, look.at):
                     quiet += " That is normal by day."
-                return mark("{}", quiet)
-            return Markup("Visits are read as they arrive.")
+                return quiet
+            return "Visits are read as they arrive."
         case Verdict.NOT_READING if look.unmoved_since is not None:
             since = look.at - look.unread_for()
-            return mark("Nothing has been read since {} UTC.", clock(since, now=look.at))
+            return f"Nothing has been read since {clock(since, now=look.at)} UTC."
         case Verdict.MISSING:
-            return Markup("No worker can read.")
+            return "No worker can read."
         case _:
             return Markup()
 
@@ -132,22 +121,21 @@ def last_announced(look: Look) -> datetime | None:
 
 
 def together(
-    environment: Environment, drawn: Sequence[tuple[Markup, list[Block]]], say: str
-) -> tuple[Markup, list[Block]]:
+    environment: Environment, drawn: Sequence[tuple[str, list[Block]]], say: str
+) -> tuple[str, list[Block]]:
     """Put several streams below one first line, with the colour of the worst."""
     if len(drawn) == 1:
         return drawn[0]
     colour = max((text[0] for text, _ in drawn), key="🟢⚪🟡🔴".index)
-    first = mark("{} *{}: {} streams, {}.*", colour, environment.label, len(drawn), say)
+    first = f"{colour} *{environment.label}: {len(drawn)} streams, {say}.*"
     return first, [section(first), *(block for _, blocks in drawn for block in blocks)]
 
 
-def missing(environment: Environment, instrument: str) -> tuple[Markup, list[Block]]:
+def missing(environment: Environment, instrument: str) -> tuple[str, list[Block]]:
     """Say that there is no group to ask about."""
-    first = mark(
-        "🔴 *{} {}: missing, there is no stream or no group.* No worker can read.",
-        environment.label,
-        instrument,
+    first = (
+        f"🔴 *{environment.label} {instrument}: missing, there is no stream or no group.* No "
+        "worker can read."
     )
     return first, [section(first)]
 

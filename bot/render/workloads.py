@@ -5,7 +5,6 @@ from datetime import datetime
 
 from bot.domain.streams import ServerInfo
 from bot.domain.workloads import Jobs, Pod, Workload
-from bot.render.blocks import Markup, mark
 from bot.render.words import clock, count, rough
 
 
@@ -60,16 +59,17 @@ def jobs(found: Jobs) -> str:
     return f"{found.running:,}{most} run{paused}"
 
 
-def stopped(running: Jobs | None) -> Markup:
+def stopped(running: Jobs | None) -> str:
     """Say what has likely stopped, as far as the jobs tell."""
-    answers = "*Likely:* Redis answers and the group is there, so"
-    if running is not None and running.paused:
-        return mark("{} it is KEDA: it is paused, and starts no jobs.", Markup(answers))
-    if running is not None and running.running == 0:
-        return mark("{} it is KEDA: no job runs.", Markup(answers))
-    if running is not None:
-        return mark("{} it is the workers: jobs run, and read nothing.", Markup(answers))
-    return mark("{} KEDA or the workers have stopped.", Markup(answers))
+    if running is None:
+        what = "KEDA or the workers have stopped"
+    elif running.paused:
+        what = "it is KEDA: it is paused, and starts no jobs"
+    elif running.running == 0:
+        what = "it is KEDA: no job runs"
+    else:
+        what = "it is the workers: jobs run, and read nothing"
+    return f"*Likely:* Redis answers and the group is there, so {what}."
 
 
 def storage(workload: Workload, server: ServerInfo | None) -> str:

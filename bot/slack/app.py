@@ -24,7 +24,7 @@ from bot.dispatch import LATE_COPY, Answer, Dispatcher, Line
 from bot.domain.environments import Environment
 from bot.grammar import Grammar
 from bot.loops import Tasks
-from bot.render.blocks import ACTION_PREFIX, Block, Markup, Message, context, mark, message, section
+from bot.render.blocks import ACTION_PREFIX, Block, Message, context, join, mark, message, section
 from bot.render.forms import Checked, Filled, Form, Found, view
 from bot.services.environments import Services
 from bot.slack.api import Identity, SlackApi, SlackRefused
@@ -273,11 +273,9 @@ class Conversation:
     def _instead(self, answer: Answer, code: str) -> Message:
         """Draw what the person reads where Slack does not show an answer."""
         if answer.form is not None:
-            text = mark(
-                "The form did not open (Slack said {}). Nothing was changed. Try again, or type "
-                "it: `help {}` shows how.",
-                code,
-                answer.form.command,
+            text = (
+                f"The form did not open (Slack said {code}). Nothing was changed. Try again, "
+                f"or type it: `help {answer.form.command}` shows how."
             )
         elif answer.reply.picture is not None:
             text = _no_picture(code)
@@ -286,23 +284,21 @@ class Conversation:
             # It was done all the same, so at least the person must hear of it.
             return self._signed(answer, "by {}")
         elif code in _NOT_HERE:
-            text = Markup(
-                "I cannot share this: I am not in this channel. Invite me, then try again."
-            )
+            text = "I cannot share this: I am not in this channel. Invite me, then try again."
         else:
-            text = mark("I could not share this: Slack said {}. Try again in a moment.", code)
+            text = f"I could not share this: Slack said {code}. Try again in a moment."
         return message(text, [section(text)])
 
 
-def _no_picture(code: str) -> Markup:
+def _no_picture(code: str) -> str:
     if code == "missing_scope":
-        return Markup(
+        return (
             "No picture: the Slack app lacks the scope `files:write`. Whoever deploys the bot must "
             "add it, and install the app again."
         )
     if code in _NOT_HERE:
-        return Markup("No picture: I am not in this channel. Invite me, then try again.")
-    return mark("No picture: Slack said {}. Try again in a moment.", code)
+        return "No picture: I am not in this channel. Invite me, then try again."
+    return f"No picture: Slack said {code}. Try again in a moment."
 
 
 class SlackApp:
@@ -439,20 +435,17 @@ class SlackApp:
         ]
         text = mark(
             "This channel has no environment. {}: type the command there.",
-            Markup(", ".join(places)),
+            join(", ", places),
         )
         blocks: list[Block] = [section(text)]
-        lost = [
-            mark("#{} ({})", channel, labels[name])
-            for name, channel in self._channels.unknown.items()
-        ]
+        lost = [f"#{channel} ({labels[name]})" for name, channel in self._channels.unknown.items()]
         if lost:
             blocks.append(
                 section(
                     mark(
                         "I am not in {}, or it does not exist. If this is that channel, type "
                         "{} and try again in half a minute.",
-                        Markup(", ".join(lost)),
+                        join(", ", lost),
                         mark("`/invite` <@{}>", self._identity.user_id),
                     )
                 )

@@ -15,7 +15,7 @@ import structlog
 
 from bot.domain.environments import People, Person
 from bot.domain.errors import CannotLookUp, FatalError
-from bot.render.blocks import Markup, mark
+from bot.render.blocks import Markup, escape, mark
 from bot.slack.api import SlackApi, SlackRefused
 
 _log = structlog.get_logger()
@@ -111,7 +111,7 @@ class Channels:
     def mention(self, environment: str) -> Markup:
         """Name the environment's channel, as a link where its ID is known."""
         channel = self.id_of(environment)
-        return mark("<#{}>", channel) if channel else mark("#{}", self._wanted[environment])
+        return mark("<#{}>", channel) if channel else escape(f"#{self._wanted[environment]}")
 
     async def named(self, channel: str, now: float) -> str | None:
         """Give the ID of any other channel that the bot is in; None where it is in none such.

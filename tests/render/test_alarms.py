@@ -28,7 +28,6 @@ from bot.render.blocks import (
     Block,
     Button,
     Drawn,
-    Markup,
     message,
 )
 from bot.render.rules import WORDS
@@ -119,7 +118,7 @@ def draw(
     )
 
 
-def lines(drawn: tuple[Markup, Sequence[Block]] | Drawn) -> list[str]:
+def lines(drawn: tuple[str, Sequence[Block]] | Drawn) -> list[str]:
     """Every line as Slack shows it; a field is one line."""
     shown = []
     for block in drawn[1]:
@@ -937,7 +936,7 @@ def test_any_incident_can_be_drawn(
     assert all(label and text for label, text in pages.page_words(shown, PROD)[1])
 
 
-def _within_limits(drawn: tuple[Markup, list[Block], list[Button]]) -> None:
+def _within_limits(drawn: tuple[str, list[Block], list[Button]]) -> None:
     text, blocks, buttons = drawn
     assert len(buttons) <= BUTTONS_IN_MESSAGE
     made = message(text, blocks, made_by="alarms", buttons=buttons)
@@ -948,7 +947,7 @@ def _within_limits(drawn: tuple[Markup, list[Block], list[Button]]) -> None:
 
 
 def _pings(
-    drawn: tuple[Markup, Sequence[Block], Any] | tuple[Markup, Sequence[Block]],
+    drawn: tuple[str, Sequence[Block], Any] | tuple[str, Sequence[Block]],
 ) -> list[str]:
     shown = [
         part["text"]
