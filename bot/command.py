@@ -18,7 +18,7 @@ from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import UserError
 from bot.domain.times import parse_duration
 from bot.grammar import Arguments, Grammar, did_you_mean, quoted, split_words, whole_number
-from bot.render.blocks import Block, Button, section
+from bot.render.blocks import Block, Button, Markup, section
 from bot.render.forms import Form
 from bot.services.approvals import Approved
 from bot.services.environments import Services
@@ -73,7 +73,7 @@ class Reply:
         What is to be carried out from now on, apart from this answer.
     """
 
-    text: Markup
+    text: str
     blocks: Sequence[Block] = ()
     buttons: Sequence[Button] = ()
     private: bool = False

@@ -21,7 +21,7 @@ from bot.domain.errors import CannotLookUp, Refused, StateError
 from bot.execution import Execution
 from bot.metrics import Metrics
 from bot.render import errors
-from bot.render.blocks import Markup, section
+from bot.render.blocks import section
 from bot.render.forms import Form
 from bot.render.words import clock
 from bot.services.environments import Services
@@ -195,7 +195,7 @@ class Dispatcher:
         )
         form = command.form(call) if command.form else None
         if form is not None:
-            yield Answer(Reply(Markup()), command.name, form=form)
+            yield Answer(Reply(""), command.name, form=form)
             return
         if call.arguments.missing:
             raise call.mistake("Something is missing.")

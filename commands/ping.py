@@ -22,7 +22,7 @@ async def run(call: Call) -> Reply:
         ("Memory", _memory(server)),
         ("Persistence", _persistence(server)),
     ]
-    at = context(mark("{} UTC", clock(call.now, seconds=True)))
+    at = context(f"{clock(call.now, seconds=True)} UTC")
     return Reply(text, [section(text, figures), at], call.reading_buttons)
 
 

@@ -23,9 +23,9 @@ async def run(call: Call) -> Reply:
         return Reply(*in_full(request, call.environment, approvers, call.now), call.reading_buttons)
     requests = await call.services.approvals.live()
     if not requests:
-        first = mark("🟢 *{}: no request is open.*", call.environment.label)
+        first = f"🟢 *{call.environment.label}: no request is open.*"
         return Reply(first, [section(first)], call.reading_buttons)
-    first = mark("🔧 *{}: {} open.*", call.environment.label, count(len(requests), "request"))
+    first = f"🔧 *{call.environment.label}: {count(len(requests), 'request')} open.*"
     lines = section(join("\n", [_line(call, each) for each in requests]))
     buttons = [
         Button(f"Request {each.id}", "requests", str(each.id), word=str(each.id))

@@ -199,7 +199,7 @@ def _advice(
         case Verdict.MISSING:
             yield "*Next:* `runbook no group`"
         case Verdict.UNREACHABLE if isinstance(look.state, NoAnswer):
-            yield mark("Tried {}. {}", look.state.error.address, Markup(look.state.error.remedy))
+            yield f"Tried {look.state.error.address}. {look.state.error.remedy}"
             yield "*Next:* `runbook unreachable`"
         case Verdict.UNKNOWN if isinstance(look.state, Forbidden):
             yield "*Next:* whoever deploys the bot must add the right to its ACL rule."

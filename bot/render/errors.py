@@ -14,7 +14,7 @@ from bot.domain.errors import (
     StateError,
     UserError,
 )
-from bot.render.blocks import Button, Drawn, Markup, code, mark, section
+from bot.render.blocks import Button, Drawn, code, mark, section
 
 
 def draw(
@@ -45,8 +45,7 @@ def draw(
         case RedisUnreachable():
             outcome = "unreachable"
             first = f"🔴 *{label}: {error.says}.*"
-            remedy = Markup(error.remedy)
-            more = mark("Tried {}. {}\n*Next:* `runbook unreachable`", error.address, remedy)
+            more = f"Tried {error.address}. {error.remedy}\n*Next:* `runbook unreachable`"
         case RedisForbidden():
             outcome = "forbidden"
             first = f"⚪ *{label}: unknown, Redis does not allow the bot to read this.*"
@@ -57,15 +56,12 @@ def draw(
         case RedisError():
             outcome = "unreachable"
             first = f"🔴 *{label}: {error.says}.*"
-            more = mark("Asked {}. *Next:* {}", error.address, Markup(error.remedy))
+            more = f"Asked {error.address}. *Next:* {error.remedy}"
         case ClusterError():
             # Redis and all else is not concerned.
             outcome = "cluster"
             first = f"⚪ *{label}: {error.says}.* Nothing was changed."
-            more = mark(
-                "{} `runbook restart` says it by hand. Commands about Redis go on.",
-                Markup(error.remedy),
-            )
+            more = f"{error.remedy} `runbook restart` says it by hand. Commands about Redis go on."
         case StateError():
             outcome = "state"
             first = mark("🔴 *The bot's database {}.* Nothing was changed.", error.kind.value)
@@ -84,7 +80,7 @@ def draw(
                 f"Ref {reference} finds it in the log. If you need the figures now: `runbook "
                 "redis cli`"
             )
-    return (first, [section(mark("{}\n{}", first, more))], []), outcome
+    return (first, [section(f"{first}\n{more}")], []), outcome
 
 
 def same_redis(error: SameRedis) -> Drawn:
