@@ -48,7 +48,7 @@ class Markup(str):
         return type(self)(str.__add__(escape(other), self))
 
 
-Text = TypeVar("Text", str, Markup)
+_Text = TypeVar("_Text", str, Markup)
 
 
 def escape(text: str) -> Markup:
@@ -80,7 +80,7 @@ def join(separator: str, parts: Iterable[str]) -> Markup:
     return Markup(separator.join(map(escape, parts)))
 
 
-def truncate(text: Text, limit: int) -> Text:
+def truncate(text: _Text, limit: int) -> _Text:
     """Cut text to a limit, never inside an escape or a link."""
     if len(text) <= limit:
         return text
