@@ -98,13 +98,8 @@ def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
     if incident.resolved is None:
         return _firing(incident, now, links)
     ended = incident.resolved
-    first = mark(
-        "🟢 {} *{}* {}, {}",
-        incident.id,
-        where(incident),
-        incident.name.replace("_", " "),
-        "critical" if incident.worst is Severity.CRITICAL else "a warning",
-    )
+    bad = "critical" if incident.worst is Severity.CRITICAL else "a warning"
+    first = f"🟢 {incident.id} *{where(incident)}* {incident.name.replace('_', ' ')}, {bad}"
     began, lasted = clock(incident.began, now=now), in_minutes(ended - incident.began)
     parts = [f"{began} to {clock(ended, now=now)} UTC ({lasted})"]
     if incident.highest_waiting:

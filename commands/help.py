@@ -34,12 +34,8 @@ def _everything(call: Call) -> Reply:
         blocks.append(section(mark("*{}*\n{}", purpose.value, join("\n", lines))))
     blocks.append(
         section(
-            mark(
-                "{} explains one of them. Answers are private; {} as the last word shows them "
-                "to the channel.",
-                code(f"{slash} help stats"),
-                code("share"),
-            )
+            f"`{slash} help stats` explains one of them. Answers are private; `share` as the last "
+            "word shows them to the channel."
         )
     )
     return Reply(first, blocks, (Button("First steps", "help", "start"), Button("Stats", "stats")))

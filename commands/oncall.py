@@ -107,11 +107,10 @@ def overview(
     lines = [_target(*each, receipts or {}, now) for each in targets[:_LISTED]]
     if len(targets) > _LISTED:
         lines.append(f"and {len(targets) - _LISTED:,} more")
-    more = mark(
+    more = (
         "At night all of them are told at once when Redis or a group is missing, and when visits "
-        "are about to be skipped. {} proves that the way works; {} calls for them.",
-        code("oncall test"),
-        code("oncall page TEXT"),
+        "are about to be skipped. `oncall test` proves that the way works; `oncall page TEXT` "
+        "calls for them."
     )
     return first, [section(first), section(join("\n", lines)), section(more)]
 
@@ -156,12 +155,11 @@ def tested(environment: Environment, targets: Sequence[Target], by: str, now: da
         f"🔧 *{environment.label}: {name(by)} tries {count(len(targets), 'on-call target')}.* "
         "Nothing is wrong."
     )
-    text = mark(
-        "{}\nEach of them should hear of it within a minute; {} shows what came of it.",
-        _names(targets),
-        code("oncall"),
+    text = (
+        f"{first}\n{_names(targets)}\nEach of them should hear of it within a minute; `oncall` "
+        "shows what came of it."
     )
-    return first, [section(first + "\n" + text), _at(now)], []
+    return first, [section(text), _at(now)], []
 
 
 def _told(subject: str, said: str, targets: Sequence[Target], now: datetime) -> Drawn:
@@ -169,7 +167,7 @@ def _told(subject: str, said: str, targets: Sequence[Target], now: datetime) -> 
         first = f"🟡 *{subject}: {said}, and nobody is told.* No target hears of it now."
         return first, [section(first), _at(now)], []
     first = f"🔴 *{subject}: {said}.*"
-    return first, [section(first + "\n" + f"Through {_names(targets)}."), _at(now)], []
+    return first, [section(f"{first}\nThrough {_names(targets)}."), _at(now)], []
 
 
 def _names(targets: Sequence[Target]) -> str:

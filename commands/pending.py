@@ -139,14 +139,8 @@ def _entries(found: Pending) -> Iterator[Block]:
         yield section(mark("Entry {}", one.entry.id), figures)
         return
     oldest = [
-        mark(
-            "{} · detector {} · silent {}\n      read by {} · entry {}",
-            _visit(one),
-            one.entry.detector or "unknown",
-            duration(one.idle),
-            _reader(one),
-            one.entry.id,
-        )
+        f"{_visit(one)} · detector {one.entry.detector or 'unknown'} · "
+        f"silent {duration(one.idle)}\n      read by {_reader(one)} · entry {one.entry.id}"
         for one in found.oldest
     ]
     title = "All of them" if len(oldest) == found.total else f"The oldest {len(oldest)}"

@@ -204,10 +204,8 @@ def _advice(
         case Verdict.UNKNOWN if isinstance(look.state, Forbidden):
             yield "*Next:* whoever deploys the bot must add the right to its ACL rule."
         case Verdict.UNKNOWN:
-            yield mark(
-                "*Next:* find out who wrote {}; workers cannot read it either.",
-                code(environment.stream(look.instrument)),
-            )
+            key = code(environment.stream(look.instrument))
+            yield f"*Next:* find out who wrote {key}; workers cannot read it either."
         case _:
             return
 

@@ -10,7 +10,7 @@ from bot.domain.errors import ClusterError, RedisError, StateError, UserError
 from bot.domain.maintenance import Window
 from bot.domain.streams import ServerInfo
 from bot.domain.workloads import Application, Workload
-from bot.render.blocks import Button, code, context, join, link, mark, section
+from bot.render.blocks import Button, context, join, link, mark, section
 from bot.render.words import clock
 from bot.render.workloads import pod
 
@@ -49,11 +49,9 @@ async def run(call: Call) -> Reply:
             "*3.* Announce it, then Refresh and Sync in {}: this replaces the pod.",
             link(argocd, "Argo CD") if argocd else "Argo CD",
         ),
-        mark(
-            "*Done when* {} answers and {} is healthy. Visits announced while Redis is away are "
-            "skipped: the fan-out service does not repeat them.",
-            code(f"{slash} ping"),
-            code(f"{slash} stats"),
+        (
+            f"*Done when* `{slash} ping` answers and `{slash} stats` is healthy. Visits announced "
+            "while Redis is away are skipped: the fan-out service does not repeat them."
         ),
     ]
     blocks = [

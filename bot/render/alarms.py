@@ -177,7 +177,7 @@ def _likely(incident: Incident, diagnosis: Diagnosis) -> str:
 
 def _next(incident: Incident, environment: Environment, diagnosis: Diagnosis) -> Markup:
     """Name where to look, and the runbook."""
-    places = [
+    places: list[str] = [
         link(url, _LINKS[each])
         for each in diagnosis.looks
         if (url := environment.link(each, incident.instrument)) is not None

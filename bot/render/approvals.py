@@ -187,9 +187,8 @@ def _what(request: Request) -> str:
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> Iterator[Block]:
-    drawn = [(label, text) for label, text in facts]
-    for at in range(0, len(drawn), FIELDS_IN_SECTION):
-        yield fields(drawn[at : at + FIELDS_IN_SECTION])
+    for at in range(0, len(facts), FIELDS_IN_SECTION):
+        yield fields(facts[at : at + FIELDS_IN_SECTION])
 
 
 def _lone_vote(request: Request) -> Vote | None:

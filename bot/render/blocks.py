@@ -65,9 +65,9 @@ def mark(template: str, *values: object) -> Markup:
     )
 
 
-def code(text: str) -> Markup:
+def code(text: str) -> str:
     """Text to be typed, or a name: shown letter by letter."""
-    return mark("`{}`", text.replace("`", "'"))
+    return "`" + text.replace("`", "'") + "`"
 
 
 def link(url: str, label: str) -> Markup:

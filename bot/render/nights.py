@@ -99,10 +99,9 @@ def _wrong(environment: Environment, report: DuskReport, now: datetime) -> Itera
     if report.unreachable:
         yield "Redis does not answer: `ping`, then `runbook unreachable`"
     for instrument in report.missing:
-        yield mark(
-            "{} has no stream or no group, so no worker can read: {}",
-            instrument,
-            code(f"bootstrap {instrument}"),
+        yield (
+            f"{instrument} has no stream or no group, so no worker can read: "
+            f"`bootstrap {instrument}`"
         )
     for each in report.silences[:_LISTED]:
         yield mark(

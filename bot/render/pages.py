@@ -87,19 +87,12 @@ def target_failed(
     given_up
         True if it is not tried any more.
     """
-    first = mark(
-        "🔴 *{}: on-call target {} could not be told{}.*",
-        environment.label,
-        truncate(target, LONGEST_TARGET),
-        f" of alarm {incident}" if incident else "",
-    )
+    named, of = truncate(target, LONGEST_TARGET), f" of alarm {incident}" if incident else ""
+    first = f"🔴 *{environment.label}: on-call target {named} could not be told{of}.*"
     what = "It is not tried any more." if given_up else "It is tried again, for up to 24 h."
-    text = mark(
-        "{}\nWhy: {}\n{} *Next:* call them another way; {} shows who else there is.",
-        first,
-        failure(reason),
-        what,
-        code("oncall"),
+    text = (
+        f"{first}\nWhy: {failure(reason)}\n{what} *Next:* call them another way; `oncall` shows "
+        "who else there is."
     )
     buttons = [Button("I'm on it", "own", str(incident))] if incident else []
     return (
@@ -109,6 +102,6 @@ def target_failed(
     )
 
 
-def failure(text: str) -> Markup:
+def failure(text: str) -> str:
     """Show why somebody could not be told, as it was reported: letter by letter, and cut."""
     return code(truncate(" ".join(text.split()), _LONGEST_REASON) or "unknown")
