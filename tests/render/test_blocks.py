@@ -12,6 +12,7 @@ from bot.render.blocks import (
     Markup,
     actions,
     code,
+    context,
     escape,
     link,
     mark,
@@ -26,8 +27,11 @@ from tests.support.slack_workspace import mentions
 @given(st.text())
 def test_no_text_pings_or_links(text: str) -> None:
     for hostile in (text, f"<!channel>{text}", f"<@U0ANA>{text}<https://x|y>"):
-        for made in (escape(hostile), mark("*{}*", hostile), code(hostile)):
+        drawn = [section(each)["text"]["text"] for each in (hostile, code(hostile))]
+        for made in (escape(hostile), mark("*{}*", hostile), *drawn):
             assert mentions(made) == []
+        shown = message(hostile, [context(hostile)], [])
+        assert mentions(shown.text) == mentions(shown.plain) == []
         assert len(mentions(link("https://example.org", hostile))) == 1
 
 
@@ -43,7 +47,7 @@ def test_code_ends_where_it_should(text: str) -> None:
     """A backtick within would end it, and what follows be read as markup."""
     made = code(text)
     assert (made[0], made[-1]) == ("`", "`")
-    assert made[1:-1] == escape(text.replace("`", "'"))
+    assert made[1:-1] == text.replace("`", "'")
 
 
 def test_a_value_that_is_markup_stays_markup() -> None:
