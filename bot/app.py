@@ -153,13 +153,7 @@ async def _serve(
     secrets = config.load_secrets(settings, environ)
     async with AsyncExitStack() as stack:
         app = await App.open(
-            settings,
-            secrets,
-            Proxy(environ),
-            stack,
-            clusters=clusters,
-            pagers=pagers,
-            clock=clock,
+            settings, secrets, Proxy(environ), stack, clusters=clusters, pagers=pagers, clock=clock
         )
         loops = Loops(app.beats(), clock=clock)
         web = app.web(loops, stop, ready)
@@ -252,12 +246,7 @@ class App:
 
         self._cards = Cards(slack, channels, self.services, self._posts)
         self._notices = Notices(
-            slack,
-            channels,
-            self.services,
-            self._outbox,
-            self._posts,
-            leads=self.leader.leads,
+            slack, channels, self.services, self._outbox, self._posts, leads=self.leader.leads
         )
         self._pager = Pager(
             self._outbox,
@@ -373,13 +362,7 @@ class App:
         reads = PromptRedis(url, password)
         self._stack.push_async_callback(reads.aclose)
         rights = Rights(environment, self._directory)
-        streams = Streams(
-            environment,
-            reads,
-            self._positions,
-            self._metrics,
-            clock=clock,
-        )
+        streams = Streams(environment, reads, self._positions, self._metrics, clock=clock)
         oncall = Oncall(
             environment,
             self._settings.targets,

@@ -219,10 +219,7 @@ class Call:
     def reading_buttons(self) -> tuple[Button, ...]:
         """The buttons of a reading command: look again, and show everybody."""
         name, typed = self.command.name, self.arguments.typed
-        return (
-            Button("Refresh", name, typed),
-            Button("Share in channel", name, typed, word=SHARE),
-        )
+        return (Button("Refresh", name, typed), Button("Share in channel", name, typed, word=SHARE))
 
 
 Opens = Callable[[Call], Form | None]

@@ -120,11 +120,7 @@ class Execution:
                     await services.approvals.hand_over(request, self._clock())
 
     async def _run(
-        self,
-        steps: AsyncIterator[Any],
-        command: Change[Any],
-        services: Services,
-        request: Request,
+        self, steps: AsyncIterator[Any], command: Change[Any], services: Services, request: Request
     ) -> tuple[Request, Outcome]:
         """Run the change, and say what came of it, whatever came of it."""
         try:

@@ -48,9 +48,7 @@ _ok, _info, _unknown, _failed = (
 
 
 async def check(
-    path: Path,
-    environ: Mapping[str, str],
-    pagers: Sequence[type[HttpNotifier]] = NOTIFIERS,
+    path: Path, environ: Mapping[str, str], pagers: Sequence[type[HttpNotifier]] = NOTIFIERS
 ) -> int:
     """Try everything and print a line for each check.
 

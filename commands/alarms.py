@@ -58,10 +58,7 @@ def list_alarms(
 
 
 def history(
-    environment: Environment,
-    incidents: Sequence[Incident],
-    now: datetime,
-    links: Mapping[int, str],
+    environment: Environment, incidents: Sequence[Incident], now: datetime, links: Mapping[int, str]
 ) -> tuple[str, list[Block]]:
     """Draw the last alarms, newest first, whether they still fire or not."""
     if not incidents:

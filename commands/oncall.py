@@ -13,17 +13,7 @@ from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.oncall import On, Receipt, Target, Told, When
 from bot.render.alarms import name
-from bot.render.blocks import (
-    Block,
-    Drawn,
-    code,
-    context,
-    join,
-    mark,
-    section,
-    truncate,
-    typed,
-)
+from bot.render.blocks import Block, Drawn, code, context, join, mark, section, truncate, typed
 from bot.render.pages import LONGEST_TARGET, failure
 from bot.render.rules import where
 from bot.render.words import clock, count

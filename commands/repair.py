@@ -21,8 +21,7 @@ async def plan(call: Call) -> Plan:
     if survey is None or survey.group is None:
         what = "stream" if survey is None else "group"
         raise UserError(
-            f"{subject} has no {what}. `bootstrap {instrument}` creates it.",
-            suggestion="bootstrap",
+            f"{subject} has no {what}. `bootstrap {instrument}` creates it.", suggestion="bootstrap"
         )
     bound = Repairing(instrument, survey.group.lag, survey.entries, survey.capped)
     if bound.lag == bound.waiting and not bound.capped:

@@ -18,7 +18,7 @@ from bot.services.environments import Services
 
 _REASONS: Mapping[str, str] = {
     "no_archive": "The entries were no longer kept by the time {who} approved, or were back "
-    "already.",
+    "already."
 }
 
 

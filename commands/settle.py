@@ -17,7 +17,7 @@ from bot.services.environments import Services
 _DEFAULT = timedelta(hours=1)
 
 _REASONS: Mapping[str, str] = {
-    "none_left": "None of them was still unconfirmed and idle by the time {who} approved.",
+    "none_left": "None of them was still unconfirmed and idle by the time {who} approved."
 }
 
 

@@ -218,9 +218,7 @@ class RedisChanges:
                             raise answer
             dropped = tuple(pair for pair in zip(batch, answers, strict=True) if pair[1] > 0)
             pruned = replace(
-                pruned,
-                removed=pruned.removed + len(batch),
-                dropped=pruned.dropped + dropped,
+                pruned, removed=pruned.removed + len(batch), dropped=pruned.dropped + dropped
             )
             yield pruned
 
@@ -250,12 +248,7 @@ class RedisChanges:
             return await self._change(redis, script, keys, marker, *arguments)
 
     async def _change(
-        self,
-        redis: Redis,
-        script: Script,
-        keys: Sequence[str],
-        marker: Marker,
-        *arguments: object,
+        self, redis: Redis, script: Script, keys: Sequence[str], marker: Marker, *arguments: object
     ) -> Facts:
         """Make a change, unless the marker says that it was made."""
         try:

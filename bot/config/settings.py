@@ -206,17 +206,14 @@ Channel = Annotated[
 ]
 ChannelNames = Annotated[tuple[Channel, ...], AfterValidator(_all_different)]
 SlashCommand = Annotated[
-    str,
-    *_written(r"^/[a-z0-9_\-]{1,31}$", "a slash command in lower case, such as /prompt-redis"),
+    str, *_written(r"^/[a-z0-9_\-]{1,31}$", "a slash command in lower case, such as /prompt-redis")
 ]
 Instrument = Annotated[
-    str,
-    *_written(r"^[a-z][a-z0-9_]*$", "an instrument's name in lower case, such as lsstcam"),
+    str, *_written(r"^[a-z][a-z0-9_]*$", "an instrument's name in lower case, such as lsstcam")
 ]
 Instruments = Annotated[tuple[Instrument, ...], Field(min_length=1), AfterValidator(_all_different)]
 Usergroup = Annotated[
-    str,
-    *_written(r"^S[A-Z0-9]{2,}$", "a user group's ID such as S0123ABC (IDs, never names)"),
+    str, *_written(r"^S[A-Z0-9]{2,}$", "a user group's ID such as S0123ABC (IDs, never names)")
 ]
 User = Annotated[
     str, *_written(r"^[UW][A-Z0-9]{2,}$", "a user's ID such as U0123ABC (IDs, never names)")
@@ -241,23 +238,15 @@ PageUrl = Annotated[
     _address("https", "http", instead="people will read it"),
 ]
 Hook = Annotated[
-    str,
-    _placeholders("key"),
-    _address("https", "http", instead="write {key} and set its variable"),
+    str, _placeholders("key"), _address("https", "http", instead="write {key} and set its variable")
 ]
 """An address that is called; ``{key}`` stands for a secret from the environment."""
 
 RedisUrl = Annotated[
-    str,
-    _address("redis", "rediss", instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_<ENV>_PASSWORD"),
+    str, _address("redis", "rediss", instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_<ENV>_PASSWORD")
 ]
 StateUrl = Annotated[
-    str,
-    _address(
-        *STATE_SCHEMES,
-        instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_STATE_URL",
-        host=False,
-    ),
+    str, _address(*STATE_SCHEMES, instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_STATE_URL", host=False)
 ]
 
 

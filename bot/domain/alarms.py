@@ -281,11 +281,7 @@ class Holds:
 
 
 def opened(
-    environment: str,
-    name: str,
-    instrument: str,
-    findings: Mapping[str, Finding],
-    figures: Figures,
+    environment: str, name: str, instrument: str, findings: Mapping[str, Finding], figures: Figures
 ) -> Incident:
     """Begin an incident; its number comes with its first writing."""
     now = figures.at

@@ -121,10 +121,7 @@ class StateTrouble(Trouble):
     FULL = "is full: its disk has no space left", "Make room on its disk"
     LOCKED = "is locked by somebody else", "Find out who uses it beside the bot, and end that"
     UNREACHABLE = "does not answer", "Check that it runs and that state.url is right"
-    READ_ONLY = (
-        "can be read, but not written",
-        "Allow the bot to write to it and to its folder",
-    )
+    READ_ONLY = ("can be read, but not written", "Allow the bot to write to it and to its folder")
     REFUSED = (
         "refuses the bot's user or its password",
         "Correct user, password and rights (PROMPT_REDIS_STATE_URL)",
@@ -298,10 +295,7 @@ class RedisInDoubt(RedisError):
 class ClusterTrouble(Trouble):
     """Ways in which Kubernetes gives no answer; the value completes ``Kubernetes …``."""
 
-    REFUSED = (
-        "refuses the connection",
-        "Look whether the cluster is up: `kubectl get nodes`.",
-    )
+    REFUSED = ("refuses the connection", "Look whether the cluster is up: `kubectl get nodes`.")
     TIMED_OUT = "does not answer", "It hangs, or the network does. Try again in a minute."
     DISCONNECTED = "cut the connection", "Try again in a moment."
     UNRESOLVED = (

@@ -67,10 +67,7 @@ class Word(Enum):
     """In its thread: it does not take place."""
 
 
-REMINDERS = {
-    Word.HOUR_BEFORE: timedelta(minutes=60),
-    Word.MINUTES_BEFORE: timedelta(minutes=10),
-}
+REMINDERS = {Word.HOUR_BEFORE: timedelta(minutes=60), Word.MINUTES_BEFORE: timedelta(minutes=10)}
 """How long before the start the owner is reminded."""
 
 ENDING_BEFORE = timedelta(minutes=10)

@@ -35,11 +35,7 @@ class Text:
 
     def element(self) -> Block:
         """Draw where it is typed, in one line or in several."""
-        return {
-            "type": "plain_text_input",
-            "multiline": self.lines,
-            "max_length": self.longest,
-        }
+        return {"type": "plain_text_input", "multiline": self.lines, "max_length": self.longest}
 
 
 @dataclass(frozen=True)

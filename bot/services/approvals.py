@@ -120,9 +120,7 @@ class Approvals:
         )
         try:
             return await self._requests.create(
-                draft,
-                lambda made: Effects(line=_line(made, now)),
-                now=now,
+                draft, lambda made: Effects(line=_line(made, now)), now=now
             )
         except OneIsOpen as error:
             raise _occupied(error.request) from error

@@ -57,9 +57,7 @@ class Identities:
     """
 
     def __init__(
-        self,
-        services: Mapping[str, Services],
-        tell: Callable[[str, SameRedis], Awaitable[None]],
+        self, services: Mapping[str, Services], tell: Callable[[str, SameRedis], Awaitable[None]]
     ) -> None:
         self._services = services
         self._tell = tell

@@ -346,9 +346,7 @@ class SlackApi:
 
         async def show() -> str:
             await self._client.files_completeUploadExternal(
-                files=[{"id": file, "title": described}],
-                channel_id=channel,
-                initial_comment=text,
+                files=[{"id": file, "title": described}], channel_id=channel, initial_comment=text
             )
             return file
 

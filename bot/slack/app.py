@@ -434,8 +434,7 @@ class SlackApp:
             for name, label in labels.items()
         ]
         text = mark(
-            "This channel has no environment. {}: type the command there.",
-            join(", ", places),
+            "This channel has no environment. {}: type the command there.", join(", ", places)
         )
         blocks: list[Block] = [section(text)]
         lost = [f"#{channel} ({labels[name]})" for name, channel in self._channels.unknown.items()]

@@ -103,11 +103,7 @@ class Outbox:
         """
         statement = (
             update(outbox)
-            .where(
-                outbox.c.id == queued.id,
-                outbox.c.closed.is_(None),
-                unclaimed(outbox, now),
-            )
+            .where(outbox.c.id == queued.id, outbox.c.closed.is_(None), unclaimed(outbox, now))
             .values(
                 claimed_by=self._database.process,
                 claimed_until=until,
@@ -147,12 +143,7 @@ class Outbox:
         await self._database.change(statement)
 
     async def _due(
-        self,
-        lane: str,
-        rows: Rows[Queued[_Content]],
-        now: datetime,
-        own: bool,
-        limit: int,
+        self, lane: str, rows: Rows[Queued[_Content]], now: datetime, own: bool, limit: int
     ) -> list[Queued[_Content]]:
         query = (
             select(outbox)

@@ -83,11 +83,7 @@ class Posts:
         attempts = case((posts.c.ts.is_(None), posts.c.attempts + 1), else_=posts.c.attempts)
         statement = (
             update(posts)
-            .where(
-                posts.c.id == post.id,
-                posts.c.shown < posts.c.wanted,
-                unclaimed(posts, now),
-            )
+            .where(posts.c.id == post.id, posts.c.shown < posts.c.wanted, unclaimed(posts, now))
             .values(claimed_by=self._database.process, claimed_until=until, attempts=attempts)
             .returning(posts)
         )
@@ -105,12 +101,7 @@ class Posts:
             The claimed post's `wanted`, which was drawn.
         """
         return await self._release(
-            post,
-            channel=channel,
-            ts=ts,
-            shown=version,
-            attempts=0,
-            not_before=None,
+            post, channel=channel, ts=ts, shown=version, attempts=0, not_before=None
         )
 
     async def release(self, post: Post, *, not_before: datetime) -> bool:

@@ -100,12 +100,7 @@ class Steps(Generic[_Value]):
         return new
 
     async def replace(
-        self,
-        before: _Value,
-        after: _Value,
-        effects: Effects = Effects(),
-        *,
-        now: datetime,
+        self, before: _Value, after: _Value, effects: Effects = Effects(), *, now: datetime
     ) -> bool:
         """Take a step, with all that it brings along; False if somebody was first.
 
@@ -164,11 +159,7 @@ class Steps(Generic[_Value]):
         return True
 
     async def _take_effect(
-        self,
-        connection: AsyncConnection,
-        value: _Value,
-        effects: Effects,
-        now: datetime,
+        self, connection: AsyncConnection, value: _Value, effects: Effects, now: datetime
     ) -> None:
         drawn = not effects.redraw or self._subject is None or await want(connection, value.id)
         if self._subject is not None and not drawn and self._shown(value):
