@@ -216,7 +216,10 @@ class People:
         while not self.over.is_set():
             await self.world.redis[DEV].xgroup_destroy(stream, group)
             ((alarm,),) = await self.state.until(
-                "SELECT id FROM alarms WHERE instrument = $1 AND resolved IS NULL", instrument
+                # What is over before the next leader has looked is told to nobody.
+                "SELECT id FROM alarms WHERE instrument = $1 AND resolved IS NULL"
+                " AND told LIKE '%hook%'",
+                instrument,
             )
             await self.world.group(DEV, instrument)
             await self.state.until(
