@@ -24,6 +24,9 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"prompt_redis_{name}", text, labels, registry=self._registry)
 
+        def counter(name: str, text: str, *labels: str) -> Metric:
+            return Metric(f"prompt_redis_bot_{name}", text, labels, registry=self._registry)
+
         stream = ("environment", "instrument")
         self._undelivered = gauge(
             "group_undelivered_entries", "Entries no worker has read, counted up to 5000", *stream
@@ -41,25 +44,14 @@ class Metrics:
         self._connections = gauge("bot_slack_connections", "Open Socket Mode connections")
         self._alarms = gauge("bot_alarms_firing", "Alarms that fire", "rule", "severity")
         self._firing: dict[str, Counter[tuple[str, str]]] = {}
-        self._notifications = Metric(
-            "prompt_redis_bot_notifications",
-            "Pages by target and how they ended",
-            ("target", "outcome"),
-            registry=self._registry,
+        self._notifications = counter(
+            "notifications", "Pages by target and how they ended", "target", "outcome"
         )
         self._leader = gauge("bot_leader", "1 if this process leads")
-        self._requests = Metric(
-            "prompt_redis_bot_requests",
-            "Requests for changes by how they ended",
-            ("command", "outcome"),
-            registry=self._registry,
+        self._requests = counter(
+            "requests", "Requests for changes by how they ended", "command", "outcome"
         )
-        self._commands = Metric(
-            "prompt_redis_bot_commands",
-            "Commands by how they ended",
-            ("command", "outcome"),
-            registry=self._registry,
-        )
+        self._commands = counter("commands", "Commands by how they ended", "command", "outcome")
         self._seconds = Histogram(
             "prompt_redis_bot_command_seconds",
             "Time from a command's arrival to its answer",
