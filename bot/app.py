@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
-from typing import Self
 
 import click
 import structlog
@@ -48,7 +47,7 @@ from bot.services.rights import Rights
 from bot.services.streams import Streams
 from bot.services.watch import Pulse, Watch
 from bot.services.workloads import Cluster, Restarts, Workloads
-from bot.slack.api import Identity, Proxy, SlackApi
+from bot.slack.api import Proxy, SlackApi
 from bot.slack.app import SlackApp
 from bot.slack.directory import Channels, Directory
 from bot.slack.http import Events
@@ -152,9 +151,8 @@ async def _serve(
     settings = config.load(path, environ, kinds(pagers))
     secrets = config.load_secrets(settings, environ)
     async with AsyncExitStack() as stack:
-        app = await App.open(
-            settings, secrets, Proxy(environ), stack, clusters=clusters, pagers=pagers, clock=clock
-        )
+        app = App(settings, secrets, Proxy(environ), stack, clusters=clusters, clock=clock)
+        await app.open(pagers)
         loops = Loops(app.beats(), clock=clock)
         web = app.web(loops, stop, ready)
         # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
@@ -190,32 +188,61 @@ def find_commands() -> Registry:
 
 
 class App:
-    """Every part of one process. `open` makes one."""
+    """Every part of one process, there once `open` has built it."""
 
     def __init__(
         self,
         settings: config.Settings,
         secrets: config.Secrets,
-        *,
         proxy: Proxy,
-        database: Database,
-        slack: SlackApi,
-        identity: Identity,
-        channels: Channels,
-        clusters: Mapping[str, Cluster],
-        pagers: Sequence[type[HttpNotifier]],
-        clock: Callable[[], datetime],
         stack: AsyncExitStack,
+        *,
+        clusters: Mapping[str, Cluster],
+        clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._secrets = secrets
-        self._database = database
-        self._slack = slack
-        self._channels = channels
+        self._proxy = proxy
+        self._stack = stack
         self._clusters = clusters
         self._clock = clock
-        self._stack = stack
         self._metrics = Metrics()
+        self.services: dict[str, Services] = {}
+        self.sockets: Sockets | None = None
+        self._events: Events | None = None
+        self._watches: dict[str, Watch] = {}
+        self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
+
+    async def open(self, pagers: Sequence[type[HttpNotifier]]) -> None:
+        """Connect to the database and to Slack, and build the rest; the stack closes it all.
+
+        Raises
+        ------
+        FatalError
+            If the database or Slack cannot be used.
+        config.ConfigurationError
+            If two environments have the same Redis.
+        """
+        settings, secrets = self._settings, self._secrets
+        proxy, stack, clock = self._proxy, self._stack, self._clock
+        # The pod's name tells people which replica it is; the rest, one start from the next.
+        process = f"{platform.node()}-{token_hex(4)}"
+        database = await Database.open(secrets.state_url, process)
+        stack.push_async_callback(database.aclose)
+        slack = SlackApi(secrets.slack_bot_token, secrets.slack_api_url, proxy)
+        stack.push_async_callback(slack.aclose)
+        identity = await slack.identify()
+        if identity.missing_scopes:
+            _log.warning("the Slack app lacks scopes", missing=sorted(identity.missing_scopes))
+        places = settings.environments
+        alarms = {name: settings.alarms_for(name).channel for name in places}
+        channels = Channels(
+            slack,
+            {name: one.channel for name, one in places.items()},
+            {name: channel for name, channel in alarms.items() if channel is not None},
+        )
+        await channels.resolve()
+        self._database, self._slack, self._channels = database, slack, channels
 
         self._requests, self._audit = Requests(database), Audit(database)
         self._incidents, self._silences = Incidents(database), Silences(database)
@@ -239,9 +266,6 @@ class App:
             leader=self.leader.holder,
         )
         registry = find_commands()
-        self.services: dict[str, Services] = {}
-        self._watches: dict[str, Watch] = {}
-        self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
         self._execution = Execution(registry, self.services, tasks=self._executions, clock=clock)
 
         self._cards = Cards(slack, channels, self.services, self._posts)
@@ -286,70 +310,15 @@ class App:
             tasks=self._deliveries,
             services=self.services,
         )
-        self.sockets: Sockets | None = None
-        self._events: Events | None = None
         if settings.slack.mode == "socket":
             connected, token = self._metrics.slack_connections, secrets.slack_app_token
             self.sockets = Sockets(slack_app.bolt, slack, token, proxy, connected=connected)
         else:
             self._events = Events(slack_app.bolt, secrets.slack_signing_secret)
-
-    @classmethod
-    async def open(
-        cls,
-        settings: config.Settings,
-        secrets: config.Secrets,
-        proxy: Proxy,
-        stack: AsyncExitStack,
-        *,
-        clusters: Mapping[str, Cluster],
-        pagers: Sequence[type[HttpNotifier]],
-        clock: Callable[[], datetime],
-    ) -> Self:
-        """Connect to the database and to Slack, and build the rest; the stack closes it all.
-
-        Raises
-        ------
-        FatalError
-            If the database or Slack cannot be used.
-        config.ConfigurationError
-            If two environments have the same Redis.
-        """
-        # The pod's name tells people which replica it is; the rest, one start from the next.
-        process = f"{platform.node()}-{token_hex(4)}"
-        database = await Database.open(secrets.state_url, process)
-        stack.push_async_callback(database.aclose)
-        slack = SlackApi(secrets.slack_bot_token, secrets.slack_api_url, proxy)
-        stack.push_async_callback(slack.aclose)
-        identity = await slack.identify()
-        if identity.missing_scopes:
-            _log.warning("the Slack app lacks scopes", missing=sorted(identity.missing_scopes))
-        places = settings.environments
-        alarms = {name: settings.alarms_for(name).channel for name in places}
-        channels = Channels(
-            slack,
-            {name: one.channel for name, one in places.items()},
-            {name: channel for name, channel in alarms.items() if channel is not None},
-        )
-        await channels.resolve()
-        app = cls(
-            settings,
-            secrets,
-            proxy=proxy,
-            database=database,
-            slack=slack,
-            identity=identity,
-            channels=channels,
-            clusters=clusters,
-            pagers=pagers,
-            clock=clock,
-            stack=stack,
-        )
-        stack.push_async_callback(app.leader.aclose)
-        same = await app._identities.look()
+        stack.push_async_callback(self.leader.aclose)
+        same = await self._identities.look()
         if same:
             raise config.ConfigurationError([str(error) for error in same])
-        return app
 
     # One environment.
 
