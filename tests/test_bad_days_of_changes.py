@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
 
@@ -40,7 +40,7 @@ async def card_of(world: World, text: str = "clear lsstcam") -> Message:
 async def ended(world: World, card: Message, words: str) -> None:
     await world.slack.click(card, "Approve", user="U0ANA")
     await world.slack.until(
-        lambda: words in card.text, PATIENCE, f"{words!r} instead of {card.text!r}"
+        lambda: words in card.text, LONGEST_WAIT, f"{words!r} instead of {card.text!r}"
     )
 
 
@@ -99,7 +99,7 @@ async def test_a_locked_database_stops_changes_and_not_looking(world: World) -> 
         other = sqlite3.connect(world.folder / "state.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(LONGEST_WAIT):
                 delivery = await world.slack.command("clear lsstcam", channel=PROD, user="U0ANA")
                 assert "healthy" in (await world.type("stats")).text
                 answer = await delivery.reply()

@@ -7,7 +7,7 @@ import pytest
 
 from bot.domain.errors import FatalError
 from bot.loops import GRACE, Beat, Loops, Tasks
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SOON = timedelta(milliseconds=1)
@@ -26,7 +26,7 @@ async def test_a_tick_that_fails_is_called_again_and_stops_no_other() -> None:
         if min(seen.values()) >= 3:
             stop.set()
 
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         await Loops([Beat("bad", SOON, bad), Beat("good", SOON, good)], clock=lambda: NOW).run(stop)
     assert min(seen.values()) >= 3
 
@@ -40,7 +40,7 @@ async def test_a_fatal_tick_ends_the_process() -> None:
 
     loops = Loops([Beat("idle", SOON, idle), Beat("fatal", SOON, fatal)], clock=lambda: NOW)
     with pytest.raises(FatalError, match="no connection"):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             await loops.run(asyncio.Event())
 
 

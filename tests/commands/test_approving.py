@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Fault
 from tests.support.two_people import (
     ANA,
@@ -20,6 +19,7 @@ from tests.support.two_people import (
     until,
     waiting,
 )
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
 
@@ -260,7 +260,7 @@ async def test_a_card_that_somebody_deleted_is_posted_anew(bot: World) -> None:
     await bot.type("approve 1", user=BEN)
     anew = await bot.slack.until(
         lambda: next((m for m in bot.slack.messages(PROD) if "visit discarded" in m.text), None),
-        PATIENCE,
+        LONGEST_WAIT,
     )
     assert anew.ts != card.ts
 

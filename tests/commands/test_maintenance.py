@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.night import observing
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, ELSEWHERE, PROD, World, shown
 
 OPERATORS = {
@@ -39,12 +39,12 @@ async def posted(world: World, words: str, channel: str = PROD) -> Message:
         messages = world.slack.messages(channel)
         return next((m for m in messages if words in m.text and not m.ephemeral_to), None)
 
-    return await world.slack.until(find, PATIENCE, f"{words!r} in {channel}")
+    return await world.slack.until(find, LONGEST_WAIT, f"{words!r} in {channel}")
 
 
 async def becomes(world: World, message: Message, words: str) -> None:
     await world.slack.until(
-        lambda: words in message.text, PATIENCE, f"{words!r}, not {message.text!r}"
+        lambda: words in message.text, LONGEST_WAIT, f"{words!r}, not {message.text!r}"
     )
 
 

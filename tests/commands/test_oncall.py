@@ -13,7 +13,7 @@ import pytest
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
 from tests.support.faults import Fault
 from tests.support.pager_servers import ROUTING_KEY, WEBHOOK_KEY, PagerServers
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
 ANA, BEN = "U0ANA", "U0BEN"
@@ -78,7 +78,7 @@ async def firing(port: int) -> list[str]:
 
 
 async def arrived(find: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while not find():  # noqa: ASYNC110 -- a pager tells nobody
             await asyncio.sleep(0.02)
 

@@ -14,9 +14,9 @@ from bot.domain.workloads import Pod, Progress
 from commands import restart
 from tests.support.a_rollout import a_rollout
 from tests.support.kubernetes_server import RESTARTED_AT, TOKEN, Cluster, Phase, recorded
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
 from tests.support.two_people import ANA, BEN, asked, buttons, mention, until
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
 BACK = "🟢 *PROD: Redis is back after "
@@ -475,7 +475,7 @@ async def test_the_next_process_watches_it_further(world: World, cluster: Cluste
         await approved(world, card)
         await world.slack.until(lambda: "old pod stopped" in shown(card))
     async with world.bot():
-        await world.slack.until(lambda: BACK in card.text, PATIENCE, f"an end of {card.text!r}")
+        await world.slack.until(lambda: BACK in card.text, LONGEST_WAIT, f"an end of {card.text!r}")
     assert len(patches(cluster)) == 1
     assert len([m for m in world.slack.messages(PROD) if "request 1 is done" in m.text]) == 1
 

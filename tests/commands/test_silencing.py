@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.a_watch import SHORT, Alarmed
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
 ANA, BEN = "U0ANA", "U0BEN"
@@ -54,7 +54,7 @@ def _option(value: str) -> dict[str, Any]:
 
 async def listed(world: World, words: str) -> None:
     """Wait until `alarms` lists it."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while words not in shown(await world.type("alarms")):  # noqa: ASYNC110 -- it is asked
             await asyncio.sleep(0.2)
 

@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from bot.domain.samples import Minute, Sample
 from bot.storage.database import Database
 from bot.storage.samples import Samples
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
 MINUTE = timedelta(minutes=1)
@@ -88,7 +88,7 @@ async def test_two_looks_tell_that_nothing_is_read(world: World) -> None:
         await world.group()
         await world.announce(visits=7, ago=250)
         assert "PROD lsstcam: waiting" in (await world.type("stats")).text
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             answer = await world.type("stats")
             while "not reading" not in answer.text:
                 answer = await world.type("stats")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.a_rollout import configure
 from tests.support.kubernetes_server import Cluster, Recording, failure, recorded
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import World, shown
 
 
@@ -157,7 +157,7 @@ async def test_an_alarm_names_the_pod_and_offers_a_restart(world: World, cluster
     async with world.bot():
         alarm = await world.slack.until(
             lambda: next((m for m in world.slack.messages() if "does not answer" in m.text), None),
-            PATIENCE,
+            LONGEST_WAIT,
         )
         assert "*Pod*\nprompt-redis-0, ready for " in shown(alarm)
         assert "last ended OOMKilled" in shown(alarm)
@@ -177,7 +177,7 @@ async def test_no_restart_where_the_pod_does_not_start(world: World, cluster: Cl
     async with world.bot():
         alarm = await world.slack.until(
             lambda: next((m for m in world.slack.messages() if "does not answer" in m.text), None),
-            PATIENCE,
+            LONGEST_WAIT,
         )
         assert "does not run: CrashLoopBackOff" in shown(alarm)
         assert "Restart…" not in [each["text"]["text"] for _, each in alarm.elements()]

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 PROD, DEV = "C0LSSTCAM1", "C0DMPP0002"
 ANA, BEN = "U0ANA0001", "U0BEN0002"
@@ -34,7 +34,7 @@ class Demo:
 
     async def until_printed(self, words: str) -> str:
         assert self.process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while words not in (self.printed[-1] if self.printed else ""):
                 line = await self.process.stdout.readline()
                 assert line, f"the demo ended: {self.printed}"
@@ -61,7 +61,7 @@ class Demo:
     async def until(
         self, channel: str, find: Callable[[list[dict[str, Any]]], Any]
     ) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             # local-slack offers nothing to wait for.
             while not (found := find(await self.messages(channel))):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -70,7 +70,7 @@ class Demo:
 
     async def verdict(self, words: str) -> dict[str, Any]:
         """Type `stats` until it says so."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while words not in (answer := await self.type("stats"))["text"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         return answer
@@ -174,7 +174,7 @@ async def test_a_person_reads_how_the_streams_are_doing(demo: Demo) -> None:
     )
     assert shared.get("ephemeral_to") is None
     # The time of the look changes every second.
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while await _blocks(demo, stats) == stats["blocks"]:
             await demo.click(PROD, stats, "Refresh")
             await asyncio.sleep(0.2)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Bot:
         self._logged.set()
 
     async def until_logged(self, event: str) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while True:
                 for line in self.log:
                     if line["event"] == event:
@@ -65,7 +65,7 @@ class Bot:
         assert self._process.returncode == 0, self.log
 
     async def _ended(self) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             await self._process.wait()
             await self._reading
 

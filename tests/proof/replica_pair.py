@@ -19,9 +19,9 @@ import asyncpg  # type: ignore[import-untyped]
 from tests.proof.processes import Bot
 from tests.proof.relays import Relay
 from tests.support.pager_servers import PagerServers
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Delivery, Message
 from tests.support.two_people import ANA, BEN
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, ELSEWHERE, PROD, World
 
 SOON = 1.5
@@ -109,7 +109,7 @@ class StateServer:
                 return found
         return []
 
-    async def until(self, query: str, *values: object, seconds: float = PATIENCE) -> list[Any]:
+    async def until(self, query: str, *values: object, seconds: float = LONGEST_WAIT) -> list[Any]:
         """Wait for an answer."""
         found = await self.seen(query, *values, seconds=seconds)
         assert found, f"nothing within {seconds} s: {query} {values}"
@@ -181,7 +181,7 @@ class People:
     async def type(self, text: str, channel: str, user: str = ANA) -> Delivery:
         slack = self.world.slack
         if not slack.connections:
-            await slack.until(lambda: slack.connections, PATIENCE, "connection of any replica")
+            await slack.until(lambda: slack.connections, LONGEST_WAIT, "connection of any replica")
         delivery = await slack.command(text, channel=channel, user=user)
         self.typed.append(delivery)
         return delivery
@@ -198,7 +198,7 @@ class People:
         self, text: str, query: str, *values: object, channel: str = PROD, user: str = ANA
     ) -> list[Any]:
         """Type it until the database says that it was done, perhaps after the last kill."""
-        async with asyncio.timeout(5 * PATIENCE):
+        async with asyncio.timeout(5 * LONGEST_WAIT):
             while True:
                 await self.type(text, channel, user)
                 if found := await self.state.seen(query, *values, seconds=SOON):

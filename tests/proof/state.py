@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 _FOREVER = """
 CREATE VIEW forever AS
@@ -33,7 +33,7 @@ class StateFile:
 
     async def until(self, query: str) -> None:
         """Wait until a query answers something true."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while not self.ask(query)[0][0]:  # noqa: ASYNC110 -- a file tells nobody
                 await asyncio.sleep(0.02)
 
@@ -47,7 +47,7 @@ class StateFile:
 
     async def frozen(self) -> None:
         """Wait until that change has begun."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while not await asyncio.to_thread(self._is_locked):  # noqa: ASYNC110 -- as above
                 await asyncio.sleep(0.02)
 

@@ -18,9 +18,9 @@ from tests.proof.replica_pair import Killer, Pair, People, Replica, Shown, a_sta
 from tests.proof.state import StateFile
 from tests.support.a_watch import SHORT
 from tests.support.pager_servers import WEBHOOK_KEY, PagerServers
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Fault
 from tests.support.two_people import ANA, BEN, asked, two_people
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, ELSEWHERE, PROD, World
 
 AFTER_DEATH, AFTER_STOP = 20.0, 5.0
@@ -68,7 +68,7 @@ def replicas(pair: Pair) -> None:
 
 async def looked(pair: Pair, leader: Replica, since: datetime) -> float:
     """Wait until one leads and has looked at every stream; give the seconds that it took."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while not leader.leads:  # noqa: ASYNC110 -- a process's log
             await asyncio.sleep(0.02)
     # The former one may have been in the middle of a look.
@@ -146,7 +146,7 @@ async def test_the_other_one_leads_while_the_former_finishes(pair: Pair) -> None
         pair.relay.stop_at(Moment.SENT, request=number)
         card = await asked(world, "clear one")
         await world.slack.click(card, "Approve", user=BEN)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             await pair.relay.reached.wait()
         if await state.ask(
             "SELECT 1 FROM requests JOIN leadership ON executor = holder WHERE requests.id = $1",
@@ -223,7 +223,7 @@ async def test_an_alarm_that_is_over_is_not_paged_any_more(pair: Pair) -> None:
     pair.pagers.fail("webhook", Fault(hang=60))
     await pair.world.redis[DEV].xgroup_destroy("instrument:hsc", "hsc_consumer_group")
     await pair.state.until("SELECT 1 FROM outbox WHERE lane = 'page' AND claimed_by IS NOT NULL")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while not pair.pagers.sent_to("webhook"):  # noqa: ASYNC110 -- it tells nobody
             await asyncio.sleep(0.02)
     await first.bot.kill()

@@ -15,9 +15,9 @@ from tests.proof.replica_pair import Replica
 from tests.proof.state import StateFile
 from tests.support.a_rollout import a_rollout
 from tests.support.kubernetes_server import Cluster
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Delivery, Fault, Message
 from tests.support.two_people import ANA, BEN, asked, two_people
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
 GRACE = 25.0
@@ -83,7 +83,7 @@ async def held_up(
     for method in ANSWERS if mute else ():
         world.slack.fail(method, Fault(hang=60, times=None))
     await world.slack.click(card, "Approve", user=BEN)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         await relay.reached.wait()
     replica.terminate()
     await replica.bot.until_logged("stopping")
@@ -129,9 +129,9 @@ async def test_a_slack_that_hangs_keeps_it_no_longer(
     world.slack.heal()
     await held.replica.start()
     await world.slack.until(
-        lambda: "3 visits discarded" in held.card.text, PATIENCE, held.card.text
+        lambda: "3 visits discarded" in held.card.text, LONGEST_WAIT, held.card.text
     )
-    await world.slack.until(lambda: mentions(world), PATIENCE, "mention")
+    await world.slack.until(lambda: mentions(world), LONGEST_WAIT, "mention")
     held.replica.terminate()
     await held.replica.ended(GRACE)
     assert len(mentions(world)) == 1
@@ -150,7 +150,9 @@ async def made(world: World, cluster: Cluster, card: Message) -> None:
 async def rolling(world: World, _: Cluster, card: Message) -> None:
     """The old pod is on its way out."""
     await world.slack.click(card, "Approve", user=BEN)
-    await world.slack.until(lambda: "the old pod is stopping" in shown(card), PATIENCE, shown(card))
+    await world.slack.until(
+        lambda: "the old pod is stopping" in shown(card), LONGEST_WAIT, shown(card)
+    )
 
 
 @pytest.mark.parametrize("moment", [made, rolling], ids=lambda moment: moment.__name__)
@@ -174,8 +176,8 @@ async def test_a_restart_is_taken_up_by_the_next_process(
     async with asyncio.timeout(TAKEN_UP):
         await bot.until_logged("a request is taken up")
     back = "🟢 *PROD: Redis is back after "
-    await world.slack.until(lambda: back in card.text, PATIENCE, f"{back} not {card.text}")
-    await world.slack.until(lambda: mentions(world), PATIENCE, "mention")
+    await world.slack.until(lambda: back in card.text, LONGEST_WAIT, f"{back} not {card.text}")
+    await world.slack.until(lambda: mentions(world), LONGEST_WAIT, "mention")
     replica.terminate()
     await replica.ended(SOON)
     assert bot.errors == []

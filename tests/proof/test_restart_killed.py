@@ -11,9 +11,9 @@ from tests.proof.processes import Bot, a_bot
 from tests.proof.state import StateFile
 from tests.support.a_rollout import a_rollout
 from tests.support.kubernetes_server import Cluster
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
 from tests.support.two_people import ANA, BEN, asked
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
 
@@ -50,7 +50,7 @@ class Scene:
     async def ended(self, card: Message, words: str) -> None:
         """See what came of it, and that nothing more is said after that."""
         await self.world.slack.until(
-            lambda: words in card.text, PATIENCE, f"{words} not {card.text}"
+            lambda: words in card.text, LONGEST_WAIT, f"{words} not {card.text}"
         )
         await self.world.slack.until(lambda: next(iter(self.about_it()), None))
         await self.state.until("SELECT count(*) = 0 FROM outbox WHERE closed IS NULL")

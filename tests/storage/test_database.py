@@ -22,7 +22,7 @@ from bot.storage.lease import Deliveries
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from tests.storage.drafts import NOW, create, draft, notice, page
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 SHORT = timedelta(milliseconds=50)
 PASSWORD = "s3cr3t-w0rd"
@@ -380,7 +380,7 @@ async def test_who_is_cancelled_loses_no_connection(database: Database) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         await database.ping()
     # One that was lost is found by the collector, which says so; warnings are errors.
     gc.collect()

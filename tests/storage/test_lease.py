@@ -7,7 +7,7 @@ from bot.storage.database import Database
 from bot.storage.lease import LEASE, Chores, Clock, Deliveries, Leader
 from bot.storage.schema import leadership
 from tests.storage.drafts import NOW
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 
 async def renewed(leader: Leader) -> bool:
@@ -46,7 +46,7 @@ async def test_a_lease_that_ran_out_is_taken_over(database: Database) -> None:
     two = Leader(database.as_process("two"))
     assert await renewed(one)
     assert not await renewed(two)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while not await renewed(two):  # noqa: ASYNC110 -- the database's own clock has to move
             await asyncio.sleep(0.01)
     assert await one.holder() == "two"

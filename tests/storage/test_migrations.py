@@ -33,7 +33,7 @@ from tests.conftest import Postgresql
 from tests.storage import last_release
 from tests.storage.drafts import create, draft
 from tests.storage.last_release import HOUR, MINUTE, NOW
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 SHORT = timedelta(milliseconds=50)
 DATA = Path(__file__).parents[1] / "data" / "state"
@@ -210,7 +210,7 @@ async def test_a_migration_waits_for_that_of_another_process(fresh_postgresql: s
     async with raw(fresh_postgresql) as other:
         await other.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         opening = asyncio.create_task(Database.open(fresh_postgresql, wait=SHORT))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while not (await other.execute(waits)).scalar():  # noqa: ASYNC110 -- another process
                 await asyncio.sleep(0.01)
         # The patience for other locks is not that for a migration.

@@ -40,8 +40,8 @@ from bot.storage.posts import Posts
 from bot.storage.samples import Samples
 from tests.support.an_oncall import TARGETS, Lists, an_oncall
 from tests.support.limits import default_thresholds
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World
 
 Result = TypeVar("Result")
@@ -268,7 +268,7 @@ class Alarmed:
 
     world: World
     id: str = PROD
-    patience: float = PATIENCE
+    patience: float = LONGEST_WAIT
 
     @property
     def roots(self) -> list[Message]:
@@ -359,7 +359,7 @@ async def looked_at(world: World, streams: int) -> None:
 
 async def counted(world: World, query: str) -> None:
     """Wait until a query of the bot's database answers 1."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while True:
             with closing(sqlite3.connect(world.folder / "state.db")) as file:
                 if file.execute(query).fetchone() == (1,):
@@ -374,7 +374,7 @@ async def all_said(world: World) -> None:
     while passes.
     """
     anew = "SET not_before = NULL WHERE not_before IS NOT NULL AND claimed_by IS NULL"
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(LONGEST_WAIT):
         while _unsaid(world):
             state = sqlite3.connect(world.folder / "state.db", timeout=0)
             # Whoever holds the lock now is on this very thread.

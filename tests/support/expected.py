@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from tests.support.patience import PATIENCE
 from tests.support.slack_workspace import Message, View
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World
 
 FOLDER = Path(__file__).parent.parent / "data" / "messages"
@@ -110,7 +110,7 @@ async def answered(
                 return said
         return next(iter(workspace.views[views:]), None)
 
-    return await workspace.until(came, PATIENCE, f"answer to {typed!r}")
+    return await workspace.until(came, LONGEST_WAIT, f"answer to {typed!r}")
 
 
 class Expected:

@@ -21,7 +21,7 @@ from aiohttp import web
 from tests.support.kubernetes_contents import TOKEN, Contents
 from tests.support.kubernetes_recordings import Call, Recording, failure, recorded
 from tests.support.kubernetes_rollout import RESTARTED_AT, Phase
-from tests.support.patience import PATIENCE
+from tests.support.waits import LONGEST_WAIT
 
 __all__ = [
     "RESTARTED_AT",
@@ -223,7 +223,7 @@ class Cluster(Contents):
     async def until(
         self,
         condition: Callable[[], bool],
-        timeout: float = PATIENCE,  # noqa: ASYNC109 - a test's patience
+        timeout: float = LONGEST_WAIT,  # noqa: ASYNC109 - a test's patience
     ) -> None:
         """Wait until something is so; it is asked after each request and each change."""
         async with asyncio.timeout(timeout):

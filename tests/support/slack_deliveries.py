@@ -17,7 +17,6 @@ import aiohttp
 from aiohttp import WSMsgType, web
 
 from tests.support.faults import Faults, cut
-from tests.support.patience import PATIENCE
 from tests.support.slack_api import Chat, HookError, Views
 from tests.support.slack_workspace import (
     Channel,
@@ -29,6 +28,7 @@ from tests.support.slack_workspace import (
     Workspace,
     escape,
 )
+from tests.support.waits import LONGEST_WAIT
 
 MOST_CONNECTIONS = 10
 _CLOSE_SECONDS = 0.5
@@ -379,7 +379,7 @@ class Delivery:
             if self.hook is not None and message.response_url == self.response_url
         ]
 
-    async def reply(self, timeout: float = PATIENCE, *, nth: int = 1) -> Message:  # noqa: ASYNC109 - a test's patience
+    async def reply(self, timeout: float = LONGEST_WAIT, *, nth: int = 1) -> Message:  # noqa: ASYNC109 - a test's patience
         """Wait for the first message made through the response_url (or the nth).
 
         When none comes for some seconds, the bot's first later message in the channel counts, too.
@@ -420,7 +420,7 @@ class Deliveries:
         self._known: dict[str, Delivery] = {}
         self._numbers = itertools.count(1)
         # Slack itself gives 3 s; a busy machine is no failure.
-        self.ack_seconds = PATIENCE
+        self.ack_seconds = LONGEST_WAIT
         self.request_url: str | None = None
         self.sockets: Sockets | None = None
         self.http: aiohttp.ClientSession | None = None

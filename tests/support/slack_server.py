@@ -15,7 +15,6 @@ import aiohttp
 from aiohttp import web
 
 from tests.support.faults import Fault, Faults, rate_limited
-from tests.support.patience import PATIENCE
 from tests.support.slack_api import WebApi
 from tests.support.slack_deliveries import (
     Connection,
@@ -41,6 +40,7 @@ from tests.support.slack_workspace import (
     default_users,
     mentions,
 )
+from tests.support.waits import LONGEST_WAIT
 
 __all__ = [
     "Call",
@@ -327,14 +327,14 @@ class SlackServer:
         """How many WebSocket handshakes were begun, refused ones included."""
         return self._sockets.attempts
 
-    async def connected(self, count: int = 1, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109 - a test's patience
+    async def connected(self, count: int = 1, timeout: float = LONGEST_WAIT) -> None:  # noqa: ASYNC109 - a test's patience
         """Wait until exactly `count` WebSockets are open."""
         await self.until(lambda: self.connections == count, timeout, f"{count} connections")
 
     async def next_message(
         self,
         channel: str,
-        timeout: float = PATIENCE,  # noqa: ASYNC109 - a test's patience
+        timeout: float = LONGEST_WAIT,  # noqa: ASYNC109 - a test's patience
         *,
         after: Message | None = None,
     ) -> Message:
@@ -359,7 +359,7 @@ class SlackServer:
     async def next_view(
         self,
         callback_id: str,
-        timeout: float = PATIENCE,  # noqa: ASYNC109 - a test's patience
+        timeout: float = LONGEST_WAIT,  # noqa: ASYNC109 - a test's patience
     ) -> View:
         """Wait for an open form."""
 
@@ -372,7 +372,7 @@ class SlackServer:
     async def until(
         self,
         find: Callable[[], Found | None],
-        timeout: float = PATIENCE,  # noqa: ASYNC109 - a test's patience
+        timeout: float = LONGEST_WAIT,  # noqa: ASYNC109 - a test's patience
         what: str = "outcome",
     ) -> Found:
         """Wait until `find` answers something true; it is asked after each request and change."""

@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from bot.app import serve
 from bot.clients.pagers import NOTIFIERS, HttpNotifier
 from tests.support.night import observing
-from tests.support.patience import PATIENCE
 from tests.support.slack_server import Message, SlackServer
+from tests.support.waits import LONGEST_WAIT
 
 PROD, DEV = "C0PROD0001", "C0DEV00001"
 ELSEWHERE = "C0OTHER001"
@@ -103,7 +103,7 @@ class World:
         )
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait(
-            {running, waiting}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+            {running, waiting}, timeout=LONGEST_WAIT, return_when=asyncio.FIRST_COMPLETED
         )
         waiting.cancel()
         if not ready.is_set():
@@ -113,7 +113,7 @@ class World:
             yield
         finally:
             stop.set()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(LONGEST_WAIT):
                 assert await running == 0
 
     async def type(self, text: str, channel: str = PROD, user: str = "U0ANA") -> Message:

@@ -1,4 +1,4 @@
 """How long tests wait for what must come: a busy machine is slow, and not wrong."""
 
-PATIENCE = 120.0
+LONGEST_WAIT = 120.0
 """Seconds; longer than the claim of a process that died with a message in its hands."""
