@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -64,11 +63,9 @@ async def asked_and_approved(world: World, root: Message, button: str, channel: 
 
 async def workers_stop(world: World, channel: Alarmed) -> Message:
     """Every rule about a backlog fires, and it is one message."""
-    begun = monotonic()
     await world.announce(2, detectors=172)
     root = await channel.root("PROD lsstcam: not reading, 2 visits waiting")
     assert root.text.startswith("🟡 *PROD")
-    assert monotonic() - begun < 6
     assert "*Likely:* KEDA or the workers" in shown(root)
     assert root.buttons == ["I'm on it", "Silence…", "Figures now"]
     await channel.says(root, "🔴 *PROD lsstcam: not reading")
@@ -173,10 +170,8 @@ async def test_redis_is_killed(world: World, server: ValkeyServer, tmp_path: Pat
     prod, port = Alarmed(world), server.port
     async with world.bot():
         await world.slack.until(lambda: world.slack.connections)
-        begun = monotonic()
         server.stop()
         root = await prod.root("PROD: Redis does not answer since")
-        assert monotonic() - begun < 8
         assert root.text.startswith("🔴 *PROD")
         assert f"127.0.0.1:{port}" in shown(root)
         assert "Other PROD alarms are held" in shown(root)
@@ -204,9 +199,7 @@ async def test_redis_hangs(world: World, server: ValkeyServer) -> None:
         try:
             # The other environment is watched all the while.
             await world.redis[DEV].delete("instrument:hsc")
-            begun = monotonic()
             await dev.root("dev hsc: missing")
-            assert monotonic() - begun < 5
             root = await prod.root("PROD: Redis does not answer since")
             assert "no answer in time" in shown(root)
         finally:
