@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.command import Act, Call, Purpose, Read, Reply
+from bot.command import Act, Call, Purpose, Read, Reply, privately
 from bot.domain.errors import UserError
 from bot.domain.maintenance import LONGEST_TEXT, LONGEST_WINDOW, Window, night_refusal
 from bot.domain.times import WhenError, format_duration, parse_duration, parse_when
@@ -132,7 +132,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
 async def run_announce(call: Call) -> AsyncIterator[Reply]:
     """Say something once; there is no window."""
     mirrors = await call.services.maintenance.announce(call.arguments.rest, call.person, call.now)
-    yield Reply(*announced(mirrors), private=True)
+    yield privately(announced(mirrors))
 
 
 async def _start(call: Call) -> Window:
@@ -203,7 +203,7 @@ def _stepping(step: Callable[[Call], Awaitable[Window]]) -> Callable[[Call], Asy
     """Tell whoever takes a step how the window stands; everybody else reads the announcement."""
 
     async def run(call: Call) -> AsyncIterator[Reply]:
-        yield Reply(*told(await step(call), call.now), private=True)
+        yield privately(told(await step(call), call.now))
 
     return run
 

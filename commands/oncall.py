@@ -27,14 +27,8 @@ _LONGEST = 500
 
 async def run(call: Call) -> Reply:
     """Show every target, and whether it is told at this hour."""
-    oncall, night = call.services.oncall, is_night(call.environment.site, call.now)
-    drawn = overview(
-        call.environment,
-        [(each, each.hears(call.environment.name, night=night)) for each in oncall.targets],
-        night=night,
-        now=call.now,
-        receipts=oncall.receipts,
-    )
+    oncall = call.services.oncall
+    drawn = overview(call.environment, oncall.targets, oncall.receipts, call.now)
     return Reply(*drawn, call.reading_buttons)
 
 
@@ -66,35 +60,26 @@ async def escalate(call: Call) -> AsyncIterator[Reply]:
 
 def overview(
     environment: Environment,
-    targets: Sequence[tuple[Target, bool]],
-    *,
-    night: bool,
+    targets: Sequence[Target],
+    receipts: Mapping[str, Receipt],
     now: datetime,
-    receipts: Mapping[str, Receipt] | None = None,
 ) -> tuple[str, list[Block]]:
-    """Draw who is told of alarms, and how.
-
-    Parameters
-    ----------
-    targets
-        Each target, and whether it is told at this hour.
-    receipts
-        What came of the last try to tell a target, by its name.
-    """
-    told = [target for target, hears in targets if hears]
+    """Draw who is told of alarms, how, and what came of the last try."""
+    night = is_night(environment.site, now)
+    hearing = [each for each in targets if each.hears(environment.name, night=night)]
     label, hour = environment.label, "night" if night else "day"
     if not targets:
         first = f"🔴 *{label}: nobody is on call, no target is configured.*"
         remedy = mark("Whoever deploys the bot names them in {}.", code("oncall.targets"))
         return first, [section(first + "\n" + remedy)]
-    if not told:
+    if not hearing:
         first = f"🔴 *{label}: no on-call target is told by {hour}.*"
     else:
         first = (
-            f"🟢 *{label}: on-call is told through {len(told)} of "
+            f"🟢 *{label}: on-call is told through {len(hearing)} of "
             f"{count(len(targets), 'target')}, now by {hour}.*"
         )
-    lines = [_target(*each, receipts or {}, now) for each in targets[:_LISTED]]
+    lines = [_target(each, each in hearing, receipts, now) for each in targets[:_LISTED]]
     if len(targets) > _LISTED:
         lines.append(f"and {len(targets) - _LISTED:,} more")
     more = (
@@ -153,9 +138,6 @@ def tested(environment: Environment, targets: Sequence[Target], by: str, now: da
 
 
 def _told(subject: str, said: str, targets: Sequence[Target], now: datetime) -> Drawn:
-    if not targets:
-        first = f"🟡 *{subject}: {said}, and nobody is told.* No target hears of it now."
-        return first, [section(first), _at(now)], []
     first = f"🔴 *{subject}: {said}.*"
     return first, [section(f"{first}\nThrough {_names(targets)}."), _at(now)], []
 

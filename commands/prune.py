@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from bot.command import Act, Call, Purpose, Reply
 from bot.domain.approvals import AuditLine
 from bot.domain.changes import LEAST_IDLE, Pruned
-from bot.domain.environments import Environment
 from bot.domain.errors import UserError
-from bot.render.blocks import Button, Markup, code, context, join, mark, section
+from bot.render.blocks import Block, Button, code, context, join, section
 from bot.render.words import clock, count, duration
 
 _SHOWN_EVERY = timedelta(seconds=2)
@@ -20,22 +19,23 @@ _DROPPED_SHOWN = 10
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Remove them, some hundreds at a time."""
     environment, instrument, idle = call.environment, call.instrument(), _idle(call)
+    subject = f"{environment.label} {instrument}"
     (look,) = await call.services.streams.look([instrument])
     if look.missing:
         raise UserError(
-            f"{environment.label} {instrument} has no group, so it has no consumer names. "
+            f"{subject} has no group, so it has no consumer names. "
             f"`bootstrap {instrument}` creates it.",
             suggestion="bootstrap",
         )
     steps = call.services.changes.prune(instrument, idle)
     # The first step only looks: what is refused, or fails, is told before the channel hears of it.
     done, shown = await anext(steps), call.now
-    yield _progress(environment, instrument, idle, done, call.now)
+    yield _progress(subject, idle, done, call.now)
     async for done in steps:
         now = datetime.now(UTC)
         if now - shown >= _SHOWN_EVERY:
             shown = now
-            yield _progress(environment, instrument, idle, done, now)
+            yield _progress(subject, idle, done, now)
     removed = f"{done.removed:,} of {done.names:,} names removed"
     await call.services.audit.add(
         AuditLine(
@@ -48,7 +48,8 @@ async def run(call: Call) -> AsyncIterator[Reply]:
             after={"removed": str(done.removed)},
         )
     )
-    yield pruned(environment, instrument, idle, done, datetime.now(UTC))
+    again = Button("Consumers", "consumers", instrument)
+    yield Reply(*pruned(subject, idle, done, datetime.now(UTC)), (again,))
 
 
 def _idle(call: Call) -> timedelta:
@@ -61,21 +62,13 @@ def _idle(call: Call) -> timedelta:
     return idle
 
 
-def _progress(
-    environment: Environment, instrument: str, idle: timedelta, far: Pruned, now: datetime
-) -> Reply:
-    first = (
-        f"🔧 *{environment.label} {instrument}: removing consumer names idle for more than "
-        f"{duration(idle)}.*"
-    )
-    removed = mark("\n{} of {} removed.", f"{far.removed:,}", _names(far.left_behind))
-    updated = context(mark("updated {} UTC", clock(now, seconds=True)))
-    return Reply(first, [section(first + removed), updated])
+def _progress(subject: str, idle: timedelta, far: Pruned, now: datetime) -> Reply:
+    first = f"🔧 *{subject}: removing consumer names idle for more than {duration(idle)}.*"
+    removed = f"{far.removed:,} of {_names(far.left_behind)} removed."
+    return Reply(first, [section(f"{first}\n{removed}"), _updated(now)])
 
 
-def pruned(
-    environment: Environment, instrument: str, idle: timedelta, done: Pruned, now: datetime
-) -> Reply:
+def pruned(subject: str, idle: timedelta, done: Pruned, now: datetime) -> tuple[str, list[Block]]:
     """Draw what a removal of consumer names has come to."""
     complete = done.removed == done.left_behind
     emoji = "🟢" if complete and not done.dropped else "🟡"
@@ -85,7 +78,7 @@ def pruned(
         say = f"{_names(done.removed)} removed"
     else:
         say = f"{done.removed:,} of {_names(done.left_behind)} removed, then the group was gone"
-    first = f"{emoji} *{environment.label} {instrument}: {say}.*"
+    first = f"{emoji} *{subject}: {say}.*"
     figures = [
         ("Names, before", f"{done.names:,}"),
         ("Names, now", f"{done.names - done.removed:,}, and those of new workers"),
@@ -94,23 +87,24 @@ def pruned(
     blocks = [section(first, figures)]
     if done.dropped:
         blocks.append(section(_dropped(done)))
-    blocks.append(context(mark("updated {} UTC", clock(now, seconds=True))))
-    return Reply(first, blocks, (Button("Consumers", "consumers", instrument),))
+    return first, [*blocks, _updated(now)]
 
 
-def _dropped(done: Pruned) -> Markup:
+def _updated(now: datetime) -> Block:
+    return context(f"updated {clock(now, seconds=True)} UTC")
+
+
+def _dropped(done: Pruned) -> str:
     shown = [
-        mark("{}: {}", code(name), count(entries, "entry"))
+        f"{code(name)}: {count(entries, 'entry')}"
         for name, entries in done.dropped[:_DROPPED_SHOWN]
     ]
     if len(done.dropped) > _DROPPED_SHOWN:
-        shown.append(mark("and {} more", count(len(done.dropped) - _DROPPED_SHOWN, "name")))
-    return mark(
-        "🟡 *{} became unconfirmed while names were removed, and left that list with them.* Their "
-        "workers go on as before; if one of them dies, nobody sees it here.\n{}",
-        count(sum(entries for _, entries in done.dropped), "entry"),
-        join("\n", shown),
-    )
+        shown.append(f"and {count(len(done.dropped) - _DROPPED_SHOWN, 'name')} more")
+    entries = count(sum(entries for _, entries in done.dropped), "entry")
+    lost = "became unconfirmed while names were removed, and left that list with them"
+    then = "Their workers go on as before; if one of them dies, nobody sees it here."
+    return join("\n", [f"🟡 *{entries} {lost}.* {then}", *shown])
 
 
 def _names(number: int) -> str:

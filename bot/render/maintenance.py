@@ -144,13 +144,12 @@ def summary_line(windows: Sequence[Window], now: datetime) -> str:
     return f"{line}{more}"
 
 
-def told(window: Window, now: datetime) -> tuple[str, list[Block]]:
-    """Tell whoever acted, in private, how the window stands now."""
-    text = f"Window {window.id} {_how(window, now)}. Its announcement says so."
-    return text, [section(text)]
+def told(window: Window, now: datetime) -> str:
+    """Tell whoever acted how the window stands now."""
+    return f"Window {window.id} {_how(window, now)}. Its announcement says so."
 
 
-def announced(mirrors: Sequence[str]) -> tuple[str, list[Block]]:
+def announced(mirrors: Sequence[str]) -> Markup:
     """Tell whoever announced something where it is said.
 
     Parameters
@@ -162,8 +161,7 @@ def announced(mirrors: Sequence[str]) -> tuple[str, list[Block]]:
         mark("<#{}>", each) if re.fullmatch(r"[CG][A-Z0-9]{6,}", each) else f"#{each}"
         for each in mirrors
     ]
-    text = mark("It is announced in {}.", join(", ", ["this channel", *others]))
-    return text, [section(text)]
+    return mark("It is announced in {}.", join(", ", ["this channel", *others]))
 
 
 def confirmation(environment: Environment, starts: datetime, ends: datetime) -> Markup:

@@ -149,9 +149,8 @@ class Approvals:
         """Give the requests that are not at their end."""
         return await self._requests.live(self._environment.name)
 
-    async def outages(self, now: datetime) -> list[Hours]:
+    async def outages(self) -> list[Hours]:
         """Give the time of approved changes that keep everybody from Redis, at most 10 min each."""
-        del now
         return [
             Hours(each.started, each.started + RESTART_LIMIT)
             for each in await self.live()

@@ -58,12 +58,6 @@ class Posts:
         )
         return [POSTS.read(row) for row in await self._database.fetch(query)]
 
-    async def want(self, subject: int) -> None:
-        """Ask for it to be drawn anew."""
-        async with self._database.statement() as connection:
-            await want(connection, subject)
-        self._database.wake()
-
     async def claim(self, post: Post, now: datetime, until: datetime) -> Post | None:
         """Take a post, to draw it.
 

@@ -583,9 +583,9 @@ def test_a_repair_that_could_not_help_is_not_well() -> None:
     ],
 )
 def test_what_a_prune_has_come_to(done: Pruned, said: str) -> None:
-    reply = prune.pruned(PROD, "lsstcam", timedelta(hours=2), done, NOON)
-    assert reply.text.startswith(said)
-    assert ("became unconfirmed" in str(reply.blocks)) is bool(done.dropped)
+    text, blocks = prune.pruned("PROD lsstcam", timedelta(hours=2), done, NOON)
+    assert text.startswith(said)
+    assert ("became unconfirmed" in str(blocks)) is bool(done.dropped)
 
 
 def test_what_is_offered_is_what_is_worst() -> None:

@@ -359,13 +359,13 @@ def test_the_line_in_the_short_status() -> None:
     ],
 )
 def test_whoever_acted_is_told(window: OneWindow, said: str) -> None:
-    text, _ = maintenance.told(window, at(16))
+    text = maintenance.told(window, at(16))
     assert text == f"Window 12 {said}. Its announcement says so."
 
 
 def test_where_it_is_announced() -> None:
-    assert maintenance.announced([])[0] == "It is announced in this channel."
-    assert maintenance.announced(["ops", "C0OTHER001"])[0] == (
+    assert maintenance.announced([]) == "It is announced in this channel."
+    assert maintenance.announced(["ops", "C0OTHER001"]) == (
         "It is announced in this channel, #ops, <#C0OTHER001>."
     )
 

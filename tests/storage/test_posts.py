@@ -6,7 +6,7 @@ import pytest
 from bot.domain.notices import Post, Subject
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
-from bot.storage.posts import Posts, add_post
+from bot.storage.posts import Posts, add_post, want
 from tests.storage.drafts import NOW, create, draft
 
 UNTIL = NOW + timedelta(seconds=30)
@@ -30,7 +30,13 @@ async def claimed(posts: Posts) -> Post:
     return post
 
 
-async def test_a_new_post_is_behind_until_it_is_shown(posts: Posts) -> None:
+async def wanted(database: Database) -> None:
+    """Have it drawn anew, as a step does."""
+    async with database.transaction() as connection:
+        assert await want(connection, 1)
+
+
+async def test_a_new_post_is_behind_until_it_is_shown(posts: Posts, database: Database) -> None:
     [post] = await posts.behind(NOW)
     assert post == await only(posts)
     assert post.kind is Subject.REQUEST
@@ -41,14 +47,14 @@ async def test_a_new_post_is_behind_until_it_is_shown(posts: Posts) -> None:
     assert await posts.behind(NOW) == []
     shown = await only(posts)
     assert (shown.channel, shown.ts, shown.shown, shown.tried) == ("C1", "17.5", 1, False)
-    await posts.want(1)
+    await wanted(database)
     assert [each.wanted for each in await posts.behind(NOW)] == [2]
     assert await posts.find(2) is None
 
 
-async def test_what_was_wanted_meanwhile_stays_behind(posts: Posts) -> None:
+async def test_what_was_wanted_meanwhile_stays_behind(posts: Posts, database: Database) -> None:
     post = await claimed(posts)
-    await posts.want(1)
+    await wanted(database)
     assert await posts.shown(post, channel="C1", ts="17.5", version=post.wanted)
     assert [(each.wanted, each.shown) for each in await posts.behind(NOW)] == [(2, 1)]
 
@@ -79,9 +85,9 @@ async def test_the_first_to_claim_it_knows_that_nobody_has_tried(posts: Posts) -
     assert (await claimed(posts)).tried
 
 
-async def test_a_claim_gives_the_newest_version(posts: Posts) -> None:
+async def test_a_claim_gives_the_newest_version(posts: Posts, database: Database) -> None:
     stale = await only(posts)
-    await posts.want(1)
+    await wanted(database)
     post = await posts.claim(stale, NOW, UNTIL)
     assert post is not None
     assert post.wanted == 2
