@@ -115,11 +115,12 @@ async def serve(
         The exit code: 0 after `stop`, 2 if the configuration is invalid, 1 for any other reason.
         The reason is on standard error.
     """
-    serving = asyncio.create_task(
-        _serve(path, environ, stop, ready, clusters=clusters or {}, pagers=pagers, clock=clock)
-    )
     stopping = asyncio.create_task(stop.wait())
     try:
+        settings = config.load(path, environ, kinds(pagers))
+        secrets = config.load_secrets(settings, environ)
+        app = App(settings, secrets, Proxy(environ), clusters=clusters or {}, clock=clock)
+        serving = asyncio.create_task(_serve(app, pagers, stop, ready))
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.is_set():
             # Still starting, perhaps waiting for Slack: there is nothing yet to finish.
@@ -139,28 +140,18 @@ async def serve(
 
 
 async def _serve(
-    path: Path,
-    environ: Mapping[str, str],
-    stop: asyncio.Event,
-    ready: asyncio.Event,
-    *,
-    clusters: Mapping[str, Cluster],
-    pagers: Sequence[type[HttpNotifier]],
-    clock: Callable[[], datetime],
+    app: "App", pagers: Sequence[type[HttpNotifier]], stop: asyncio.Event, ready: asyncio.Event
 ) -> None:
-    settings = config.load(path, environ, kinds(pagers))
-    secrets = config.load_secrets(settings, environ)
     async with AsyncExitStack() as stack:
-        app = App(settings, secrets, Proxy(environ), stack, clusters=clusters, clock=clock)
-        await app.open(pagers)
-        loops = Loops(app.beats(), clock=clock)
+        await app.open(stack, pagers)
+        loops = Loops(app.beats(), clock=app.clock)
         web = app.web(loops, stop, ready)
         # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
         stack.push_async_callback(web.aclose)
         stack.push_async_callback(app.finish)
         await web.start()
         # Known before the first turn of what only the leader does.
-        await app.leader.tick(clock())
+        await app.leader.tick(app.clock())
         if app.sockets is not None:
             stack.push_async_callback(app.sockets.aclose)
             await app.sockets.connect()
@@ -195,7 +186,6 @@ class App:
         settings: config.Settings,
         secrets: config.Secrets,
         proxy: Proxy,
-        stack: AsyncExitStack,
         *,
         clusters: Mapping[str, Cluster],
         clock: Callable[[], datetime],
@@ -203,9 +193,8 @@ class App:
         self._settings = settings
         self._secrets = secrets
         self._proxy = proxy
-        self._stack = stack
         self._clusters = clusters
-        self._clock = clock
+        self.clock = clock
         self._metrics = Metrics()
         self.services: dict[str, Services] = {}
         self.sockets: Sockets | None = None
@@ -213,7 +202,7 @@ class App:
         self._watches: dict[str, Watch] = {}
         self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
 
-    async def open(self, pagers: Sequence[type[HttpNotifier]]) -> None:
+    async def open(self, stack: AsyncExitStack, pagers: Sequence[type[HttpNotifier]]) -> None:
         """Connect to the database and to Slack, and build the rest; the stack closes it all.
 
         Raises
@@ -224,7 +213,8 @@ class App:
             If two environments have the same Redis.
         """
         settings, secrets = self._settings, self._secrets
-        proxy, stack, clock = self._proxy, self._stack, self._clock
+        proxy, clock = self._proxy, self.clock
+        self._stack = stack
         # The pod's name tells people which replica it is; the rest, one start from the next.
         process = f"{platform.node()}-{token_hex(4)}"
         database = await Database.open(secrets.state_url, process)
@@ -324,7 +314,7 @@ class App:
 
     def _add(self, environment: Environment) -> None:
         """Build an environment's services and its watch."""
-        name, clock = environment.name, self._clock
+        name, clock = environment.name, self.clock
         settings = self._settings.alarms_for(name)
         url = self._settings.environments[name].redis.url
         password = self._secrets.redis_passwords.get(name)
@@ -481,7 +471,7 @@ class App:
         """Build what answers over HTTP."""
 
         async def livez() -> list[str]:
-            return [f"loop {name} is stuck" for name in loops.stuck(self._clock())]
+            return [f"loop {name} is stuck" for name in loops.stuck(self.clock())]
 
         async def readyz() -> list[str]:
             if stop.is_set() or not ready.is_set():
@@ -497,7 +487,7 @@ class App:
 
         async def figures() -> bytes:
             # The leader's watch has just looked; a follower looks when it is asked.
-            leads, now = self.leader.leads(), self._clock()
+            leads, now = self.leader.leads(), self.clock()
             late = [name for name, watch in self._watches.items() if not leads or watch.late(now)]
             stale = [self.services[name] for name in late]
             await asyncio.gather(
@@ -521,6 +511,6 @@ class App:
             self._deliveries.drain(DRAIN_SECONDS), self._executions.drain(DRAIN_SECONDS)
         )
         for each in (self._cards, self._notices, self._pager):
-            await each.finish(self._clock(), FLUSH_SECONDS)
+            await each.finish(self.clock(), FLUSH_SECONDS)
         with suppress(StateError):
-            await self._positions.tick(self._clock())
+            await self._positions.tick(self.clock())

@@ -7,11 +7,14 @@ A window is a value, like a request: each step gives a new one with the next ver
 writes it compares the version first. What was said of it is part of it, so nothing is said twice.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Self
 
+from bot.domain.alarms import Incident
+from bot.domain.approvals import Request
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import Refused, UserError
 from bot.domain.night import Night, next_night
@@ -254,6 +257,15 @@ class Window:
 
     def _next(self, **changes: object) -> Self:
         return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What is told at the end of a window: what was held, what fires, what was carried out."""
+
+    held: Sequence[Incident]
+    firing: Sequence[Incident]
+    requests: Sequence[Request]
 
 
 def check_times(environment: Environment, window: Window, now: datetime) -> Window:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from bot.domain.alarms import Incident
 from bot.domain.approvals import Happened, Request
 from bot.domain.environments import Environment
-from bot.domain.maintenance import LATE, Stage, Window, Word
+from bot.domain.maintenance import LATE, Closing, Stage, Window, Word
 from bot.domain.night import next_dusk, nights_around
 from bot.domain.streams import Look, ServerInfo, Verdict, worst_verdict
 from bot.domain.times import lasting, whole, zones
@@ -447,13 +447,11 @@ _TOLD = 10
 def ended(
     window: Window,
     environment: Environment,
+    closing: Closing,
     now: datetime,
     *,
-    requests: Sequence[Request],
-    held: Sequence[Incident],
-    firing: Sequence[Incident],
     state: tuple[str, str],
-    links: Mapping[int, str] | None = None,
+    links: Mapping[int, str],
     late: timedelta = timedelta(0),
 ) -> Drawn:
     """Draw the closing notice.
@@ -467,6 +465,7 @@ def ended(
     late
         How long after its time it is said.
     """
+    firing = closing.firing
     dusk = next_dusk(environment.site, now)
     how, trouble = state
     place = label(environment)
@@ -475,7 +474,7 @@ def ended(
         about = "; ".join(_claim(each, now) for each in firing)
         opening = f"🟡 *{place} maintenance is over, but {what}* "
         first: str = _cut(opening + about)
-        named = [_linked(each, links or {}, now) for each in firing[:_TOLD]]
+        named = [_linked(each, links, now) for each in firing[:_TOLD]]
         top: str = opening + join("; ", named)
     elif trouble:
         first = top = (
@@ -487,7 +486,7 @@ def ended(
             f"🟢 *{place} maintenance is over after {took(window)}. Prompt processing is "
             f"ready.* Window {window.id}"
         )
-    facts = [("Done", _done(requests)), ("Now", how), ("Held", _held(held, firing))]
+    facts = [("Done", _done(closing.requests)), ("Now", how), ("Held", _held(closing.held, firing))]
     foot = [
         by_whom(window, "ended", now),
         *([f"next night from {clock(whole(dusk))} UTC"] if dusk else []),

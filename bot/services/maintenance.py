@@ -6,17 +6,17 @@ compare-and-set in the database, with what must be said about it in the same tra
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from bot.domain.alarms import Hours, Incident
-from bot.domain.approvals import AuditLine, Request
+from bot.domain.alarms import Hours
+from bot.domain.approvals import AuditLine
 from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
-from bot.domain.maintenance import LONGEST_TEXT, Stage, Window, Word, check_times
+from bot.domain.maintenance import LONGEST_TEXT, Closing, Stage, Window, Word, check_times
 from bot.domain.notices import Notice, Said
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
@@ -30,15 +30,6 @@ _FOREVER = timedelta(days=3650)
 _RECENT_REQUESTS = 50
 _TRIES = 5
 """Compare-and-sets in a row that others may win."""
-
-
-@dataclass(frozen=True)
-class Closing:
-    """What is told at the end of a window: what was held, what fires, what was carried out."""
-
-    held: Sequence[Incident]
-    firing: Sequence[Incident]
-    requests: Sequence[Request]
 
 
 class Maintenance:

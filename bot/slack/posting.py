@@ -377,10 +377,8 @@ async def _closing(services: Services, window: Window, now: datetime, late: time
     return maintenance.ended(
         window,
         environment,
+        closing,
         now,
-        requests=closing.requests,
-        held=closing.held,
-        firing=closing.firing,
         state=maintenance.readiness(environment, looks, server),
         links=await services.alarms.links(closing.firing),
         late=late,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, Person
+from bot.domain.maintenance import Closing, Word, night_refusal
 from bot.domain.maintenance import Window as OneWindow
-from bot.domain.maintenance import Word, night_refusal
 from bot.domain.night import Night, nights_around
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
@@ -196,9 +196,7 @@ SERVER = ServerInfo(
 def test_the_closing_notice() -> None:
     state = maintenance.readiness(PROD, [look()], SERVER)
     held = [incident(31, "missing", "lsstcam"), incident(32, "unreachable", "")]
-    found = maintenance.ended(
-        ENDED, PROD, at(16, 41), requests=(), held=held, firing=(), state=state
-    )
+    found = maintenance.ended(ENDED, PROD, Closing(held, (), ()), at(16, 41), state=state, links={})
     assert drawn(found) == (
         "🟢 *PROD maintenance is over after 41 min. Prompt processing is ready.* Window 12\n"
         "*Now*\nlsstcam: 0 waiting, group there, Redis answers in 0.5 ms\n"
@@ -213,10 +211,8 @@ def test_what_still_fires_comes_first() -> None:
     found = maintenance.ended(
         replace(ENDED, closing=HOSTILE),
         PROD,
+        Closing([one], [one], ()),
         at(16, 41),
-        requests=(),
-        held=[one],
-        firing=[one],
         state=maintenance.readiness(PROD, [Look("lsstcam", at(16, 41), NoStream())], SERVER),
         links={31: "https://slack.example/31"},
     )
@@ -234,7 +230,7 @@ def test_what_still_fires_comes_first() -> None:
     many = [incident(number, "missing", "lsstcam") for number in range(31, 50)]
     drawn(
         maintenance.ended(
-            ENDED, PROD, at(17), requests=(), held=many, firing=many, state=("", ""), late=MARGIN
+            ENDED, PROD, Closing(many, many, ()), at(17), state=("", ""), links={}, late=MARGIN
         )
     )
 
@@ -250,9 +246,8 @@ def test_it_is_not_ready_where_something_is_wrong(
     found: Look, server: ServerInfo | None, said: str
 ) -> None:
     state = maintenance.readiness(PROD, [found], server)
-    text = maintenance.ended(ENDED, PROD, at(16, 41), requests=(), held=(), firing=(), state=state)[
-        0
-    ]
+    nothing = Closing((), (), ())
+    text = maintenance.ended(ENDED, PROD, nothing, at(16, 41), state=state, links={})[0]
     assert text == f"🟡 *PROD maintenance is over after 41 min, but {said}.* Window 12"
 
 
