@@ -517,14 +517,20 @@ class Deliveries:
         }
         if retry is not None:
             envelope |= {"retry_attempt": 1, "retry_reason": retry}
-        before = len(delivery.acks)
-        for connection in list(self.sockets.open) if duplicate else [turn]:
+        before, sockets = len(delivery.acks), self.sockets
+        sent_to = list(sockets.open) if duplicate else [turn]
+        for connection in sent_to:
             await connection.send(envelope)
-        try:
+        with contextlib.suppress(TimeoutError):
+            # From a connection that is gone nothing comes any more.
             await self._workspace.until(
-                lambda: len(delivery.acks) > before, self.ack_seconds, "acknowledgement"
+                lambda: (
+                    len(delivery.acks) > before or not any(each in sockets.open for each in sent_to)
+                ),
+                self.ack_seconds,
+                "acknowledgement",
             )
-        except TimeoutError:
+        if len(delivery.acks) == before:
             delivery.error = "operation_timeout"
 
     def acknowledge(self, connection: int, body: Json) -> None:
