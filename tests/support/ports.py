@@ -16,7 +16,9 @@ _FOR_ROLLOUTS = 300
 
 def first_port() -> int:
     """Give the first port of this worker; another run on this machine has other ones, mostly."""
-    return _FIRST + _EACH * (os.getpid() % _PLACES)
+    run = int(os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid():x}")[:8], 16)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return _FIRST + _EACH * ((run + worker) % _PLACES)
 
 
 def rollout_port() -> int:
