@@ -240,7 +240,7 @@ class App:
         self._posts, self._outbox = Posts(database, identity.url), Outbox(database)
         self._positions, self._chores = Positions(database), Chores(database)
 
-        self.leader = Leader(database, self._metrics.leads)
+        self.leader = Leader(database, self._metrics)
         self._directory = Directory(slack, monotonic)
         self._calls = Calls(proxy.for_url, clock=clock)
         stack.push_async_callback(self._calls.aclose)
@@ -260,7 +260,7 @@ class App:
 
         self._cards = Cards(slack, channels, self.services, self._posts)
         self._notices = Notices(
-            slack, channels, self.services, self._outbox, self._posts, leads=self.leader.leads
+            slack, channels, self.services, self._outbox, self._posts, leader=self.leader
         )
         self._pager = Pager(
             self._outbox,
@@ -272,7 +272,7 @@ class App:
                 api=slack,
                 channels=channels,
             ),
-            leads=self.leader.leads,
+            leader=self.leader,
             receipts=self._receipts,
             posts=self._posts,
         )
@@ -286,8 +286,8 @@ class App:
             deployment,
             self._execution,
             self._metrics,
-            allow=self._identities.check,
-            first=Deliveries(database).first,
+            identities=self._identities,
+            deliveries=Deliveries(database),
             clock=clock,
             limit=COMMAND_LIMIT,
         )
@@ -337,7 +337,6 @@ class App:
             incidents=self._incidents,
             requests=self._requests,
             mirrors=self._settings.environments[name].mirrors,
-            zone=self._directory.zone,
         )
         workloads = Workloads(environment, self._cluster(name), clock=clock)
 
@@ -388,6 +387,7 @@ class App:
             restarts=Restarts(environment, workloads, streams, clock=clock),
             posts=self._posts,
             rights=rights,
+            groups=self._directory,
         )
         self._watches[name] = Watch(
             environment,

@@ -24,7 +24,8 @@ from bot.render import errors
 from bot.render.blocks import section
 from bot.render.forms import Form
 from bot.render.words import clock
-from bot.services.environments import Services
+from bot.services.environments import Identities, Services
+from bot.storage.lease import Deliveries
 
 _log = structlog.get_logger()
 
@@ -95,10 +96,10 @@ class Dispatcher:
 
     Parameters
     ----------
-    allow
-        Raises `SameRedis` for an environment that is refused.
-    first
-        Remembers a delivery for all replicas; tells when it came before, or None.
+    identities
+        Refuse an environment that shares its Redis with another one.
+    deliveries
+        Remember what has come, for all replicas.
     limit
         Time after which a step of a command is given up.
     """
@@ -111,8 +112,8 @@ class Dispatcher:
         execution: Execution,
         metrics: Metrics,
         *,
-        allow: Callable[[str], None],
-        first: Callable[[str, datetime], Awaitable[datetime | None]],
+        identities: Identities,
+        deliveries: Deliveries,
         clock: Callable[[], datetime],
         limit: timedelta,
     ) -> None:
@@ -121,8 +122,8 @@ class Dispatcher:
         self._deployment = deployment
         self._execution = execution
         self._metrics = metrics
-        self._allow = allow
-        self._first = first
+        self._identities = identities
+        self._deliveries = deliveries
         self._clock = clock
         self._limit = limit.total_seconds()
 
@@ -182,7 +183,7 @@ class Dispatcher:
         shared = isinstance(command, Read) and bool(words) and words[-1].lower() == SHARE
         if shared:
             rest = rest[: -len(SHARE)]
-        self._allow(line.environment)
+        self._identities.check(line.environment)
         call = Call(
             command=command,
             arguments=command.grammar.parse(rest),
@@ -222,7 +223,7 @@ class Dispatcher:
         _Copy
             For one that came at the same time; nobody waits for a second answer.
         """
-        came = await self._first(line.trigger, call.now) if line.trigger else None
+        came = await self._deliveries.first(line.trigger, call.now) if line.trigger else None
         if came is not None:
             if call.now - came > LATE_COPY:
                 raise Refused("I have had this one before, so nothing was done twice.")

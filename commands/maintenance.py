@@ -210,7 +210,7 @@ def _stepping(step: Callable[[Call], Awaitable[Window]]) -> Callable[[Call], Asy
 
 async def _when(call: Call, words: Sequence[str]) -> tuple[datetime, int]:
     """Read WHEN; a time without a zone is in the person's own, as Slack knows it."""
-    zone = await call.services.maintenance.zone_of(call.person)
+    zone = await call.services.groups.zone(call.person)
     try:
         starts, taken = parse_when(words, call.now, zone)
     except WhenError as error:

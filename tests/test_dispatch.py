@@ -1,7 +1,7 @@
 """Errors to replies, and nothing else to nobody."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,9 +20,38 @@ from bot.execution import Execution
 from bot.loops import Tasks
 from bot.metrics import Metrics
 from bot.render.blocks import Markup
+from bot.services.environments import Identities, Services
+from bot.storage.lease import Deliveries
 from tests.support.environments import bare_services
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
+
+
+class Shared(Identities):
+    """Refuses every environment, or none."""
+
+    def __init__(self, services: Mapping[str, Services], refused: SameRedis | None) -> None:
+        async def tell(_: str, __: SameRedis) -> None:
+            return
+
+        super().__init__(services, tell)
+        self.refused = refused
+
+    def check(self, environment: str) -> None:
+        del environment
+        if self.refused is not None:
+            raise self.refused
+
+
+class NeverBefore(Deliveries):
+    """Has no database, and has seen no delivery."""
+
+    def __init__(self) -> None:
+        return
+
+    async def first(self, trigger: str, now: datetime) -> datetime | None:
+        del trigger, now
+        return None
 
 
 def dispatcher(
@@ -31,10 +60,6 @@ def dispatcher(
     usage: str = "[INSTRUMENT…]",
     refused: SameRedis | None = None,
 ) -> tuple[Dispatcher, Metrics]:
-    def allow(_: str) -> None:
-        if refused is not None:
-            raise refused
-
     metrics = Metrics()
     environment = Environment("prod", ("lsstcam",))
     registry = Registry(
@@ -56,16 +81,12 @@ def dispatcher(
         Deployment("/prompt-redis-dev", "0", NOW, ()),
         Execution(registry, services, tasks=Tasks(), clock=lambda: NOW),
         metrics,
-        allow=allow,
-        first=never_before,
+        identities=Shared(services, refused),
+        deliveries=NeverBefore(),
         clock=lambda: NOW,
         limit=timedelta(milliseconds=50),
     )
     return made, metrics
-
-
-async def never_before(_: str, __: datetime) -> datetime | None:
-    return None
 
 
 async def answered(made: Dispatcher, text: str = "try") -> Answer:

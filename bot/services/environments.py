@@ -18,7 +18,7 @@ from bot.services.changes import Changes
 from bot.services.maintenance import Maintenance
 from bot.services.nights import Nights
 from bot.services.oncall import Oncall
-from bot.services.rights import Rights
+from bot.services.rights import Groups, Rights
 from bot.services.streams import Streams
 from bot.services.workloads import Restarts, Workloads
 from bot.storage.audit import Audit
@@ -46,6 +46,7 @@ class Services:
     restarts: Restarts
     posts: Posts
     rights: Rights
+    groups: Groups
 
 
 class Identities:

@@ -5,10 +5,9 @@ compare-and-set in the database, with what must be said about it in the same tra
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -39,8 +38,6 @@ class Maintenance:
     ----------
     mirrors
         Further channels that hear of starts and ends.
-    zone
-        Gives a person's time zone in Slack; None where Slack does not tell.
     """
 
     def __init__(
@@ -52,7 +49,6 @@ class Maintenance:
         incidents: Incidents,
         requests: Requests,
         mirrors: Sequence[str],
-        zone: Callable[[Person], Awaitable[ZoneInfo | None]],
     ) -> None:
         self._environment = environment
         self._windows = windows
@@ -60,7 +56,6 @@ class Maintenance:
         self._incidents = incidents
         self._requests = requests
         self._mirrors = tuple(mirrors)
-        self.zone_of = zone
         self.ended = asyncio.Event()
 
     async def windows(self) -> list[Window]:

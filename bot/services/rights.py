@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from bot.domain.environments import Environment, People, Person, Right
 from bot.domain.errors import Refused
@@ -22,6 +23,10 @@ class Groups(Protocol):
 
     async def names(self, people: People) -> str:
         """Give a list of people as people read it, without mentioning anybody."""
+        ...
+
+    async def zone(self, person: Person) -> ZoneInfo | None:
+        """Give a person's time zone; None where nobody tells."""
         ...
 
 

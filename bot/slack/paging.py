@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -37,6 +37,7 @@ from bot.services.oncall import Receipts
 from bot.slack.api import SlackApi, SlackRefused
 from bot.slack.directory import Channels
 from bot.slack.posting import CLAIMED_FOR, GIVEN, LOOK_BACK
+from bot.storage.lease import Leader
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 
@@ -141,7 +142,7 @@ class Pager:
     ----------
     notifiers
         How each target is told, by its name.
-    leads
+    leader
         Tells whether this process sends for the others, too.
     posts
         Know where the message of a page's alarm is.
@@ -157,13 +158,13 @@ class Pager:
         outbox: Outbox,
         notifiers: Mapping[str, Notifier],
         *,
-        leads: Callable[[], bool],
+        leader: Leader,
         receipts: Receipts,
         posts: Posts,
     ) -> None:
         self._outbox = outbox
         self._notifiers = notifiers
-        self._leads = leads
+        self._leader = leader
         self._receipts = receipts
         self._posts = posts
         # Nothing waits in a lane: what does, waits where every process finds it.
@@ -173,7 +174,7 @@ class Pager:
 
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""
-        waiting = await self._outbox.pages(now, own=not self._leads(), limit=_MOST)
+        waiting = await self._outbox.pages(now, own=not self._leader.leads(), limit=_MOST)
         for queued in waiting:
             lane = self._lanes[queued.content.target]
             if queued.id in self._sending or lane.full:

@@ -10,7 +10,7 @@ first; one that may have been sent already is looked for in the channel before i
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -31,6 +31,7 @@ from bot.render.workloads import NOTHING_KNOWN, Around
 from bot.services.environments import Services
 from bot.slack.api import SlackApi, SlackRefused
 from bot.slack.directory import Channels
+from bot.storage.lease import Leader
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 
@@ -219,7 +220,7 @@ class Notices:
         Every environment's, by its name.
     outbox, posts
         What to say, and below which message.
-    leads
+    leader
         Tells whether this process sends for the others, too.
 
     Attributes
@@ -236,21 +237,21 @@ class Notices:
         outbox: Outbox,
         posts: Posts,
         *,
-        leads: Callable[[], bool],
+        leader: Leader,
     ) -> None:
         self._api = api
         self._channels = channels
         self._services = services
         self._outbox = outbox
         self._posts = posts
-        self._leads = leads
+        self._leader = leader
         self._tasks = Tasks(at_once=5)
         self._sending: set[int] = set()
         self.wake = outbox.listen()
 
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""
-        for queued in await self._outbox.notices(now, own=not self._leads()):
+        for queued in await self._outbox.notices(now, own=not self._leader.leads()):
             if queued.id not in self._sending and not self._tasks.full:
                 self._sending.add(queued.id)
                 self._tasks.start(self._send(queued, now), name=f"notice {queued.id}")

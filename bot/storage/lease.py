@@ -6,7 +6,6 @@ renewals a leader that hangs may believe in its lease for longer than it lasts: 
 twice has a compare-and-set of its own.
 """
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
 from bot.domain.errors import StateError
+from bot.metrics import Metrics
 from bot.storage.database import Database
 from bot.storage.rows import Time
 from bot.storage.schema import chores, deliveries, leadership
@@ -53,8 +53,8 @@ class Leader:
 
     Parameters
     ----------
-    told
-        Is told after each renewal whether this process leads.
+    metrics
+        Note after each renewal whether this process leads.
     lease
         How long it lasts without being renewed.
     """
@@ -62,12 +62,12 @@ class Leader:
     def __init__(
         self,
         database: Database,
-        told: Callable[[bool], None] = lambda _: None,
+        metrics: Metrics,
         *,
         lease: timedelta = LEASE,
     ) -> None:
         self._database = database
-        self._told = told
+        self._metrics = metrics
         self._lease = lease
         self._leads = False
 
@@ -91,7 +91,7 @@ class Leader:
         if leads != self._leads:
             _log.info("this process leads" if leads else "this process leads no longer")
         self._leads = leads
-        self._told(leads)
+        self._metrics.leads(leads)
 
     async def holder(self) -> str | None:
         """Name the process that leads; None where there is none, or the database is away."""

@@ -110,6 +110,9 @@ class Replica:
     async def names(self, _: People) -> str:
         return "some people"
 
+    async def zone(self, _: Person) -> None:
+        return None
+
 
 @dataclass
 class Known:

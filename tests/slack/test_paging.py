@@ -38,6 +38,7 @@ from bot.slack.directory import Channels
 from bot.slack.paging import AT_ONCE, Mention, Pager
 from bot.slack.posting import CLAIMED_FOR
 from bot.storage.database import Database
+from bot.storage.lease import Leader
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.storage.schema import outbox as table
@@ -132,6 +133,17 @@ class Archive(Posts):
         return f"https://example.slack.com/archives/{subject}"
 
 
+class Leading(Leader):
+    """Leads as long as the desk says so."""
+
+    def __init__(self, desk: "Desk") -> None:
+        super().__init__(desk.database, Metrics())
+        self.desk = desk
+
+    def leads(self) -> bool:
+        return self.desk.leading
+
+
 @dataclass
 class Desk:
     """An outbox, and what the pager says of it."""
@@ -163,7 +175,7 @@ class Desk:
         return Pager(
             self.outbox_of(holder),
             {each.name: each for each in notifiers},
-            leads=lambda: self.leading,
+            leader=Leading(self),
             receipts=self.noted,
             posts=Archive(self.database),
         )

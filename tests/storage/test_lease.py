@@ -3,11 +3,16 @@ from datetime import date, timedelta
 
 from sqlalchemy import select
 
+from bot.metrics import Metrics
 from bot.storage.database import Database
 from bot.storage.lease import LEASE, Chores, Clock, Deliveries, Leader
 from bot.storage.schema import leadership
 from tests.storage.drafts import NOW
 from tests.support.waits import LONGEST_WAIT
+
+
+def leading(database: Database, lease: timedelta = LEASE) -> Leader:
+    return Leader(database, Metrics(), lease=lease)
 
 
 async def renewed(leader: Leader) -> bool:
@@ -16,7 +21,7 @@ async def renewed(leader: Leader) -> bool:
 
 
 async def test_one_leads_and_stays_the_leader(database: Database) -> None:
-    one, two = Leader(database.as_process("one")), Leader(database.as_process("two"))
+    one, two = leading(database.as_process("one")), leading(database.as_process("two"))
     assert await one.holder() is None
     assert await renewed(one)
     assert await renewed(one)
@@ -25,13 +30,13 @@ async def test_one_leads_and_stays_the_leader(database: Database) -> None:
 
 
 async def test_of_many_at_once_one_leads(database: Database) -> None:
-    all_of_them = [Leader(database.as_process(f"{n}")) for n in range(10)]
+    all_of_them = [leading(database.as_process(f"{n}")) for n in range(10)]
     leads = await asyncio.gather(*(renewed(each) for each in all_of_them))
     assert leads.count(True) == 1
 
 
 async def test_who_releases_it_makes_room_at_once(database: Database) -> None:
-    one, two = Leader(database.as_process("one")), Leader(database.as_process("two"))
+    one, two = leading(database.as_process("one")), leading(database.as_process("two"))
     await renewed(one)
     await two.aclose()
     assert await two.holder() == "one", "it was not another's to release"
@@ -42,8 +47,8 @@ async def test_who_releases_it_makes_room_at_once(database: Database) -> None:
 
 
 async def test_a_lease_that_ran_out_is_taken_over(database: Database) -> None:
-    one = Leader(database.as_process("one"), lease=timedelta(milliseconds=40))
-    two = Leader(database.as_process("two"))
+    one = leading(database.as_process("one"), lease=timedelta(milliseconds=40))
+    two = leading(database.as_process("two"))
     assert await renewed(one)
     assert not await renewed(two)
     async with asyncio.timeout(LONGEST_WAIT):
@@ -54,7 +59,7 @@ async def test_a_lease_that_ran_out_is_taken_over(database: Database) -> None:
 
 
 async def test_a_lease_lasts_as_long_as_it_says(database: Database) -> None:
-    await renewed(Leader(database.as_process("one")))
+    await renewed(leading(database.as_process("one")))
     query = select(leadership.c.until, Clock().label("now"))
     async with database.statement() as connection:
         until, now = (await connection.execute(query)).one()
@@ -63,11 +68,11 @@ async def test_a_lease_lasts_as_long_as_it_says(database: Database) -> None:
 
 async def test_the_leader_of_a_sqlite_file_is_gone_when_it_is_opened(sqlite_url: str) -> None:
     database = await Database.open(sqlite_url)
-    await renewed(Leader(database.as_process("dead")))
+    await renewed(leading(database.as_process("dead")))
     await database.aclose()
     database = await Database.open(sqlite_url)
     try:
-        assert await renewed(Leader(database.as_process("new")))
+        assert await renewed(leading(database.as_process("new")))
     finally:
         await database.aclose()
 
@@ -76,10 +81,10 @@ async def test_the_leader_of_a_shared_database_stays_when_another_opens_it(
     postgresql_url: str,
 ) -> None:
     first = await Database.open(postgresql_url)
-    assert await renewed(Leader(first.as_process("one")))
+    assert await renewed(leading(first.as_process("one")))
     second = await Database.open(postgresql_url)
     try:
-        assert not await renewed(Leader(second.as_process("two")))
+        assert not await renewed(leading(second.as_process("two")))
     finally:
         await first.aclose()
         await second.aclose()

@@ -128,9 +128,6 @@ def a_watch(
     metrics = metrics or Metrics()
     streams = Streams(environment, redis, Positions(database), metrics, clock=clock)
 
-    async def zone(_: Person) -> None:
-        return None
-
     maintenance = Maintenance(
         environment,
         windows=Windows(database),
@@ -138,7 +135,6 @@ def a_watch(
         incidents=Incidents(database),
         requests=Requests(database),
         mirrors=(),
-        zone=zone,
     )
     approvals = Approvals(
         environment,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bot.clients.pagers import PagerDuty, Webhook
 from bot.domain.alarms import Incident
-from bot.domain.environments import Environment, People
+from bot.domain.environments import Environment, People, Person
 from bot.domain.errors import CannotLookUp
 from bot.domain.oncall import On, Target, When
 from bot.metrics import Metrics
@@ -34,6 +34,9 @@ class Lists:
 
     async def names(self, _: People) -> str:
         return "some people"
+
+    async def zone(self, _: Person) -> None:
+        return None
 
 
 def words(incident: Incident, environment: Environment) -> PageWords:
