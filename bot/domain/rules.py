@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, NewType, TypeVar, cast
 
-from bot.domain.samples import POLLS, Figures, History, Mark, ServerTrack, Track
+from bot.domain.samples import POLLS, Figures, History, Mark, ServerRecord, StreamRecord
 
 COLD_START = timedelta(minutes=5)
 """After a pause workers start cold: what waits has so long before it is worth a warning."""
@@ -203,19 +203,19 @@ class Case(Generic[L]):
     now: datetime
     night: bool
     firing: bool
-    track: Track = field(default=Track())
-    server: ServerTrack = field(default=ServerTrack())
+    record: StreamRecord = field(default=StreamRecord())
+    server: ServerRecord = field(default=ServerRecord())
     dusk: datetime | None = None
 
     @property
     def history(self) -> History:
         """Figures of the last hour."""
-        return self.track.history
+        return self.record.history
 
     @property
     def last(self) -> Mark:
         """The newest mark; no rule about a stream is asked before there is one."""
-        return self.track.history.recent[-1]
+        return self.record.history.recent[-1]
 
     def holds(self, since: datetime, *, critical: bool | None = None) -> Finding:
         """Say that the rule holds, as bad as its row says unless it is told."""
@@ -265,7 +265,7 @@ class Case(Generic[L]):
 
 
 def stream_findings(
-    track: Track,
+    record: StreamRecord,
     thresholds: Thresholds,
     *,
     now: datetime,
@@ -283,16 +283,16 @@ def stream_findings(
         When the night began; while it is None, `silent` cannot tell how long the night has
         lasted, and does not begin.
     """
-    last = track.history.last
+    last = record.history.last
     # What Redis does not tell stays as it was last seen.
-    seen = now if track.told or last is None else last.at
+    seen = now if record.told or last is None else last.at
     found: list[Finding | None] = []
     for rule, limits in thresholds.rules(whole=False):
         holds = rule.name in firing
-        case = Case(rule, limits, seen, night, holds, track=track, dusk=dusk if night else None)
+        case = Case(rule, limits, seen, night, holds, record=record, dusk=dusk if night else None)
         if last is None:
-            found.append(case.holds(track.at or now) if holds else None)
-        elif track.told:
+            found.append(case.holds(record.at or now) if holds else None)
+        elif record.told:
             found.append(rule.find(case))
         elif holds:
             found.append(rule.find(case) or case.holds(last.at))
@@ -300,7 +300,7 @@ def stream_findings(
 
 
 def server_findings(
-    track: ServerTrack,
+    record: ServerRecord,
     thresholds: Thresholds,
     *,
     now: datetime,
@@ -309,7 +309,7 @@ def server_findings(
 ) -> tuple[Finding, ...]:
     """Tell which rules about the Redis under all streams hold, in the order of `RULES`."""
     found = (
-        rule.find(Case(rule, limits, now, night, rule.name in firing, server=track))
+        rule.find(Case(rule, limits, now, night, rule.name in firing, server=record))
         for rule, limits in thresholds.rules(whole=True)
     )
     return tuple(filter(None, found))
@@ -382,8 +382,8 @@ def _backlog(case: Case[BacklogLimits]) -> Finding | None:
     if not waits(last):
         return None
     since = case.history.since(waits) or last.at
-    if case.track.arrivals.woke is not None:
-        since = max(since, case.track.arrivals.woke + COLD_START)
+    if case.record.arrivals.woke is not None:
+        since = max(since, case.record.arrivals.woke + COLD_START)
     if last.at - since < limits.hold or _shrinking(case.history, last):
         return None
     return case.holds(last.at - last.wait, critical=critical(last))
@@ -472,7 +472,7 @@ class StalledLimits:
 
 
 def _stalled(case: Case[StalledLimits]) -> Finding | None:
-    limits, last, woke = case.limits, case.last, case.track.arrivals.woke
+    limits, last, woke = case.limits, case.last, case.record.arrivals.woke
 
     def critical(mark: Mark) -> bool:
         return mark.unread >= limits.critical
@@ -555,12 +555,12 @@ LAG = Rule(
 
 
 def _missing(case: Case[NoLimits]) -> Finding | None:
-    track = case.track
-    found = case.holds(track.missing_since or case.last.at)
-    if not case.firing or track.there_since is None:
-        long = track.missing >= _MISSING_POLLS
-        return found if long or (track.missing and case.firing) else None
-    return found if case.last.at - track.there_since < BACK_FOR else None
+    record = case.record
+    found = case.holds(record.missing_since or case.last.at)
+    if not case.firing or record.there_since is None:
+        long = record.missing >= _MISSING_POLLS
+        return found if long or (record.missing and case.firing) else None
+    return found if case.last.at - record.there_since < BACK_FOR else None
 
 
 MISSING = Rule(
@@ -654,8 +654,8 @@ class SilentLimits:
 
 
 def _silent(case: Case[SilentLimits]) -> Finding | None:
-    last = case.track.arrivals.last
-    if case.dusk is None or last is None or case.track.missing:
+    last = case.record.arrivals.last
+    if case.dusk is None or last is None or case.record.missing:
         return None
     return case.holds(last) if case.now - max(last, case.dusk) >= case.limits.hold else None
 
@@ -691,14 +691,14 @@ class UnreachableLimits:
 
 
 def _unreachable(case: Case[UnreachableLimits]) -> Finding | None:
-    track, now = case.server, case.now
-    since = track.failing_since or track.at or now
+    record, now = case.server, case.now
+    since = record.failing_since or record.at or now
     if case.firing:
-        back = track.answering_since
+        back = record.answering_since
         holds = back is None or now - back < BACK_FOR
     else:
         long = case.limits.night if case.night else case.limits.day
-        holds = track.failed >= POLLS and now - since >= long
+        holds = record.failed >= POLLS and now - since >= long
     return case.holds(since) if holds else None
 
 
@@ -733,17 +733,17 @@ class MemoryLimits:
 
 
 def _memory(case: Case[MemoryLimits]) -> Finding | None:
-    track = case.server
-    if track.memory is None:
-        return case.holds(track.at or case.now) if case.firing else None
-    if track.memory_limit is None:
+    record = case.server
+    if record.memory is None:
+        return case.holds(record.at or case.now) if case.firing else None
+    if record.memory_limit is None:
         return None
     share = case.limits.above - (_MEMORY_POINTS if case.firing else 0)
-    above = track.memory_limit * share / 100
-    if track.memory <= above:
+    above = record.memory_limit * share / 100
+    if record.memory <= above:
         return None
     since = case.now
-    for begin, lowest in reversed(track.memories):
+    for begin, lowest in reversed(record.memories):
         if lowest <= above:
             break
         since = begin

@@ -1,6 +1,6 @@
 """What the watch sees: one look as a sample, and what samples add up to over time.
 
-Rates are differences between samples. A track is what rules remember of a stream, or of the Redis
+Rates are differences between samples. A record is what rules remember of a stream, or of the Redis
 under all of them: a value of which every sample gives the next one. It is built anew after a
 restart by folding the samples that were kept, which lack the oldest entry and the newest. Memory is
 bounded: the last minutes in full, the hour before them as the lowest of each minute.
@@ -388,7 +388,7 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class StreamRecord:
     """What is remembered of one stream.
 
     Parameters
@@ -427,25 +427,25 @@ class Track:
     away: int = 0
 
     @classmethod
-    def of(cls, samples: Iterable[Sample]) -> "Track":
+    def of(cls, samples: Iterable[Sample]) -> "StreamRecord":
         """Build it from samples of one stream, in the order of time."""
-        return reduce(Track.seen, samples, cls())
+        return reduce(StreamRecord.seen, samples, cls())
 
-    def seen(self, sample: Sample) -> "Track":
+    def seen(self, sample: Sample) -> "StreamRecord":
         """Fold the next sample.
 
         One that is not newer changes nothing; one that is much older means that the clock was set
-        back, and begins a new track.
+        back, and begins a new record.
         """
         if self.at is not None and sample.at <= self.at:
-            return self if self.at - sample.at < _MINUTE else Track().seen(sample)
+            return self if self.at - sample.at < _MINUTE else StreamRecord().seen(sample)
         if not sample.reached:
             return replace(self, at=sample.at, told=False, away=self.away + 1)
         if sample.there is None:
             return replace(self, at=sample.at, told=False)
         return self._with_group(sample) if sample.there else self._without_group(sample)
 
-    def _with_group(self, sample: Sample) -> "Track":
+    def _with_group(self, sample: Sample) -> "StreamRecord":
         at, waits = sample.at, sample.waiting > 0
         moved = self.last_delivered is not None and sample.last_delivered != self.last_delivered
         # While Redis is away nothing can be read, so that time is no stall.
@@ -467,7 +467,7 @@ class Track:
             sample.first_skipped if waits else None,
             waits and sample.oldest is None,
         )
-        return Track(
+        return StreamRecord(
             at=at,
             told=True,
             history=self.history.with_mark(mark),
@@ -481,7 +481,7 @@ class Track:
             there_since=self.there_since or at,
         )
 
-    def _without_group(self, sample: Sample) -> "Track":
+    def _without_group(self, sample: Sample) -> "StreamRecord":
         arrivals = self.arrivals
         if sample.added:
             arrivals = arrivals.seen(sample, waited=self.waiting_since is not None)
@@ -505,7 +505,7 @@ def arrival(sample: Sample) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerTrack:
+class ServerRecord:
     """What is remembered of the Redis under the streams of one environment.
 
     Parameters
@@ -531,13 +531,13 @@ class ServerTrack:
     memories: tuple[tuple[datetime, int], ...] = ()
 
     @classmethod
-    def of(cls, samples: Iterable[Sample]) -> "ServerTrack":
+    def of(cls, samples: Iterable[Sample]) -> "ServerRecord":
         """Build it from samples of any of the streams, in the order of time; memory is not told."""
-        track = cls()
+        record = cls()
         for at, poll in groupby(samples, key=lambda sample: sample.at):
             answered = any(sample.reached for sample in poll)
-            track = track.answered(at) if answered else track.unanswered(at)
-        return track
+            record = record.answered(at) if answered else record.unanswered(at)
+        return record
 
     def answered(
         self, at: datetime, memory: int | None = None, memory_limit: int | None = None
@@ -549,26 +549,26 @@ class ServerTrack:
         memory, memory_limit
             What it told of its memory, in bytes; without `memory` what was known stays.
         """
-        track = self._at(at)
-        track = replace(track, at=at, failed=0, answering_since=track.answering_since or at)
+        record = self._at(at)
+        record = replace(record, at=at, failed=0, answering_since=record.answering_since or at)
         if memory is None:
-            return track
-        memories = track.memories
+            return record
+        memories = record.memories
         if memories and at - memories[-1][0] < _MINUTE:
             begin, lowest = memories[-1]
             memories = (*memories[:-1], (begin, min(lowest, memory)))
         else:
             memories = (*(each for each in memories if each[0] >= at - REMEMBERED), (at, memory))
-        return replace(track, memory=memory, memory_limit=memory_limit, memories=memories)
+        return replace(record, memory=memory, memory_limit=memory_limit, memories=memories)
 
     def unanswered(self, at: datetime) -> Self:
         """Fold a poll without an answer."""
-        track = self._at(at)
+        record = self._at(at)
         return replace(
-            track,
+            record,
             at=at,
-            failed=track.failed + 1,
-            failing_since=track.failing_since if track.failed else at,
+            failed=record.failed + 1,
+            failing_since=record.failing_since if record.failed else at,
             answering_since=None,
         )
 

@@ -22,8 +22,8 @@ from bot.domain.samples import (
     Figures,
     Minute,
     Sample,
-    ServerTrack,
-    Track,
+    ServerRecord,
+    StreamRecord,
     rates,
     sample,
 )
@@ -85,8 +85,8 @@ class Watch:
         self._approvals = approvals
         self._workloads = workloads
         self._metrics = metrics
-        self._tracks: dict[str, Track] = {}
-        self._server = ServerTrack()
+        self._records: dict[str, StreamRecord] = {}
+        self._server = ServerRecord()
         self._recent: defaultdict[str, deque[Sample]] = defaultdict(deque)
         self._minute: defaultdict[str, list[Sample]] = defaultdict(list)
         self._visits: dict[str, str] = {}
@@ -127,15 +127,15 @@ class Watch:
 
     async def _remember(self, now: datetime) -> None:
         """Rebuild what rules remember."""
-        self._tracks = {one: Track() for one in self._environment.instruments}
-        self._server = ServerTrack()
+        self._records = {one: StreamRecord() for one in self._environment.instruments}
+        self._server = ServerRecord()
         self._recent.clear()
         self._minute.clear()
         begun = now.replace(second=0, microsecond=0)
         try:
             kept = await self._samples.recent(self._environment.name, now - REMEMBERED)
-            kept = [each for each in kept if each.instrument in self._tracks]
-            self._server = ServerTrack.of(kept)
+            kept = [each for each in kept if each.instrument in self._records]
+            self._server = ServerRecord.of(kept)
             for each in kept:
                 self._fold(each)
                 if each.at >= begun:
@@ -144,7 +144,7 @@ class Watch:
         except StateError as error:
             _log.warning("the last hour could not be read", reason=str(error))
 
-    def _answered(self, watched: Watched, at: datetime) -> ServerTrack:
+    def _answered(self, watched: Watched, at: datetime) -> ServerRecord:
         memory = watched.memory
         if _error(watched) is not None:
             return self._server.unanswered(at)
@@ -164,7 +164,7 @@ class Watch:
         return made
 
     def _fold(self, each: Sample) -> None:
-        self._tracks[each.instrument] = self._tracks[each.instrument].seen(each)
+        self._records[each.instrument] = self._records[each.instrument].seen(each)
         recent = self._recent[each.instrument]
         recent.append(each)
         while recent[0].at < each.at - RATES_OVER:
@@ -212,7 +212,7 @@ class Watch:
     ) -> None:
         rules = _rules(firing, look.instrument)
         found = stream_findings(
-            self._tracks[look.instrument],
+            self._records[look.instrument],
             self._alarms.thresholds,
             now=look.at,
             night=night,

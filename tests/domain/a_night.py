@@ -18,7 +18,7 @@ from random import Random
 from bot.domain.errors import Unreachable
 from bot.domain.night import Site, night_at
 from bot.domain.rules import RULES, Finding, Thresholds, server_findings, stream_findings
-from bot.domain.samples import Sample, ServerTrack, Track
+from bot.domain.samples import Sample, ServerRecord, StreamRecord
 from bot.domain.streams import Entry, EntryId
 from tests.support.limits import default_thresholds
 
@@ -271,15 +271,15 @@ class Watch:
     thresholds: Thresholds = DEFAULTS
     night: bool = True
     dusk: datetime | None = None
-    track: Track = field(default_factory=Track)
-    server: ServerTrack = field(default_factory=ServerTrack)
+    record: StreamRecord = field(default_factory=StreamRecord)
+    server: ServerRecord = field(default_factory=ServerRecord)
     found: Mapping[str, Finding] = field(default_factory=dict)
     notes: list[tuple[datetime, str, str]] = field(default_factory=list)
 
     def see(self, poll: Poll) -> None:
         """Fold a poll."""
         at = poll.at
-        self.track = self.track.seen(poll.sample)
+        self.record = self.record.seen(poll.sample)
         if poll.kind is None and poll.sample.reached:
             self.server = self.server.answered(at, poll.memory, poll.limit)
         else:
@@ -290,7 +290,7 @@ class Watch:
         """Tell what holds, and note what is new."""
         firing = frozenset(self.found)
         stream = stream_findings(
-            self.track,
+            self.record,
             self.thresholds,
             now=now,
             night=self.night,
@@ -320,7 +320,7 @@ class Watch:
     def restarted(self, samples: Iterable[Sample]) -> "Watch":
         """Begin anew from what the database keeps of the samples."""
         stored = [kept(each) for each in samples]
-        return replace(self, track=Track.of(stored), server=ServerTrack.of(stored))
+        return replace(self, record=StreamRecord.of(stored), server=ServerRecord.of(stored))
 
 
 def kept(sample: Sample) -> Sample:

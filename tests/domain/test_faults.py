@@ -404,8 +404,8 @@ def test_memory_is_bounded() -> None:
     world, watch = in_the_night()
     world.stream.speed = 0
     watch.watch(world.until(world.now + 2 * HOUR))
-    assert len(watch.track.history.recent) <= 37
-    assert len(watch.track.history.minutes) <= 61
+    assert len(watch.record.history.recent) <= 37
+    assert len(watch.record.history.minutes) <= 61
 
 
 def test_a_recorded_night(rewrite: bool) -> None:

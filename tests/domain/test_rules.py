@@ -22,7 +22,7 @@ from bot.domain.rules import (
     stream_findings,
 )
 from bot.domain.runbook import topics
-from bot.domain.samples import Figures, Sample, ServerTrack, Track
+from bot.domain.samples import Figures, Sample, ServerRecord, StreamRecord
 from bot.domain.streams import Entry, EntryId
 from tests.support.limits import default_thresholds
 
@@ -86,7 +86,7 @@ def found(
     dusk: datetime | None = None,
 ) -> Finding | None:
     findings = stream_findings(
-        Track.of(samples),
+        StreamRecord.of(samples),
         limits,
         now=samples[-1].at,
         night=night,
@@ -292,12 +292,12 @@ def test_a_pause_shows_in_a_single_sample(read: EntryId, expected: Severity | No
 
 def test_the_pause_ends_with_its_first_entry() -> None:
     # Workers were called for by then, however long the pause before.
-    track = Track.of(dusk(400))
-    assert track.arrivals.woke == ago(400)
+    record = StreamRecord.of(dusk(400))
+    assert record.arrivals.woke == ago(400)
     later = sample(
         -5, added=9999, waiting=400, wait=405 * SECOND, last_delivered=entry_id(2200), newest=NOW
     )
-    assert track.seen(later).arrivals.woke == ago(400)
+    assert record.seen(later).arrivals.woke == ago(400)
 
 
 @pytest.mark.parametrize(
@@ -528,22 +528,22 @@ def test_silent_counts_what_the_bot_saw_where_redis_does_not_tell() -> None:
 
 
 def server(
-    track: ServerTrack, *, firing: frozenset[str] = NONE, night: bool = True, now: datetime = NOW
+    record: ServerRecord, *, firing: frozenset[str] = NONE, night: bool = True, now: datetime = NOW
 ) -> list[tuple[str, Severity, datetime]]:
-    findings = server_findings(track, EVERY_RULE, now=now, night=night, firing=firing)
+    findings = server_findings(record, EVERY_RULE, now=now, night=night, firing=firing)
     return [(each.rule, each.severity, each.since) for each in findings]
 
 
-def failing(seconds: int, *, polls: int | None = None) -> ServerTrack:
-    track = ServerTrack().answered(ago(seconds + 5))
+def failing(seconds: int, *, polls: int | None = None) -> ServerRecord:
+    record = ServerRecord().answered(ago(seconds + 5))
     times = range(seconds, -1, -5) if polls is None else range(seconds, seconds - polls, -1)
     for back in times:
-        track = track.unanswered(ago(back))
-    return track
+        record = record.unanswered(ago(back))
+    return record
 
 
 @pytest.mark.parametrize(
-    ("track", "night", "expected"),
+    ("record", "night", "expected"),
     [
         (failing(25), True, False),
         (failing(30), True, True),
@@ -554,21 +554,21 @@ def failing(seconds: int, *, polls: int | None = None) -> ServerTrack:
         (failing(60, polls=3), True, True),
     ],
 )
-def test_unreachable(track: ServerTrack, night: bool, expected: bool) -> None:
-    since = track.failing_since
+def test_unreachable(record: ServerRecord, night: bool, expected: bool) -> None:
+    since = record.failing_since
     wanted = [("unreachable", CRITICAL, since)] if expected else []
-    assert server(track, night=night) == wanted
+    assert server(record, night=night) == wanted
 
 
 @pytest.mark.parametrize(("good", "expected"), [(0, True), (5, True), (10, False)])
 def test_unreachable_ends_ten_seconds_after_the_first_answer(good: int, expected: bool) -> None:
-    track = failing(60, polls=20)
+    record = failing(60, polls=20)
     for back in range(good, -1, -5):
-        track = track.answered(ago(back))
+        record = record.answered(ago(back))
     firing = frozenset({"unreachable"})
     since = [("unreachable", CRITICAL, ago(60))]
-    assert server(track, firing=firing) == (since if expected else [])
-    assert server(track) == []
+    assert server(record, firing=firing) == (since if expected else [])
+    assert server(record) == []
 
 
 def test_unreachable_stays_when_the_night_ends() -> None:
@@ -577,11 +577,11 @@ def test_unreachable_stays_when_the_night_ends() -> None:
 
 def test_nothing_is_known_before_the_first_poll() -> None:
     both = frozenset({"unreachable", "memory"})
-    assert [rule for rule, *_ in server(ServerTrack(), firing=both)] == [
+    assert [rule for rule, *_ in server(ServerRecord(), firing=both)] == [
         "unreachable",
         "memory",
     ]
-    assert server(ServerTrack()) == []
+    assert server(ServerRecord()) == []
 
 
 @pytest.mark.parametrize(
@@ -596,40 +596,40 @@ def test_nothing_is_known_before_the_first_poll() -> None:
     ],
 )
 def test_memory(percent: float, limit: int | None, firing: bool, expected: bool) -> None:
-    track = ServerTrack()
+    record = ServerRecord()
     for back in range(600, -1, -5):
-        track = track.answered(ago(back), int(percent * 10) if back <= 300 else 0, limit)
-    findings = server(track, firing=frozenset({"memory"}) if firing else NONE)
+        record = record.answered(ago(back), int(percent * 10) if back <= 300 else 0, limit)
+    findings = server(record, firing=frozenset({"memory"}) if firing else NONE)
     assert bool(findings) is expected
     assert all(ago(300) <= since <= ago(240) for *_, since in findings)
 
 
 def test_memory_stays_as_it_was_while_redis_is_away() -> None:
-    track = ServerTrack().answered(ago(100), 900, 1000)
+    record = ServerRecord().answered(ago(100), 900, 1000)
     for back in range(95, -1, -5):
-        track = track.unanswered(ago(back))
+        record = record.unanswered(ago(back))
     firing = frozenset({"memory"})
-    assert [rule for rule, *_ in server(track, firing=firing)] == ["unreachable", "memory"]
+    assert [rule for rule, *_ in server(record, firing=firing)] == ["unreachable", "memory"]
 
 
 def test_a_server_is_rebuilt_from_the_samples_of_its_streams() -> None:
     good = [sample(20), sample(20)]
     bad = [away(back) for back in (15, 15, 10, 10, 5, 5, 0, 0)]
-    track = ServerTrack.of([*good, *bad])
-    assert (track.failed, track.failing_since) == (4, ago(15))
+    record = ServerRecord.of([*good, *bad])
+    assert (record.failed, record.failing_since) == (4, ago(15))
     # One stream may be forbidden while Redis answers for the other.
-    assert ServerTrack.of([away(0), sample(0)]).failed == 0
+    assert ServerRecord.of([away(0), sample(0)]).failed == 0
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 59])
 def test_a_sample_that_is_not_newer_changes_nothing(seconds: int) -> None:
-    track = Track.of(waiting(400, arrived=500))
-    assert track.seen(sample(seconds)) is track
+    record = StreamRecord.of(waiting(400, arrived=500))
+    assert record.seen(sample(seconds)) is record
 
 
 def test_a_clock_that_is_set_back_begins_anew() -> None:
-    track = Track.of(waiting(400, arrived=500))
-    assert track.seen(sample(60)) == Track().seen(sample(60))
+    record = StreamRecord.of(waiting(400, arrived=500))
+    assert record.seen(sample(60)) == StreamRecord().seen(sample(60))
     server_track = failing(30)
     assert server_track.unanswered(ago(3600)).failed == 1
 
@@ -649,18 +649,20 @@ def test_rules_that_are_off_find_nothing() -> None:
     ]
     for firing in (NONE, frozenset(RULES)):
         limits = Thresholds(NONE)
-        track = Track.of(samples)
-        assert not stream_findings(track, limits, now=NOW, night=True, firing=firing, dusk=ago(1e5))
-        assert not stream_findings(Track(), limits, now=NOW, night=True, firing=firing)
+        record = StreamRecord.of(samples)
+        assert not stream_findings(
+            record, limits, now=NOW, night=True, firing=firing, dusk=ago(1e5)
+        )
+        assert not stream_findings(StreamRecord(), limits, now=NOW, night=True, firing=firing)
         assert not server_findings(failing(900), limits, now=NOW, night=True, firing=firing)
     on = default_thresholds()
-    rules = stream_findings(Track.of(samples), on, now=NOW, night=True, firing=NONE)
+    rules = stream_findings(StreamRecord.of(samples), on, now=NOW, night=True, firing=NONE)
     assert [each.rule for each in rules] == ["backlog", "stalled", "unknown_lag"]
 
 
 def test_what_holds_stays_where_nothing_is_known() -> None:
     firing = frozenset(RULES)
-    findings = stream_findings(Track(), EVERY_RULE, now=NOW, night=True, firing=firing)
+    findings = stream_findings(StreamRecord(), EVERY_RULE, now=NOW, night=True, firing=firing)
     assert [each.rule for each in findings] == [
         rule for rule in RULES if rule not in {"unreachable", "memory"}
     ]
@@ -723,12 +725,12 @@ def test_any_samples_are_judged(
     st.integers(5, 60),
 )
 def test_two_minutes_with_nothing_waiting_end_a_backlog(steps: list[Step], step: int) -> None:
-    track, firing = run(steps, EVERY_RULE, NONE, night=True)
+    record, firing = run(steps, EVERY_RULE, NONE, night=True)
     calm: list[Step] = [
         (Sample("lsstcam", NOW, reached=True, there=True, lag=0), step)
         for _ in range(120 // step + 2)
     ]
-    _, firing = run(calm, EVERY_RULE, firing, night=True, track=track)
+    _, firing = run(calm, EVERY_RULE, firing, night=True, record=record)
     assert not {each for each in firing if rule_of(each).incident == "backlog"}
 
 
@@ -738,22 +740,22 @@ def run(
     firing: frozenset[str],
     *,
     night: bool,
-    track: Track | None = None,
-) -> tuple[Track, frozenset[str]]:
-    """Fold samples some seconds apart; gives the track, and what fires in the end."""
-    track = track or Track()
-    server_track = ServerTrack()
-    now = track.at or NOW
+    record: StreamRecord | None = None,
+) -> tuple[StreamRecord, frozenset[str]]:
+    """Fold samples some seconds apart; gives the record, and what fires in the end."""
+    record = record or StreamRecord()
+    server_track = ServerRecord()
+    now = record.at or NOW
     for each, seconds in steps:
         now += timedelta(seconds=seconds)
         taken = replace(each, at=now)
-        track = track.seen(taken)
+        record = record.seen(taken)
         if taken.reached:
             server_track = server_track.answered(now, taken.waiting, taken.consumers or None)
         else:
             server_track = server_track.unanswered(now)
         found = (
-            *stream_findings(track, limits, now=now, night=night, firing=firing, dusk=ago(5000)),
+            *stream_findings(record, limits, now=now, night=night, firing=firing, dusk=ago(5000)),
             *server_findings(server_track, limits, now=now, night=night, firing=firing),
         )
         rules = [each.rule for each in found]
@@ -761,7 +763,7 @@ def run(
         assert set(rules) <= limits.enabled
         assert all(each.since.tzinfo is UTC for each in found)
         firing = frozenset(rules)
-    return track, firing
+    return record, firing
 
 
 # Which link of the chain has likely failed.
