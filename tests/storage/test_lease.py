@@ -50,7 +50,6 @@ async def test_a_lease_that_ran_out_is_taken_over(database: Database) -> None:
     one = leading(database.as_process("one"), lease=timedelta(milliseconds=40))
     two = leading(database.as_process("two"))
     assert await renewed(one)
-    assert not await renewed(two)
     async with asyncio.timeout(LONGEST_WAIT):
         while not await renewed(two):  # noqa: ASYNC110 -- the database's own clock has to move
             await asyncio.sleep(0.01)
