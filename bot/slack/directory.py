@@ -43,6 +43,7 @@ class Channels:
         self._api = api
         self._wanted = wanted
         self._alarms = alarms or {}
+        self._own = {name: one for name, one in wanted.items() if _is_id(one)}
         self._ids: dict[str, str] = {}
         self._listed = -RETRY_SECONDS
 
@@ -56,31 +57,33 @@ class Channels:
         """
         if not self._lost or not await self._list():
             return
+        for name, channel in self.unknown.items():
+            found = self._id(channel)
+            owner = None if found is None else self.speaks_for(found)
+            if owner is not None:
+                # Whoever had it keeps it, also in a process that goes on.
+                raise FatalError(
+                    f"{name} and {owner} have one and the same channel, {channel}: nobody could "
+                    "tell which is meant. Give each environment its own."
+                )
+            if found is not None:
+                self._own[name] = found
         for environment, channel in self._lost:
             _log.error(
                 "no such channel, or the bot is not in it; invite it there",
                 channel=channel,
                 environment=environment,
             )
-        owners: dict[str, str] = {}
-        # Those that are configured by their ID have it first.
-        for name, channel in sorted(self._wanted.items(), key=lambda one: not _is_id(one[1])):
-            found = self._id(channel)
-            if found is not None and owners.setdefault(found, name) != name:
-                raise FatalError(
-                    f"{name} and {owners[found]} have one and the same channel, {channel}: nobody "
-                    "could tell which is meant. Give each environment its own."
-                )
 
     @property
     def _lost(self) -> list[tuple[str, str]]:
-        everything = [*self._wanted.items(), *self._alarms.items()]
-        return [(name, channel) for name, channel in everything if self._id(channel) is None]
+        alarms = [(name, one) for name, one in self._alarms.items() if self._id(one) is None]
+        return [*self.unknown.items(), *alarms]
 
     @property
     def unknown(self) -> dict[str, str]:
         """Channel name by environment, of those that were not found."""
-        return {name: one for name, one in self._wanted.items() if self._id(one) is None}
+        return {name: one for name, one in self._wanted.items() if name not in self._own}
 
     async def environment(self, channel: str, now: float) -> str | None:
         """Find the environment of a channel; None where there is none.
@@ -98,11 +101,11 @@ class Channels:
 
     def speaks_for(self, channel: str) -> str | None:
         """Give the environment whose own channel this is known to be."""
-        return next((name for name in self._wanted if self.id_of(name) == channel), None)
+        return next((name for name, own in self._own.items() if own == channel), None)
 
     def id_of(self, environment: str) -> str | None:
         """Give the ID of the environment's channel; None where it is not known."""
-        return self._id(self._wanted.get(environment, ""))
+        return self._own.get(environment)
 
     def alarms_of(self, environment: str) -> str | None:
         """Give the ID of the channel of the environment's alarms; None where it is not known."""

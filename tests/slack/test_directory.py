@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from bot.app import serve
+from bot.domain.errors import FatalError
 from bot.slack.api import Proxy, SlackApi
 from bot.slack.directory import RETRY_SECONDS, Channels
 from tests.support.slack_server import Channel, SlackServer
 from tests.support.slack_workspace import BOT
-from tests.support.world import DEV, PROD, World, shown
+from tests.support.world import DEV, ELSEWHERE, PROD, World, shown
 
 
 async def test_a_channel_that_the_bot_is_not_in_is_said(world: World) -> None:
@@ -45,6 +46,26 @@ async def test_two_environments_in_one_channel_are_refused(
     code = await serve(world.configuration(), world.secrets, asyncio.Event(), asyncio.Event())
     assert code == 1
     assert "prod and dev have one and the same channel" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by_mirror", [True, False])
+async def test_a_channel_found_out_to_be_shared_stays_with_its_owner(
+    world: World, *, by_mirror: bool
+) -> None:
+    """The name of one turns out to be the other's channel after the start."""
+    api = SlackApi(world.slack.bot_token, world.slack.api_url, Proxy({}))
+    try:
+        channels = Channels(api, {"dev": "lsstcam-prompt-processing", "prod": PROD})
+        if by_mirror:
+            assert await channels.named("dm-prompt-processing", 0) == DEV
+        with pytest.raises(FatalError, match="dev and prod have one and the same channel"):
+            await channels.environment(ELSEWHERE, RETRY_SECONDS)
+        assert await channels.environment(PROD, RETRY_SECONDS) == "prod"
+        assert channels.speaks_for(PROD) == "prod"
+        assert channels.id_of("dev") is None
+        assert channels.alarms_of("dev") is None
+    finally:
+        await api.aclose()
 
 
 async def test_a_name_keeps_its_channel_and_a_shared_channel_speaks_for_none() -> None:
