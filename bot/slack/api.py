@@ -378,6 +378,7 @@ class SlackApi:
                 continue
             word = next((word for word in _REFUSED_BLOCKS if word in said), None)
             if word or not await _waited_for(answer.status, answer.headers, attempt):
+                _log.warning("what was handed in was refused", body=said[:200])
                 raise SlackRefused(word or f"http_{answer.status}")
         raise SlackRefused(_NO_ANSWER)
 
@@ -435,13 +436,14 @@ async def _once(
     call: Callable[[], Awaitable[str]], find: Callable[[], Awaitable[str | None]]
 ) -> str:
     """Make a call that must not be made twice: what it made is looked for before every repeat."""
+    lost = False
     for attempt in range(_TRIES):
         try:
             return await call()
         except SlackApiError as error:
             if not await _waited(error, attempt):
                 # Slack may refuse to do twice what it did when the answer was lost.
-                made = await find() if attempt else None
+                made = await _perhaps(find) if lost else None
                 if made is None:
                     raise SlackRefused(_code(error)) from error
                 return made
@@ -450,10 +452,21 @@ async def _once(
         except _LOST as error:
             _log.warning("the answer to a post was lost", error=type(error).__name__)
             await asyncio.sleep(_pause(attempt))
+        lost = True
         made = await find()
         if made is not None:
             return made
     raise SlackRefused(_NO_ANSWER)
+
+
+async def _perhaps(find: Callable[[], Awaitable[str | None]]) -> str | None:
+    """Look for what a call made; a look that is refused tells nothing."""
+    try:
+        return await find()
+    except SlackRefused as error:
+        if error.code == _NO_ANSWER:
+            raise
+        return None
 
 
 async def _once_more(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:

@@ -141,6 +141,17 @@ async def test_refused_blocks_fall_back_to_text(bot: World, error: str) -> None:
     assert "*Waiting*" in answer.text
 
 
+async def test_a_look_that_cannot_be_made_hides_no_refusal(bot: World) -> None:
+    await bot.group()
+    bot.slack.fail("conversations.history", Fault(error="missing_scope", times=None))
+    # Nothing was made where Slack only had too much to do, so there is nothing to look for.
+    bot.slack.fail("chat.postMessage", rate_limited("0.1"), Fault(error="invalid_blocks"))
+    await bot.slack.command("stats share", channel=PROD, user="U0ANA")
+    shared = await bot.slack.next_message(PROD)
+    assert "*Waiting*" in shared.text
+    assert not bot.slack.calls_of("conversations.history")
+
+
 async def test_a_private_answer_survives_lost_answers_and_a_used_up_url(bot: World) -> None:
     bot.slack.fail("hooks", rate_limited("0.1"), Fault(status=500), Fault(dropped=True))
     assert "PONG" in (await bot.type("ping")).text
