@@ -37,11 +37,11 @@ class Events:
         except UnicodeDecodeError:
             # Slack signs text alone, and the library fails at anything else.
             body = None
-        if not self._genuine(request, body):
+        if body is None or not self._genuine(request, body):
             _log.warning("a request to /slack/events was not signed by Slack, or is stale")
             return web.Response(status=401, text="not signed by Slack")
         try:
-            if body is None or not _well_formed(body):
+            if not _well_formed(body):
                 return web.Response(status=400, text="not a delivery")
             answer = await self._app.async_dispatch(await to_bolt_request(request))
             if answer.status >= 400:  # noqa: PLR2004 -- HTTP's errors: Bolt knows no listener for it
@@ -51,14 +51,12 @@ class Events:
             _log.exception("a signed request to /slack/events could not be read")
             return web.Response(status=400, text="not readable")
 
-    def _genuine(self, request: web.Request, body: str | None) -> bool:
+    def _genuine(self, request: web.Request, body: str) -> bool:
         """Check the signature and its age; the library fails at what these limits keep from it."""
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         sane = stamp.isascii() and stamp.isdigit() and len(stamp) <= _LONGEST_STAMP
-        if not (sane and signature.isascii() and signature):
-            return False
-        return body is None or self._verifier.is_valid(body, stamp, signature)
+        return sane and signature.isascii() and self._verifier.is_valid(body, stamp, signature)
 
 
 def _well_formed(body: str) -> bool:
