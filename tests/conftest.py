@@ -179,7 +179,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The longest first: else one of two workers is left alone with a hundred kills at the end.
+    # The longest first: else one of the workers is left alone with a hundred kills at the end.
     items.sort(key=lambda item: not {"proof", "messages", "demo"} & set(item.path.parts))
 
 

@@ -4,11 +4,11 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from bot import FAILED, INVALID
 from bot.demo import configuration, local_slack
@@ -16,9 +16,24 @@ from bot.demo.processes import Processes
 from bot.demo.terminal import ScriptStep, Terminal, parse
 from bot.demo.world import World
 from bot.domain.errors import FatalError, UserError
+from bot.services.workloads import Cluster
 
-Serve = Callable[..., Coroutine[Any, Any, int]]
-"""Runs the bot, as `bot.app.serve` does; this is below it, and so is handed it."""
+
+class Serve(Protocol):
+    """Runs the bot, as `bot.app.serve` does; the demo does not know the one, and is handed it."""
+
+    def __call__(
+        self,
+        path: Path,
+        environ: Mapping[str, str],
+        stop: asyncio.Event,
+        ready: asyncio.Event,
+        *,
+        clusters: Mapping[str, Cluster],
+    ) -> Coroutine[Any, Any, int]:
+        """Serve until `stop` is set; gives the exit code."""
+        ...
+
 
 WELCOME = """
 Open {url}
