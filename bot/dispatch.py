@@ -9,7 +9,6 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from html import unescape
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +16,7 @@ import structlog
 
 from bot.command import SHARE, Act, Call, Change, Command, Deployment, Person, Read, Registry, Reply
 from bot.domain.approvals import AuditLine
+from bot.domain.environments import Right
 from bot.domain.errors import CannotLookUp, Refused, StateError
 from bot.execution import Execution
 from bot.metrics import Metrics
@@ -165,7 +165,7 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 -- this is the one place for it
             answer, outcome = self._mistake(error, line, reference)
             if isinstance(error, _KEPT) and not isinstance(command, Read):
-                await self._note_refusal(line, unescape(answer.reply.text))
+                await self._note_refusal(line, answer.reply.text)
         took = timedelta(seconds=perf_counter() - started)
         self._metrics.command(name, outcome, took)
         _log.info("command answered", outcome=outcome, seconds=round(took.total_seconds(), 3))
@@ -202,6 +202,8 @@ class Dispatcher:
             raise call.mistake("Something is missing.")
         match command:
             case Read():
+                if command.right is not Right.ANYBODY:
+                    await call.services.rights.require(command.right, call.person)
                 yield Answer(await command.run(call), command.name, shared)
             case Act():
                 await self._admit(command, call, line)

@@ -5,7 +5,7 @@ from datetime import datetime
 from bot.command import Call, Purpose, Read, Reply
 from bot.domain.approvals import AuditLine, Happened, State
 from bot.domain.notices import Post
-from bot.grammar import quoted
+from bot.grammar import quoted, whole_number
 from bot.render.blocks import Markup, code, join, link, mark, paragraphs, section, truncate
 from bot.render.words import clock, count
 
@@ -42,9 +42,10 @@ def _wanted(call: Call) -> int:
     if not call.arguments.words:
         return USUAL
     word = call.arguments.words[0]
-    if not (word.isascii() and word.isdigit() and 0 < int(word[:3]) <= MOST and len(word) <= 2):  # noqa: PLR2004 -- digits of MOST
+    number = whole_number(word)
+    if number is None or not 0 < number <= MOST:
         raise call.mistake(f"How many? A number from 1 to {MOST}, not `{quoted(word)}`.")
-    return int(word)
+    return number
 
 
 def _line(line: AuditLine, post: Post | None, workspace: str, now: datetime) -> Markup:

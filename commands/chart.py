@@ -61,10 +61,10 @@ async def run(call: Call) -> Reply:
         incidents=about,
         expiration=environment.expiration,
     )
-    return Reply(*outline(chart), picture=await drawn(chart))
+    return Reply(*in_words(chart), picture=await drawn(chart))
 
 
-def outline(chart: Chart) -> tuple[str, list[Block]]:
+def in_words(chart: Chart) -> tuple[str, list[Block]]:
     """Tell the peaks in the first line, then the alarms: for those who cannot see the picture."""
     title, points, incidents, ends = chart.title, chart.points, chart.incidents, chart.ends
     seen = [each for each in points if is_known(each)]

@@ -8,7 +8,7 @@ from bot.command import Act, Call, Purpose, Read, Reply, privately
 from bot.domain.errors import UserError
 from bot.domain.maintenance import LONGEST_TEXT, LONGEST_WINDOW, Window, night_refusal
 from bot.domain.times import WhenError, format_duration, parse_duration, parse_when
-from bot.grammar import did_you_mean, quoted, split_words
+from bot.grammar import did_you_mean, quoted, split_words, whole_number
 from bot.render.forms import Checked, Choice, Day, Filled, Form, Found, Text, Tick, TimeOfDay
 from bot.render.maintenance import announced, confirmation, listed, told
 
@@ -138,7 +138,7 @@ async def run_announce(call: Call) -> AsyncIterator[Reply]:
 async def _start(call: Call) -> Window:
     """Start a planned window, or a new one."""
     first, reason = call.arguments.words[0], call.arguments.rest
-    if first.lstrip("#").isdigit() and not reason:
+    if whole_number(first) is not None and not reason:
         return await call.services.maintenance.start(call.number, call.person, call.now)
     length = _duration(call, first)
     if not reason:

@@ -10,7 +10,7 @@ from bot.domain.environments import Environment
 from bot.domain.errors import UserError
 from bot.domain.rules import BACKLOG, RULES, rule_of
 from bot.domain.times import format_duration, parse_duration
-from bot.grammar import did_you_mean, quoted
+from bot.grammar import did_you_mean, quoted, whole_number
 from bot.render.alarms import LONGEST_SUBJECT, name, silence_subject, silence_until
 from bot.render.blocks import Button, Drawn, context, join, mark, section, truncate, typed
 from bot.render.forms import Choice, Form, Text
@@ -86,7 +86,7 @@ async def _drafts(call: Call) -> list[Silence]:
         return [replace(draft, instrument=each) for each in named]
     if word.replace("-", "_") in RULES:
         return [replace(draft, rule=word.replace("-", "_"))]
-    if not word.lstrip("#").isdigit():
+    if whole_number(word) is None:
         raise call.mistake(
             f"`{quoted(word)}` is no instrument of {environment.label}, no rule and no ID."
             + did_you_mean(word, (*instruments, *RULES))

@@ -99,7 +99,8 @@ async def test_a_locked_database_stops_changes_and_not_looking(world: World) -> 
         other = sqlite3.connect(world.folder / "state.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         try:
-            async with asyncio.timeout(LONGEST_WAIT):
+            # Each statement waits 2 s for the lock; in a row of many it would be longer.
+            async with asyncio.timeout(30):
                 delivery = await world.slack.command("clear lsstcam", channel=PROD, user="U0ANA")
                 assert "healthy" in (await world.type("stats")).text
                 answer = await delivery.reply()

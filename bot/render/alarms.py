@@ -30,8 +30,6 @@ from bot.render.rules import claim, facts, first_line, outcome, skipped, text_of
 from bot.render.words import SAFE, amount, clock, count, duration, in_minutes, quick
 from bot.render.workloads import NOTHING_KNOWN, Around, jobs, pod
 
-"""First line, blocks, buttons."""
-
 BRIEF = timedelta(minutes=10)
 """What was over by then, and concerned nobody, leaves few words."""
 

@@ -134,7 +134,10 @@ class Message:
     @property
     def plain(self) -> str:
         """The whole content as text, for the case that Slack refuses the blocks."""
-        lines = [line for block in self.blocks for line in _texts(block)]
+        texts = [each for block in self.blocks for each in _texts(block)]
+        lines = (
+            escape(each["text"]) if each["type"] == "plain_text" else each["text"] for each in texts
+        )
         return truncate("\n".join(lines), MESSAGE_TEXT) or self.text
 
 
@@ -210,7 +213,7 @@ def message(
     kept: list[Block] = []
     letters = 0
     for block in blocks:
-        letters += sum(len(line) for line in _texts(block))
+        letters += sum(len(each["text"]) for each in _texts(block))
         if len(kept) == room or letters > ALL_TEXT:
             kept.append(context(Markup("There is more than fits here. Ask for less at a time.")))
             break
@@ -249,10 +252,10 @@ def plain(text: str, limit: int) -> Block:
     return {"type": "plain_text", "text": truncate(text, limit), "emoji": True}
 
 
-def _texts(block: Block) -> Iterable[str]:
+def _texts(block: Block) -> Iterable[Block]:
     """All text that a block shows, buttons excepted."""
     if "text" in block:
-        yield block["text"]["text"]
+        yield block["text"]
     for part in [*block.get("fields", ()), *block.get("elements", ())]:
         if part["type"] == "mrkdwn":
-            yield part["text"]
+            yield part

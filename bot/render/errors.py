@@ -14,7 +14,7 @@ from bot.domain.errors import (
     StateError,
     UserError,
 )
-from bot.render.blocks import Button, Drawn, code, mark, section
+from bot.render.blocks import Button, Drawn, code, section
 
 
 def draw(
@@ -64,7 +64,7 @@ def draw(
             more = f"{error.remedy} `runbook restart` says it by hand. Commands about Redis go on."
         case StateError():
             outcome = "state"
-            first = mark("🔴 *The bot's database {}.* Nothing was changed.", error.kind.value)
+            first = f"🔴 *The bot's database {error.kind.value}.* Nothing was changed."
             more = (
                 "Looking still works, changing does not. Whoever deploys the bot must see to "
                 f"it. Ref {reference} finds it in the log. By hand: `runbook redis cli`"

@@ -26,15 +26,8 @@ _GONE_WRONG: Mapping[str, str] = {
 }
 """Reasons that any change may meet."""
 
-_AUDITED: Mapping[str, str] = {
-    "lag": "lag",
-    "waiting": "waiting",
-    "length": "length",
-    "pending": "pending",
-    "consumers": "consumers",
-    "last_delivered": "last read",
-}
-"""What the audit calls a fact that is told before and after."""
+_AUDITED = ("lag", "waiting", "length", "pending", "consumers", "last_delivered")
+"""The facts that the audit tells before and after."""
 
 _OTHERWISE = "What Redis held was no longer what the card shows."
 
@@ -186,8 +179,8 @@ def made(
     """
     before, after = (
         {
-            word: facts[f"{fact}_{when}"]
-            for fact, word in _AUDITED.items()
+            ("last read" if fact == "last_delivered" else fact): facts[f"{fact}_{when}"]
+            for fact in _AUDITED
             if f"{fact}_{when}" in facts
         }
         for when in ("before", "after")

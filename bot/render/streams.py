@@ -20,7 +20,7 @@ from bot.domain.streams import (
     Verdict,
     worst_verdict,
 )
-from bot.render.blocks import FIRST_LINE, Block, Markup, section
+from bot.render.blocks import FIRST_LINE, Block, section
 from bot.render.words import amount, clock, count, rough
 
 EMOJI = {
@@ -67,7 +67,7 @@ def stream_line(environment: Environment, look: Look) -> tuple[str, str]:
     )
     more = _meaning(environment, look, verdict)
     if more and len(first) + 1 + len(more) <= FIRST_LINE:
-        return first + " " + more, Markup()
+        return f"{first} {more}", ""
     return first, more
 
 
@@ -112,7 +112,7 @@ def _meaning(environment: Environment, look: Look, verdict: Verdict) -> str:
         case Verdict.MISSING:
             return "No worker can read."
         case _:
-            return Markup()
+            return ""
 
 
 def last_announced(look: Look) -> datetime | None:

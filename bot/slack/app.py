@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import unescape
 from logging import getLogger
 from time import monotonic
 from typing import Any
@@ -260,7 +259,7 @@ class Conversation:
             self._delivery.channel,
             content,
             name=f"{answer.command}.png",
-            described=unescape(re.sub(r"[*`]", "", answer.reply.text)),
+            described=re.sub(r"[*`]", "", answer.reply.text),
             text=self._signed(answer, "Asked for by {}").plain,
         )
 

@@ -16,7 +16,7 @@ from bot.render.chart import Chart
 from bot.storage.alarms import Incidents
 from bot.storage.database import Database
 from bot.storage.samples import Samples
-from commands.chart import nothing, outline
+from commands.chart import in_words, nothing
 from tests.support.slack_server import Fault, Message
 from tests.support.world import DEV, PROD, World, shown
 
@@ -165,14 +165,14 @@ def test_nothing_seen_says_since_when_the_bot_watches() -> None:
 def test_a_first_line_that_is_too_long_leaves_the_rest_to_the_second() -> None:
     points = [minute(NOW - 20 * DAY, 5000, DAY), minute(NOW, 0, None, 1)]
     title = "a-long-name lsstcam, last 30 days"
-    text, blocks = outline(Chart(title, points, NOW - 30 * DAY, NOW))
+    text, blocks = in_words(Chart(title, points, NOW - 30 * DAY, NOW))
     assert text == (f"*{title}: highest at least 5,000 entries waiting at Wed 4 Nov 05:31 UTC.*")
     assert "Longest wait 1 day, 1 unconfirmed now." in str(blocks)
     assert "Nothing is known before Wed 4 Nov 05:31 UTC." in str(blocks)
 
 
 def test_when_nothing_waited_that_is_all() -> None:
-    text, _ = outline(Chart("dev hsc, last 6 h", [minute(NOW - 6 * HOUR, 0, None, 1)], NOW, NOW))
+    text, _ = in_words(Chart("dev hsc, last 6 h", [minute(NOW - 6 * HOUR, 0, None, 1)], NOW, NOW))
     assert text == "*dev hsc, last 6 h: nothing waited, 1 unconfirmed now.*"
 
 
