@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 
-from bot.domain.oncall import GIVEN_UP_AFTER, Kind, Page, PageFailed, Target
+from bot.domain.oncall import GIVEN_UP_AFTER, Kind, Page, PageEvent, PageFailed, Target
 
 _log = structlog.get_logger()
 
@@ -136,6 +136,7 @@ class PagerDuty(HttpNotifier):
         "PagerDuty",
         address="https://events.pagerduty.com/v2/enqueue",
         key="routing key",
+        events=tuple(PageEvent),
     )
     # Anything else that looks well is not PagerDuty, but something on the way there.
     accepted = (202,)

@@ -17,6 +17,15 @@ SAID_AFTER = 3
 """Failed tries after which people are told that a target cannot be reached."""
 
 
+class PageEvent(Enum):
+    """What happened to the alarm that a page is about."""
+
+    TRIGGER = "trigger"
+    ACKNOWLEDGE = "acknowledge"
+    """Somebody is on it."""
+    RESOLVE = "resolve"
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a target is: each class of notifiers declares its own.
@@ -33,8 +42,8 @@ class Kind:
         What its secret is called where it must have one; else only an address may hold one.
     signed
         Whether its secret is what pages are signed with, so that without one they are not.
-    ends
-        Whether it hears of the end of an alarm, too.
+    events
+        What it is told of an alarm.
     """
 
     name: str
@@ -43,7 +52,7 @@ class Kind:
     address: str | None = None
     key: str = ""
     signed: bool = False
-    ends: bool = True
+    events: tuple[PageEvent, ...] = (PageEvent.TRIGGER, PageEvent.RESOLVE)
 
 
 class When(Enum):
@@ -59,13 +68,6 @@ class On(Enum):
 
     ESCALATE = "escalate"
     FIRE = "fire"
-
-
-class PageEvent(Enum):
-    """What happened to the alarm that a page is about."""
-
-    TRIGGER = "trigger"
-    RESOLVE = "resolve"
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class Page:
         Address of the alarm's message; empty where it is not known.
     incident
         Its number; 0 for a page by hand or a test.
+    due
+        When to send it; None for at once.
     """
 
     target: str = ""
@@ -143,6 +147,7 @@ class Page:
     link: str = ""
     at: datetime
     incident: int = 0
+    due: datetime | None = None
 
 
 class PageFailed(Exception):

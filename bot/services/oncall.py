@@ -137,9 +137,21 @@ class Oncall:
         return self.about(incident, names, PageEvent.TRIGGER, now)
 
     def about(
-        self, incident: Incident, names: Collection[str], step: PageEvent, now: datetime
+        self,
+        incident: Incident,
+        names: Collection[str],
+        step: PageEvent,
+        now: datetime,
+        *,
+        due: datetime | None = None,
     ) -> list[Page]:
-        """Write the pages about an incident, for targets by name."""
+        """Write the pages about an incident, for targets by name.
+
+        Parameters
+        ----------
+        due
+            When to send them; None for at once.
+        """
         summary, details = self._words(incident, self._environment)
         page = self._page(
             step=step,
@@ -151,6 +163,7 @@ class Oncall:
             rule=incident.leading,
             details=tuple(details),
             incident=incident.id,
+            due=due,
         )
         return self._addressed(page, [each for each in self.targets if each.name in names])
 
@@ -223,16 +236,13 @@ class Oncall:
         return self.targets
 
     def _addressed(self, page: Page, targets: Sequence[Target]) -> list[Page]:
-        """Address a page to each target.
-
-        The end of an alarm is not for every kind: in Slack everybody sees it without a mention.
-        """
+        """Address a page to each target of a kind that is told of such."""
         # Phones and pagers show one line.
         summary = " ".join(page.summary.split())
         return [
             replace(page, target=each.name, summary=summary)
             for each in targets
-            if page.step is PageEvent.TRIGGER or each.kind.ends
+            if page.step in each.kind.events
         ]
 
     def _key(self, what: str, now: datetime) -> str:

@@ -68,7 +68,13 @@ _PERMANENT = frozenset(
 class Mention(Notifier):
     """Mentions a user group in the environment's channel."""
 
-    kind = Kind("slack", "a mention in this channel", needs="usergroup", ends=False)
+    kind = Kind(
+        "slack",
+        "a mention in this channel",
+        needs="usergroup",
+        # The rest is seen in Slack without a mention.
+        events=(PageEvent.TRIGGER,),
+    )
 
     def __init__(self, target: Target, api: SlackApi, channels: Channels) -> None:
         super().__init__(target)
@@ -80,9 +86,6 @@ class Mention(Notifier):
         self, page: Page, *, key: str = "", perhaps_since: datetime | None = None
     ) -> None:
         """Post the page; see `Notifier`."""
-        if page.step is PageEvent.RESOLVE:
-            # Written while the target was of another kind.
-            return
         channel = self._channels.alarms_of(page.environment)
         if channel is None:
             reason = f"{self.name} has no channel in Slack that the bot is in"
@@ -240,6 +243,9 @@ class Pager:
         notifier = self._notifiers.get(target)
         if notifier is None:
             return PageFailed(f"there is no target {target} any more", permanent=True)
+        if queued.content.step not in notifier.kind.events:
+            # Written while the target was of another kind.
+            return None
         try:
             async with asyncio.timeout(GIVEN):
                 await notifier.notify(

@@ -188,10 +188,12 @@ async def add_all(
         await connection.execute(insert(outbox), rows)
 
 
-def _filed(content: Notice | Page) -> dict[str, str | int | None]:
+def _filed(content: Notice | Page) -> dict[str, str | int | datetime | None]:
     if isinstance(content, Notice):
-        return {"lane": _TALK, "said": content.said.value, "subject": content.subject}
-    return {"lane": _PAGE, "said": content.step.value, "subject": content.incident or None}
+        lane, said, subject, due = _TALK, content.said.value, content.subject, None
+    else:
+        lane, said, subject, due = _PAGE, content.step.value, content.incident or None, content.due
+    return {"lane": lane, "said": said, "subject": subject, "not_before": due}
 
 
 def _named(content: Notice | Page) -> dict[str, str]:

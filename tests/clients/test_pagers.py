@@ -139,6 +139,8 @@ async def test_pagerduty_gets_its_event(servers: PagerServers, calls: Calls) -> 
         "links": [{"href": PAGE.link, "text": "The alarm in Slack"}],
     }
     assert servers.alerts == {PAGE.key: "triggered"}
+    await pagerduty(servers, calls).notify(replace(PAGE, step=PageEvent.ACKNOWLEDGE))
+    assert servers.alerts == {PAGE.key: "acknowledged"}
     await pagerduty(servers, calls).notify(END)
     assert servers.alerts == {PAGE.key: "resolved"}
 

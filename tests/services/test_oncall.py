@@ -161,6 +161,12 @@ def test_the_end_has_the_same_key_and_no_mention(oncall: Oncall) -> None:
     assert (end.target, end.step, end.key) == ("duty", PageEvent.RESOLVE, key_of(INCIDENT))
 
 
+def test_pagerduty_alone_hears_that_somebody_is_on_it(oncall: Oncall) -> None:
+    names = [each.name for each in TARGETS]
+    pages = oncall.about(INCIDENT, names, PageEvent.ACKNOWLEDGE, NOW)
+    assert [each.target for each in pages] == ["duty"]
+
+
 def test_an_alarm_of_a_new_database_has_a_key_of_its_own() -> None:
     again = replace(INCIDENT, opened=NOW + timedelta(days=90))
     assert key_of(again) != key_of(INCIDENT)

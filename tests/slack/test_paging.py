@@ -70,7 +70,7 @@ PAGE = Page(
     incident=31,
 )
 GROUP = Target("group", Mention.kind, usergroup="S0ONCALL")
-END = replace(PAGE, step=PageEvent.RESOLVE)
+OWNED, END = (replace(PAGE, step=each) for each in (PageEvent.ACKNOWLEDGE, PageEvent.RESOLVE))
 BUSY = PageFailed("duty cannot take it now (HTTP 503)", permanent=False)
 REFUSED = PageFailed("duty refuses our key (HTTP 403)", permanent=True)
 
@@ -482,6 +482,16 @@ async def test_what_is_over_is_not_opened_again_by_an_old_try(desk: Desk) -> Non
     assert await desk.rows() == [(True, "the alarm is over"), (True, "")]
 
 
+async def test_an_end_is_sent_when_it_is_due(desk: Desk) -> None:
+    duty, due = Scripted("duty"), NOW + timedelta(minutes=15)
+    await desk.write(replace(END, due=due))
+    pager = desk.pager(duty)
+    await turn(pager, due - SECOND)
+    assert duty.steps == []
+    await turn(pager, due)
+    assert duty.steps == [PageEvent.RESOLVE]
+
+
 async def test_what_is_paged_after_the_end_is_sent(desk: Desk) -> None:
     duty = Scripted("duty")
     await desk.write(END)
@@ -571,9 +581,14 @@ async def test_nothing_but_the_group_is_mentioned(slack: SlackServer, mention: M
     assert message.buttons == []
 
 
-async def test_an_end_mentions_nobody(slack: SlackServer, mention: Mention) -> None:
-    await mention.notify(END, key="row")
+async def test_an_end_mentions_nobody(desk: Desk, slack: SlackServer, mention: Mention) -> None:
+    """One that was written while the target was of another kind."""
+    await desk.write(*(replace(each, target="group") for each in (OWNED, END)))
+    pager = desk.pager(mention)
+    await turn(pager)
+    await turn(pager)
     assert slack.messages(PROD) == []
+    assert await desk.rows() == [(True, ""), (True, "")]
 
 
 async def test_a_lost_post_is_looked_for(desk: Desk, slack: SlackServer, mention: Mention) -> None:

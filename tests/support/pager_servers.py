@@ -138,8 +138,8 @@ class PagerServers:
         key = event["dedup_key"]
         if event["event_action"] == "trigger":
             self.alerts[key] = "triggered"
-        elif key in self.alerts:
-            self.alerts[key] = "resolved"
+        elif self.alerts.get(key, "resolved") != "resolved":
+            self.alerts[key] = f"{event['event_action']}d"
         answer = {"status": "success", "message": "Event processed", "dedup_key": key}
         return web.json_response(answer, status=202)
 
