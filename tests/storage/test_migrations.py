@@ -10,11 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, MetaData, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bot.domain.errors import FatalError
-from bot.domain.notices import Subject
+from bot.domain.notices import Notice, Said, Subject
 from bot.domain.streams import EntryId
 from bot.storage import migrations
 from bot.storage.alarms import Incidents, Silences
@@ -176,6 +176,103 @@ async def test_the_leader_of_before_is_known(old_url: str) -> None:
     assert row.holder == (None if old_url.startswith("sqlite") else holder), "its file is ours now"
 
 
+_OWN = "UPDATE alarms SET owner = 'U0CAY', owner_name = 'Cay', version = 9 WHERE id = 12"
+_SAY = """
+INSERT INTO outbox (lane, said, environment, subject, "values", written, writer, key, attempts, why)
+VALUES ('talk', 'transition', 'prod', 12, '{}', '2026-11-24 03:04Z', 'pod-1', 'k', 0, '')
+"""
+_LINE = """
+INSERT INTO audit (at, environment, action, person, person_name, result, approvers, reason,
+    answer, alone, before, after)
+VALUES ('2026-11-24 03:04Z', 'prod', 'own 12', 'U0CAY', 'Cay', 'done', '[]', '',
+    '', false, '{}', '{}')
+"""
+
+
+@pytest.mark.parametrize("old_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("before", "after"), [([_OWN], [_SAY, _LINE]), ([_LINE], [])], ids=["a step", "a line"]
+)
+async def test_a_migration_waits_for_an_older_replica(
+    old_url: str, before: list[str], after: list[str]
+) -> None:
+    async with raw(old_url) as older, raw(old_url) as other:
+        for each in before:
+            await older.execute(text(each))
+        opening = asyncio.create_task(Database.open(old_url))
+        await somebody_waits(other)
+        for each in after:
+            await older.execute(text(each))
+        await older.commit()
+    database = await opening
+    try:
+        [(line, _)] = await Audit(database).latest("prod", 1)
+        assert (line.action, line.person) == ("own 12", last_release.CAY)
+        if after:
+            owned = await Incidents(database).find(12)
+            assert owned is not None
+            assert (owned.owner, owned.version) == (last_release.CAY, 9)
+            [*_, said] = await Outbox(database).notices(NOW)
+            assert said.content == Notice(Said.TRANSITION, "prod", 12)
+    finally:
+        await database.aclose()
+
+
+async def everything(url: str) -> dict[str, tuple[list[str], list[tuple[object, ...]]]]:
+    """The columns and the rows of each table."""
+    found = MetaData()
+    async with raw(url) as connection:
+        await connection.run_sync(found.reflect)
+        rows = {
+            name: sorted((await connection.execute(select(table))).all(), key=repr)
+            for name, table in found.tables.items()
+        }
+    return {
+        name: (list(found.tables[name].columns.keys()), [tuple(row) for row in rows[name]])
+        for name in found.tables
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "damage"),
+    [
+        ("alarms", 12, "findings", '[{"name":"unreachable"}]'),
+        ("alarms", 12, "figures", "[]"),
+        ("alarms", 12, "skipped", "7"),
+        ("outbox", 4, "values", "{"),
+    ],
+)
+async def test_a_migration_that_fails_half_way_changes_nothing_and_names_the_row(
+    old_url: str, table: str, row: int, column: str, damage: str
+) -> None:
+    async def put(value: str) -> str:
+        async with raw(old_url) as other:
+            was = text(f'SELECT "{column}" FROM {table} WHERE id = {row}')  # noqa: S608 -- from the test
+            found = str((await other.execute(was)).scalar())
+            change = text(f'UPDATE {table} SET "{column}" = :value WHERE id = {row}')  # noqa: S608 -- the same
+            await other.execute(change, {"value": value})
+            await other.commit()
+        return found
+
+    whole = await put(damage)
+    before = await everything(old_url)
+    assert "votes" in before
+    with pytest.raises(FatalError) as caught:
+        await Database.open(old_url)
+    assert str(caught.value) == (
+        f"The bot's database cannot be brought up to date: row {row} of its table {table} does not "
+        "hold what the former release writes. Nothing was changed. Start that release again, and "
+        "restore a backup or correct the row."
+    )
+    assert await everything(old_url) == before
+    await put(whole)
+    database = await Database.open(old_url)
+    try:
+        await _read_back(database)
+    finally:
+        await database.aclose()
+
+
 _NEWER = (
     "The bot's database belongs to a newer release of the bot (its tables are at 9999, this "
     f"release knows {HEAD}). Run that release, or restore a backup of the database from before it."
@@ -205,14 +302,19 @@ async def test_several_processes_may_open_a_fresh_database_at_once(fresh_postgre
     await asyncio.gather(*(database.aclose() for database in databases))
 
 
+async def somebody_waits(connection: AsyncConnection) -> None:
+    """Come back when a process waits for another one's lock."""
+    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with asyncio.timeout(LONGEST_WAIT):
+        while not (await connection.execute(waits)).scalar():  # noqa: ASYNC110 -- another process
+            await asyncio.sleep(0.01)
+
+
 async def test_a_migration_waits_for_that_of_another_process(fresh_postgresql: str) -> None:
-    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     async with raw(fresh_postgresql) as other:
         await other.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         opening = asyncio.create_task(Database.open(fresh_postgresql, wait=SHORT))
-        async with asyncio.timeout(LONGEST_WAIT):
-            while not (await other.execute(waits)).scalar():  # noqa: ASYNC110 -- another process
-                await asyncio.sleep(0.01)
+        await somebody_waits(other)
         # The patience for other locks is not that for a migration.
         await asyncio.sleep(2 * SHORT.total_seconds())
         assert not opening.done()

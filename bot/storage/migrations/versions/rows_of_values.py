@@ -6,22 +6,36 @@ Revision ID: 0004
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from pydantic import TypeAdapter
+
+from bot.domain.errors import FatalError
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+_LOCKED = "requests, votes, alarms, silences, windows, outbox, audit"
+"""Every table that is rewritten, in the order in which the former release writes to them."""
+
 _MICROSECONDS = ("wait", "between_visits", "answers_in")
 """Figures that were counted in these, and are durations of ISO 8601 now."""
+
+_DURATION = TypeAdapter(timedelta)
 
 
 def upgrade() -> None:
     """Put together what two columns, or two tables, held of one value."""
+    if op.get_bind().dialect.name == "postgresql":
+        # An older replica may be in the middle of a step. What it has not committed would not be
+        # read below, and would stay as it was; and where it takes two tables in another order than
+        # what follows, each would wait for the other.
+        op.execute(f"LOCK TABLE {_LOCKED}")
     # The defaults stay, because SQLite cannot take one away again. Nothing relies on them.
     text, zero = sa.Text(), sa.text("0")
     op.add_column("requests", sa.Column("votes", text, nullable=False, server_default="[]"))
@@ -85,8 +99,9 @@ def _incident(row: Mapping[str, Any]) -> dict[str, Any]:
     figures = json.loads(row["figures"])
     for name in _MICROSECONDS:
         if figures.get(name) is not None:
-            seconds, rest = divmod(figures[name], 1_000_000)
-            figures[name] = f"PT{seconds}.{rest:06}S"
+            figures[name] = _DURATION.dump_python(
+                timedelta(microseconds=figures[name]), mode="json"
+            )
     skipped = [
         {"visit": visit, "entries": entries, "at": at}
         for visit, entries, at in json.loads(row["skipped"])
@@ -111,20 +126,34 @@ def _content(row: Mapping[str, Any]) -> dict[str, Any]:
 def _rewrite(
     name: str, columns: list[str], change: Callable[[Mapping[str, Any]], dict[str, Any]]
 ) -> None:
-    """Write JSON into columns of every row, made from the row as it is."""
+    """Write JSON into columns of every row, made from the row as it is.
+
+    Raises
+    ------
+    FatalError
+        If a row does not hold what the former release writes; the migration is undone then.
+    """
     table = sa.table(name, *map(sa.column, dict.fromkeys(["id", *columns])))
     connection = op.get_bind()
     rows = []
     for row in connection.execute(sa.select(table)).mappings():
+        try:
+            changed = change(dict(row))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise FatalError(
+                f"The bot's database cannot be brought up to date: row {row['id']} of its table "
+                f"{name} does not hold what the former release writes. Nothing was changed. Start "
+                "that release again, and restore a backup or correct the row."
+            ) from error
         values = {
             column: None if value is None else json.dumps(value, separators=(",", ":"))
-            for column, value in change(dict(row)).items()
+            for column, value in changed.items()
         }
         rows.append({"row": row["id"], **values})
     if rows:
         new = {
             column: sa.bindparam(column, type_=sa.Text()) for column in rows[0] if column != "row"
         }
-        changed = sa.table(name, *map(sa.column, ["id", *new]))
-        where = changed.c.id == sa.bindparam("row", type_=sa.Integer())
-        connection.execute(sa.update(changed).where(where).values(new), rows)
+        written = sa.table(name, *map(sa.column, ["id", *new]))
+        where = written.c.id == sa.bindparam("row", type_=sa.Integer())
+        connection.execute(sa.update(written).where(where).values(new), rows)
