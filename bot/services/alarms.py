@@ -299,7 +299,7 @@ class Alarms:
             pages = self._oncall.about(after, sorted(after.told), PageEvent.RESOLVE, now)
         ended_while_held = after.resolved is not None and after.held is not None
         # One that was shown before it was held has a thread, and the thread its end.
-        if ended_while_held and await self._incidents.was_shown(after.id):
+        if ended_while_held and await self._posts.find(after.id) is not None:
             transitions.append(Transition.RESOLVED)
         shown = after.held is None and after.resolved is None
         if shown and owner_is_due(after, self._still_on_it, now):

@@ -12,7 +12,7 @@ from bot.domain.alarms import Incident, Silence
 from bot.domain.notices import Subject
 from bot.storage.database import Database
 from bot.storage.rows import Rows
-from bot.storage.schema import alarms, posts, silences
+from bot.storage.schema import alarms, silences
 from bot.storage.steps import Steps
 
 _FIRING = alarms.c.resolved.is_(None)
@@ -34,10 +34,6 @@ class Incidents(Steps[Incident]):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, Rows(alarms, Incident), Subject.ALARM)
-
-    async def was_shown(self, number: int) -> bool:
-        """Tell whether a message was ever wanted for it."""
-        return bool(await self._database.fetch(select(posts.c.id).where(posts.c.subject == number)))
 
     async def firing(self, environment: str) -> list[Incident]:
         """Give those of an environment that are not resolved, held or not, oldest first."""

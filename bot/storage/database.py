@@ -116,10 +116,6 @@ class Database:
             raise
         return database
 
-    def as_process(self, process: str) -> Self:
-        """Give the same database as another process has it; the connections are shared."""
-        return type(self)(self._place, self._engine, process)
-
     async def aclose(self) -> None:
         """Close every connection."""
         try:

@@ -126,7 +126,6 @@ def _prepare(connection: Any, _: Any) -> None:
     # moments, never the file; FULL would wait for the disk with each heartbeat. What must not
     # happen twice is marked in Redis as well.
     cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 
 

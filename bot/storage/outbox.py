@@ -7,13 +7,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 import structlog
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.notices import Notice, Queued
+from bot.domain.notices import Content, Notice, Queued
 from bot.domain.oncall import Page, PageEvent
 from bot.storage.database import Database
 from bot.storage.posts import new_key, unclaimed
@@ -28,8 +27,6 @@ _log = structlog.get_logger()
 _TALK, _PAGE = "talk", "page"
 _NOTICES: Rows[Queued[Notice]] = Rows(outbox, Queued)
 _PAGES: Rows[Queued[Page]] = Rows(outbox, Queued)
-
-_Content = TypeVar("_Content", Notice, Page)
 
 
 class Outbox:
@@ -84,8 +81,8 @@ class Outbox:
         return any((each.target, each.key) == (page.target, page.key) for each in ends)
 
     async def claim(
-        self, queued: Queued[_Content], now: datetime, until: datetime
-    ) -> Queued[_Content] | None:
+        self, queued: Queued[Content], now: datetime, until: datetime
+    ) -> Queued[Content] | None:
         """Take a notice or a page, to send it.
 
         Parameters
@@ -116,11 +113,11 @@ class Outbox:
             return replace(queued, attempts=attempts - 1)
         return None
 
-    async def sent(self, queued: Queued[_Content], now: datetime) -> None:
+    async def sent(self, queued: Queued[Content], now: datetime) -> None:
         """Record that it has been said."""
         await self.give_up(queued, now, "")
 
-    async def failed(self, queued: Queued[_Content], *, not_before: datetime) -> None:
+    async def failed(self, queued: Queued[Content], *, not_before: datetime) -> None:
         """Give it back as claimed, for a later time; the attempt counts."""
         statement = (
             update(outbox)
@@ -133,7 +130,7 @@ class Outbox:
         )
         await self._database.change(statement)
 
-    async def give_up(self, queued: Queued[_Content], now: datetime, why: str) -> None:
+    async def give_up(self, queued: Queued[Content], now: datetime, why: str) -> None:
         """Record that it will not be said."""
         statement = (
             update(outbox)
@@ -143,8 +140,8 @@ class Outbox:
         await self._database.change(statement)
 
     async def _due(
-        self, lane: str, rows: Rows[Queued[_Content]], now: datetime, own: bool, limit: int
-    ) -> list[Queued[_Content]]:
+        self, lane: str, rows: Rows[Queued[Content]], now: datetime, own: bool, limit: int
+    ) -> list[Queued[Content]]:
         query = (
             select(outbox)
             .where(

@@ -42,6 +42,7 @@ from bot.storage.lease import Leader
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from bot.storage.schema import outbox as table
+from tests.support.databases import as_process
 from tests.support.faults import Fault, rate_limited
 from tests.support.pager_servers import (
     ROUTING_KEY,
@@ -169,7 +170,7 @@ class Desk:
         return self.noted.last
 
     def outbox_of(self, process: str) -> Outbox:
-        return Outbox(self.database.as_process(process))
+        return Outbox(as_process(self.database, process))
 
     def pager(self, *notifiers: Notifier, holder: str = "one") -> Pager:
         return Pager(

@@ -102,7 +102,6 @@ async def test_a_held_incident_has_no_message_until_nothing_holds_it(
     one = await held(one, Holding.WINDOW, redraw=True)
     one = await held(one, None, redraw=False)
     assert await posts.find(one.id) is None
-    assert not await incidents.was_shown(one.id)
     one = await held(one, None, redraw=True)
     post = await posts.find(one.id)
     assert post is not None
@@ -111,7 +110,6 @@ async def test_a_held_incident_has_no_message_until_nothing_holds_it(
     one = await held(one, Holding.WINDOW, redraw=True)
     await held(one, None, redraw=False)
     assert [each.wanted for each in await posts.behind(NOW)] == [2]
-    assert await incidents.was_shown(one.id)
 
 
 async def test_what_fired_within_a_time_is_found(incidents: Incidents) -> None:

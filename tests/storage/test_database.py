@@ -91,10 +91,10 @@ async def test_whoever_is_cancelled_leaves_it_usable(database: Database) -> None
 async def test_a_sqlite_file_is_set_up_for_one_bot(sqlite_url: str) -> None:
     async with opened(sqlite_url) as database:
         found = []
-        for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"):
+        for name in ("journal_mode", "synchronous", "busy_timeout"):
             async with database.statement() as connection:
                 found.append((await connection.execute(text(f"PRAGMA {name}"))).scalar())
-    assert found == ["wal", 1, 1, 2000]
+    assert found == ["wal", 1, 2000]
 
 
 async def test_a_full_disk_is_said_and_passes(sqlite_url: str) -> None:

@@ -8,6 +8,7 @@ from bot.storage.database import Database
 from bot.storage.lease import LEASE, Chores, Clock, Deliveries, Leader
 from bot.storage.schema import leadership
 from tests.storage.drafts import NOW
+from tests.support.databases import as_process
 from tests.support.waits import LONGEST_WAIT
 
 
@@ -21,7 +22,7 @@ async def renewed(leader: Leader) -> bool:
 
 
 async def test_one_leads_and_stays_the_leader(database: Database) -> None:
-    one, two = leading(database.as_process("one")), leading(database.as_process("two"))
+    one, two = leading(as_process(database, "one")), leading(as_process(database, "two"))
     assert await one.holder() is None
     assert await renewed(one)
     assert await renewed(one)
@@ -30,13 +31,13 @@ async def test_one_leads_and_stays_the_leader(database: Database) -> None:
 
 
 async def test_of_many_at_once_one_leads(database: Database) -> None:
-    all_of_them = [leading(database.as_process(f"{n}")) for n in range(10)]
+    all_of_them = [leading(as_process(database, f"{n}")) for n in range(10)]
     leads = await asyncio.gather(*(renewed(each) for each in all_of_them))
     assert leads.count(True) == 1
 
 
 async def test_who_releases_it_makes_room_at_once(database: Database) -> None:
-    one, two = leading(database.as_process("one")), leading(database.as_process("two"))
+    one, two = leading(as_process(database, "one")), leading(as_process(database, "two"))
     await renewed(one)
     await two.aclose()
     assert await two.holder() == "one", "it was not another's to release"
@@ -47,8 +48,8 @@ async def test_who_releases_it_makes_room_at_once(database: Database) -> None:
 
 
 async def test_a_lease_that_ran_out_is_taken_over(database: Database) -> None:
-    one = leading(database.as_process("one"), lease=timedelta(milliseconds=40))
-    two = leading(database.as_process("two"))
+    one = leading(as_process(database, "one"), lease=timedelta(milliseconds=40))
+    two = leading(as_process(database, "two"))
     assert await renewed(one)
     async with asyncio.timeout(LONGEST_WAIT):
         while not await renewed(two):  # noqa: ASYNC110 -- the database's own clock has to move
@@ -58,7 +59,7 @@ async def test_a_lease_that_ran_out_is_taken_over(database: Database) -> None:
 
 
 async def test_a_lease_lasts_as_long_as_it_says(database: Database) -> None:
-    await renewed(leading(database.as_process("one")))
+    await renewed(leading(as_process(database, "one")))
     query = select(leadership.c.until, Clock().label("now"))
     async with database.statement() as connection:
         until, now = (await connection.execute(query)).one()
@@ -67,11 +68,11 @@ async def test_a_lease_lasts_as_long_as_it_says(database: Database) -> None:
 
 async def test_the_leader_of_a_sqlite_file_is_gone_when_it_is_opened(sqlite_url: str) -> None:
     database = await Database.open(sqlite_url)
-    await renewed(leading(database.as_process("dead")))
+    await renewed(leading(as_process(database, "dead")))
     await database.aclose()
     database = await Database.open(sqlite_url)
     try:
-        assert await renewed(leading(database.as_process("new")))
+        assert await renewed(leading(as_process(database, "new")))
     finally:
         await database.aclose()
 
@@ -80,10 +81,10 @@ async def test_the_leader_of_a_shared_database_stays_when_another_opens_it(
     postgresql_url: str,
 ) -> None:
     first = await Database.open(postgresql_url)
-    assert await renewed(leading(first.as_process("one")))
+    assert await renewed(leading(as_process(first, "one")))
     second = await Database.open(postgresql_url)
     try:
-        assert not await renewed(leading(second.as_process("two")))
+        assert not await renewed(leading(as_process(second, "two")))
     finally:
         await first.aclose()
         await second.aclose()

@@ -11,6 +11,7 @@ from bot.storage.database import Database
 from bot.storage.outbox import TOO_OLD, Outbox, add_all
 from bot.storage.schema import outbox as table
 from tests.storage.drafts import NOW, page
+from tests.support.databases import as_process
 
 UNTIL = NOW + timedelta(seconds=30)
 NOTICE = Notice(Said.OUTCOME, "prod", 1, {"by": "“Ben”\n"})
@@ -53,7 +54,7 @@ async def test_each_process_has_its_own_and_the_leader_everybodys(
     async with database.transaction() as connection:
         await add_all(connection, [NOTICE] * 3, writer="two", now=NOW)
     assert len(await outbox.notices(NOW, own=True)) == 1
-    another = Outbox(database.as_process("two"))
+    another = Outbox(as_process(database, "two"))
     assert len(await another.notices(NOW, own=True)) == 3
     assert [each.id for each in await outbox.notices(NOW, limit=3)] == [1, 2, 3]
 
@@ -147,7 +148,7 @@ async def test_a_page_does_not_wait_behind_notices(outbox: Outbox, database: Dat
 async def test_each_process_has_its_own_pages_and_the_leader_everybodys(
     pages: Outbox, database: Database
 ) -> None:
-    another = Outbox(database.as_process("two"))
+    another = Outbox(as_process(database, "two"))
     await another.add(NOW, page(0, "all"))
     assert [each.content.target for each in await pages.pages(NOW)] == ["prompt", "all"]
     assert [each.content for each in await another.pages(NOW, own=True)] == [page(0, "all")]

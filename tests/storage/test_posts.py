@@ -8,6 +8,7 @@ from bot.storage.approvals import Requests
 from bot.storage.database import Database
 from bot.storage.posts import Posts, add_post, want
 from tests.storage.drafts import NOW, create, draft
+from tests.support.databases import as_process
 
 UNTIL = NOW + timedelta(seconds=30)
 
@@ -61,7 +62,7 @@ async def test_what_was_wanted_meanwhile_stays_behind(posts: Posts, database: Da
 
 async def test_one_process_at_a_time_draws_a_post(posts: Posts, database: Database) -> None:
     post = await only(posts)
-    others = [Posts(database.as_process(f"{n}")) for n in range(10)]
+    others = [Posts(as_process(database, f"{n}")) for n in range(10)]
     claims = await asyncio.gather(*(each.claim(post, NOW, UNTIL) for each in others))
     assert sum(claim is not None for claim in claims) == 1
     assert await posts.behind(NOW) == []

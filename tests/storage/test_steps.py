@@ -176,6 +176,27 @@ async def test_nothing_is_written_for_whoever_comes_second(
     assert await written(database) == before
 
 
+async def test_what_is_written_wakes_those_who_show_it(
+    kept: Steps[Any], case: Case, database: Database
+) -> None:
+    cards, notices = database.listen(), database.listen()
+
+    def woken() -> tuple[bool, bool]:
+        seen = (cards.is_set(), notices.is_set())
+        cards.clear()
+        notices.clear()
+        return seen
+
+    made = await make(kept, case.value)
+    assert woken() == (True, True)
+    after = await step(kept, made, case.after(made, BEN, NOW))
+    assert woken() == (True, True)
+    assert not await kept.replace(made, after, everything(1), now=NOW)
+    assert woken() == (False, False), "somebody was first: there is nothing new"
+    await Outbox(database).add(NOW, notice(1))
+    assert woken() == (True, True)
+
+
 @pytest.mark.parametrize("jump", [0, 2, -1])
 async def test_a_step_leads_to_the_next_version(kept: Steps[Any], case: Case, jump: int) -> None:
     made = await make(kept, case.value)

@@ -39,6 +39,7 @@ from bot.storage.positions import Positions
 from bot.storage.posts import Posts
 from bot.storage.samples import Samples
 from tests.support.an_oncall import TARGETS, Lists, an_oncall
+from tests.support.databases import as_process
 from tests.support.limits import default_thresholds
 from tests.support.slack_server import Message
 from tests.support.waits import LONGEST_WAIT
@@ -89,7 +90,7 @@ def the_alarms(
     incidents: Incidents | None = None,
     targets: Sequence[Target] = TARGETS,
 ) -> Alarms:
-    database = database.as_process(writer)
+    database = as_process(database, writer)
     return Alarms(
         environment,
         incidents=incidents or Incidents(database),
@@ -124,7 +125,7 @@ def a_watch(
     cluster: Cluster | None = None,
 ) -> Watched:
     """Build the watch over an environment, as the bot does."""
-    database = database.as_process(writer)
+    database = as_process(database, writer)
     metrics = metrics or Metrics()
     streams = Streams(environment, redis, Positions(database), metrics, clock=clock)
 
