@@ -358,6 +358,7 @@ class App:
             thresholds=settings.thresholds(),
             escalate=settings.escalate,
             still_on_it=settings.still_on_it,
+            look=maintenance.ended,
         )
         self.services[name] = Services(
             environment=environment,

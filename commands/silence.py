@@ -31,7 +31,7 @@ def form(call: Call) -> Form | None:
     if words and not (call.clicked and len(words) == 1):
         return None
     # Those that name incidents, and can be held.
-    rules = (each.name for each in RULES.values() if not each.family and not each.pierces)
+    rules = (each.name for each in RULES.values() if not each.joins and not each.pierces)
     what = Choice("instrumentruleid", "What", (*call.environment.instruments, *rules))
     return Form(
         command="silence",
@@ -164,7 +164,7 @@ def _holds(
     silence: Silence, held: Sequence[Incident], piercing: Sequence[Incident], now: datetime
 ) -> Iterator[str]:
     """Say what a silence holds, and what it does not."""
-    rule = None if silence.rule is None else rule_of(rule_of(silence.rule).incident)
+    rule = None if silence.rule is None else rule_of(rule_of(silence.rule).head)
     if held:
         yield "*Held from now on:*"
         yield from _heads(held, now)

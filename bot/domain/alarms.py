@@ -130,7 +130,7 @@ class Incident:
     @property
     def family(self) -> list[Rule[Any]]:
         """The rules that are this incident where they hold."""
-        return [rule for rule in RULES.values() if rule.incident == self.name]
+        return [rule for rule in RULES.values() if rule.head == self.name]
 
     @property
     def leading(self) -> str:
@@ -214,7 +214,7 @@ class Silence:
         if self.incident is not None:
             return self.incident == incident.id
         if self.rule is not None:
-            return rule_of(self.rule).incident == incident.name
+            return rule_of(self.rule).head == incident.name
         return self.instrument == incident.instrument
 
 
@@ -249,7 +249,7 @@ def by_incident(findings: Iterable[Finding]) -> dict[str, dict[str, Finding]]:
     """Group findings of one stream, or of one Redis, by the rule that names their incident."""
     grouped: dict[str, dict[str, Finding]] = {}
     for finding in findings:
-        grouped.setdefault(rule_of(finding.rule).incident, {})[finding.rule] = finding
+        grouped.setdefault(rule_of(finding.rule).head, {})[finding.rule] = finding
     return grouped
 
 

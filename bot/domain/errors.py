@@ -148,6 +148,9 @@ class StateError(BotError):
 class Unreachable(Enum):
     """Ways in which Redis gives no answer, each worded once: the value completes ``Redis …``.
 
+    The value is what the figures of an alarm keep; of one that was worded otherwise the bot shows
+    the old words, and knows no more.
+
     `short` follows an address, `likely` is what an alarm takes for the cause, and `remedy` what a
     person does about it, in Slack's markup.
     """

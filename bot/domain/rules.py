@@ -115,10 +115,10 @@ class Rule(Generic[L]):
         `for`, and may be zero.
     likely
         What has likely failed; asked of the rule that names an incident.
-    family
+    joins
         Name of the rule whose incident it joins; empty for an incident of its own.
     leads
-        Within its family, the rule with the higher figure speaks first where both hold.
+        Within one incident, the rule with the higher figure speaks first where both hold.
     severity
         How bad it is where nothing tells more.
     whole
@@ -145,7 +145,7 @@ class Rule(Generic[L]):
     limits: L
     find: Callable[["Case[L]"], Finding | None]
     likely: Likely
-    family: str = ""
+    joins: str = ""
     leads: int = 0
     severity: Severity = Severity.WARNING
     whole: bool = False
@@ -159,9 +159,9 @@ class Rule(Generic[L]):
     critical_at: Callable[[Figures, Finding | None, L], datetime | None] | None = None
 
     @property
-    def incident(self) -> str:
-        """Name of the rule that names its incident."""
-        return self.family or self.name
+    def head(self) -> str:
+        """Name of the rule that names its incident: itself, or the one that it joins."""
+        return self.joins or self.name
 
 
 @dataclass(frozen=True)
@@ -448,7 +448,7 @@ EXPIRING = Rule(
     limits=ExpiringLimits(),
     find=_expiring,
     likely=_why_waiting,
-    family=BACKLOG.name,
+    joins=BACKLOG.name,
     leads=4,
     severity=Severity.CRITICAL,
     pierces=True,
@@ -498,7 +498,7 @@ STALLED = Rule(
     limits=StalledLimits(),
     find=_stalled,
     likely=_why_waiting,
-    family=BACKLOG.name,
+    joins=BACKLOG.name,
     leads=3,
     critical_at=lambda _, finding, limits: finding.since + limits.critical if finding else None,
 )
@@ -518,7 +518,7 @@ UNKNOWN_LAG = Rule(
     limits=UnknownLagLimits(),
     find=lambda case: case.held(case.limits.hold, lambda mark: mark.nil),
     likely=_why_waiting,
-    family=BACKLOG.name,
+    joins=BACKLOG.name,
     leads=1,
 )
 
@@ -546,7 +546,7 @@ LAG = Rule(
     limits=LagLimits(),
     find=_lag,
     likely=_why_waiting,
-    family=BACKLOG.name,
+    joins=BACKLOG.name,
     off=True,
 )
 

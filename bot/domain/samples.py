@@ -646,7 +646,4 @@ class Figures:
     @property
     def unreachable(self) -> Unreachable | None:
         """In which way Redis does not answer; None where that is not known."""
-        for kind in Unreachable:
-            if self.kind in (kind.value, kind.name, kind.name.lower()):
-                return kind
-        return None
+        return next((kind for kind in Unreachable if kind.value == self.kind), None)

@@ -156,7 +156,7 @@ def never_held(*, named: bool = False) -> str:
     """Say what no silence holds, with the names of the rules or without."""
     # Those that name an incident come first.
     piercing = sorted(
-        (rule for rule in RULES.values() if rule.pierces), key=lambda rule: bool(rule.family)
+        (rule for rule in RULES.values() if rule.pierces), key=lambda rule: bool(rule.joins)
     )
     told = [
         words_of(rule.name).never_held + (f" ({rule.name})" if named else "") for rule in piercing

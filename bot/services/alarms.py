@@ -5,6 +5,7 @@ thread's notices and its pages. What the watch could not write it finds again at
 nothing is lost and nothing is told twice.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -56,6 +57,8 @@ class Alarms:
         On-call is told of a critical one that nobody has owned for so long.
     still_on_it
         After so long its owner is asked.
+    look
+        Has everything looked at when set: somebody ended a silence.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Alarms:
         thresholds: Thresholds,
         escalate: timedelta,
         still_on_it: timedelta,
+        look: asyncio.Event,
     ) -> None:
         self._environment = environment
         self._incidents = incidents
@@ -78,6 +82,7 @@ class Alarms:
         self.thresholds = thresholds
         self.escalate_after = escalate
         self._still_on_it = still_on_it
+        self._look = look
         # Peaks between two writings; what was written is in the database alone.
         self._peaks: dict[int, Incident] = {}
 
@@ -182,6 +187,7 @@ class Alarms:
             raise UserError(f"{self._environment.label} has no silence {number}.")
         if not found.active(now) or not await self._lift(found, person, now):
             raise UserError(f"Silence {number} has ended already.")
+        self._look.set()
         return found.lifted_at(now)
 
     async def _lift(self, silence: Silence, person: Person, now: datetime, why: str = "") -> bool:
@@ -347,6 +353,7 @@ def _notice(incident: Incident, transition: Transition, **more: str) -> Notice:
     """Write down what a thread is told as it was then; the incident itself goes on."""
     said = Said.ASKED if transition is Transition.ASKED else Said.TRANSITION
     values = {
+        # Not called after what it is: the outbox may hold notices that an older release wrote.
         "turn": transition.value,
         "severity": incident.severity.value,
         "leading": incident.leading,

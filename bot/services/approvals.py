@@ -60,7 +60,7 @@ class Approvals:
     oncall
         Is told of a vote that breaks the glass.
     look
-        Has everything looked at when set: after a restart, alarms were held.
+        Has everything looked at when set: a restart that held alarms has ended.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from bot.domain.errors import CannotLookUp, UserError
 from bot.domain.night import is_night
 from bot.domain.notices import Notice, Said
 from bot.domain.oncall import SAID_AFTER, On, Page, PageEvent, Receipt, Target, Told, key_of
-from bot.domain.rules import Severity, rule_of
+from bot.domain.rules import Severity
 from bot.metrics import Metrics
 from bot.services.rights import Groups
 from bot.storage.outbox import Outbox
@@ -128,7 +128,7 @@ class Oncall:
             Whether nobody came in time, or somebody asked for the on-call.
         """
         night = is_night(self._environment.site, now)
-        at_once = escalated or (night and any(rule_of(each).at_once for each in incident.findings))
+        at_once = escalated or (night and incident.at_once)
         names = [
             each.name
             for each in self.hearing(now)

@@ -62,7 +62,8 @@ class Watch:
     Attributes
     ----------
     wake
-        Brings the next look at once when set: what held alarms has ended.
+        Brings the next look at once when set: a window, an approved restart or a silence that
+        held alarms was ended.
     """
 
     def __init__(
@@ -223,7 +224,7 @@ class Watch:
             return
         figures = self._stream_figures(look, took)
         names = (*rules, *(each.rule for each in found))
-        waits = any(rule_of(each).incident == BACKLOG.name for each in names)
+        waits = any(rule_of(each).head == BACKLOG.name for each in names)
         skipped = await self._skipped(look, figures) if waits else ()
         await self._bring(look.instrument, found, firing, holds, figures, skipped=skipped)
 

@@ -327,6 +327,7 @@ async def _notice(services: Services, notice: Notice, now: datetime) -> Drawn | 
         case Said.TRANSITION | Said.ASKED:
             incident = _then(await services.alarms.find(notice.subject or 0), values)
             at = datetime.fromisoformat(values["at"])
+            # The transition; the key is that of older releases, see `Alarms`.
             happened = Transition(values["turn"])
             return alarms.transition(incident, happened, at, by=values.get("by", ""))
         case Said.TARGET_FAILED:

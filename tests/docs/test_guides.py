@@ -173,7 +173,7 @@ def incident(rule: str) -> Incident:
     """An alarm such as the guide shows for a rule."""
     now = NOW + 27 * MINUTE if rule == "expiring" else NOW
     began = now - (22 * MINUTE if rule == "silent" else 3 * MINUTE)
-    waits = rule_of(rule).incident == "backlog"
+    waits = rule_of(rule).head == "backlog"
     figures = Figures(
         at=now,
         waiting=860 if waits else 0,
@@ -195,7 +195,7 @@ def incident(rule: str) -> Incident:
     return Incident(
         id=31,
         environment="prod",
-        name=rule_of(rule).incident,
+        name=rule_of(rule).head,
         instrument="" if whole else "lsstcam",
         began=began,
         opened=now,

@@ -84,7 +84,7 @@ def incident(rule: str, *more: str, figures: Figures = FIGURES, critical: bool =
     return Incident(
         id=31,
         environment="prod",
-        name=rule_of(rule).incident,
+        name=rule_of(rule).head,
         instrument="" if rule_of(rule).whole else "lsstcam",
         began=BEGAN,
         opened=NOW,
@@ -879,8 +879,8 @@ SOME_FIGURES = st.builds(
 
 @st.composite
 def any_incident(draw_from: st.DrawFn) -> Incident:
-    name = draw_from(st.sampled_from([rule for rule in RULES if rule_of(rule).incident == rule]))
-    own = [rule for rule in RULES if rule_of(rule).incident == name]
+    name = draw_from(st.sampled_from([rule for rule in RULES if rule_of(rule).head == rule]))
+    own = [rule for rule in RULES if rule_of(rule).head == name]
     rules = draw_from(st.lists(st.sampled_from(own), min_size=1, unique=True))
     return Incident(
         id=draw_from(st.integers(1, 999_999_999)),

@@ -94,7 +94,7 @@ class Post:
             metrics=self.metrics,
             cluster=self.container,
         )
-        self.watch, self.workloads = made.watch, made.workloads
+        self.watch, self.people, self.workloads = made.watch, made.alarms, made.workloads
         self.maintenance, self.approvals = made.maintenance, made.approvals
 
     def told(self) -> list[str]:
@@ -308,6 +308,23 @@ async def test_a_silence_until_resolved_ends_by_itself(post: Post) -> None:
     (again, _) = await post.alarms()
     assert again.resolved is None
     assert again.held is None, "what comes later is shown"
+
+
+async def test_everything_is_looked_at_when_somebody_ends_a_silence(post: Post) -> None:
+    await post.passes(MINUTE)
+    made = await post.people.silence(
+        Silence(0, "prod", ANA, "known", post.now, post.now + 10 * MINUTE, rule="backlog")
+    )
+    await post.announce()
+    await post.passes(2 * MINUTE + POLL)
+    (alarm,) = await post.alarms()
+    assert alarm.held is Holding.SILENCE
+    assert not post.watch.wake.is_set()
+    await post.people.unsilence(made.id, ANA, post.now)
+    assert post.watch.wake.is_set(), "the next look is at once"
+    await post.passes(POLL)
+    (alarm,) = await post.alarms()
+    assert alarm.held is None
 
 
 async def test_a_window_holds_and_everything_is_looked_at_when_it_ends(post: Post) -> None:

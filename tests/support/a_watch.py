@@ -89,6 +89,7 @@ def the_alarms(
     *,
     incidents: Incidents | None = None,
     targets: Sequence[Target] = TARGETS,
+    look: asyncio.Event | None = None,
 ) -> Alarms:
     database = as_process(database, writer)
     return Alarms(
@@ -100,6 +101,7 @@ def the_alarms(
         thresholds=default_thresholds(),
         escalate=10 * MINUTE,
         still_on_it=30 * MINUTE,
+        look=look or asyncio.Event(),
     )
 
 
@@ -108,6 +110,7 @@ class Watched:
     """An environment's watch, and the services that hold its alarms."""
 
     watch: Watch
+    alarms: Alarms
     maintenance: Maintenance
     approvals: Approvals
     workloads: Workloads
@@ -147,17 +150,18 @@ def a_watch(
         look=maintenance.ended,
     )
     workloads = Workloads(environment, cluster, clock=clock)
+    alarms = the_alarms(environment, database, writer, targets=targets, look=maintenance.ended)
     watch = Watch(
         environment,
         streams,
-        the_alarms(environment, database, writer, targets=targets),
+        alarms,
         Samples(database),
         maintenance=maintenance,
         approvals=approvals,
         workloads=workloads,
         metrics=metrics,
     )
-    return Watched(watch, maintenance, approvals, workloads)
+    return Watched(watch, alarms, maintenance, approvals, workloads)
 
 
 class Leaders(RuleBasedStateMachine):
