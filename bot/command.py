@@ -242,7 +242,8 @@ class _Subcommand:
     form
         Opens a form instead, where the call leaves something out.
     details
-        More for `help NAME`: sentences in Slack's markup.
+        More for `help NAME`: sentences in Slack's markup, or what writes them when they are asked
+        for.
     """
 
     name: str
@@ -252,7 +253,7 @@ class _Subcommand:
     right: Right = Right.ANYBODY
     form: Opens | None = None
     aliases: tuple[str, ...] = ()
-    details: str = ""
+    details: str | Callable[[], str] = ""
 
     @property
     def usage_line(self) -> str:

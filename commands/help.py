@@ -72,8 +72,9 @@ def _one(call: Call, topic: str) -> Reply:
     if command.aliases:
         lines.append(mark("Also: {}", join(", ", map(code, command.aliases))))
     blocks = [section(join("\n", lines))]
-    if command.details:
-        blocks.append(section(Markup(command.details)))
+    details = command.details if isinstance(command.details, str) else command.details()
+    if details:
+        blocks.append(section(Markup(details)))
     return Reply(
         first, blocks, (Button(f"Run {command.name}", command.name), Button("All of help", "help"))
     )

@@ -3,7 +3,7 @@
 `escalate` has them told of an alarm without waiting for the clock.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from bot.command import Act, Call, Purpose, Read, Reply
@@ -12,10 +12,11 @@ from bot.domain.approvals import AuditLine
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.oncall import On, Receipt, Target, Told, When
+from bot.domain.rules import RULES
 from bot.render.alarms import name
 from bot.render.blocks import Block, Drawn, code, context, join, mark, section, truncate, typed
 from bot.render.pages import LONGEST_TARGET, failure
-from bot.render.rules import where
+from bot.render.rules import matters, where
 from bot.render.words import clock, count
 
 _HOURS = {When.ALWAYS: "at any hour", When.OBSERVING: "at night", When.DAY: "by day"}
@@ -28,7 +29,8 @@ _LONGEST = 500
 async def run(call: Call) -> Reply:
     """Show every target, and whether it is told at this hour."""
     oncall = call.services.oncall
-    drawn = overview(call.environment, oncall.targets, oncall.receipts, call.now)
+    hearing = oncall.hearing(call.now)
+    drawn = overview(call.environment, oncall.targets, hearing, oncall.receipts, call.now)
     return Reply(*drawn, call.reading_buttons)
 
 
@@ -61,13 +63,13 @@ async def escalate(call: Call) -> AsyncIterator[Reply]:
 def overview(
     environment: Environment,
     targets: Sequence[Target],
+    hearing: Collection[Target],
     receipts: Mapping[str, Receipt],
     now: datetime,
 ) -> tuple[str, list[Block]]:
-    """Draw who is told of alarms, how, and what came of the last try."""
-    night = is_night(environment.site, now)
-    hearing = [each for each in targets if each.hears(environment.name, night=night)]
-    label, hour = environment.label, "night" if night else "day"
+    """Draw who is told of alarms, who of them at this hour, how, and what came of the last try."""
+    label = environment.label
+    hour = "night" if is_night(environment.site, now) else "day"
     if not targets:
         first = f"🔴 *{label}: nobody is on call, no target is configured.*"
         remedy = mark("Whoever deploys the bot names them in {}.", code("oncall.targets"))
@@ -83,11 +85,14 @@ def overview(
     if len(targets) > _LISTED:
         lines.append(f"and {len(targets) - _LISTED:,} more")
     more = (
-        "At night all of them are told at once when Redis or a group is missing, and when visits "
-        "are about to be skipped. `oncall test` proves that the way works; `oncall page TEXT` "
-        "calls for them."
+        f"At night all of them are told at once of {_at_once()}. `oncall test` proves that the way "
+        "works; `oncall page TEXT` calls for them."
     )
     return first, [section(first), section(join("\n", lines)), section(more)]
+
+
+def _at_once() -> str:
+    return matters(rule for rule in RULES.values() if rule.at_once)
 
 
 def _target(target: Target, hears: bool, receipts: Mapping[str, Receipt], now: datetime) -> str:
@@ -158,10 +163,9 @@ COMMANDS = (
         summary="who is told of alarms, when and how",
         purpose=Purpose.ALARMS,
         run=run,
-        details=(
-            "They are told of a critical alarm that nobody has owned for a while; at night of a "
-            "missing group, a Redis that does not answer, and visits that are about to be skipped "
-            "at once."
+        details=lambda: (
+            "They are told of a critical alarm that nobody has owned for a while; at night of "
+            f"{_at_once()} at once."
         ),
     ),
     Act(

@@ -1,14 +1,15 @@
 """`silence`: hear nothing of something for a while; what it holds is shown."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from bot.command import Act, Call, Purpose, Reply
 from bot.domain.alarms import Incident, Silence
 from bot.domain.environments import Environment
 from bot.domain.errors import UserError
-from bot.domain.rules import BACKLOG, RULES, rule_of
+from bot.domain.rules import BACKLOG, RULES, Rule, rule_of
 from bot.domain.times import format_duration, parse_duration
 from bot.grammar import did_you_mean, quoted, whole_number
 from bot.render.alarms import LONGEST_SUBJECT, name, silence_subject, silence_until
@@ -189,6 +190,33 @@ def _heads(incidents: Sequence[Incident], now: datetime) -> Iterator[str]:
         yield f"      and {len(incidents) - _HEADS:,} more"
 
 
+# What `help silence` tells.
+
+
+def details() -> str:
+    """Tell which rules there are, which of them are one alarm, and which no silence holds."""
+    held = [each for each in RULES.values() if not each.pierces]
+    families = (
+        f" A {name}, its {_names(others)} are one alarm, so each of these names silences it."
+        for name in RULES
+        if (others := [each for each in held if each.joins == name])
+    )
+    piercing = sorted(
+        (each for each in RULES.values() if each.pierces), key=lambda each: each.joins
+    )
+    return (
+        "DURATION is from 1m to 7d; `resolved` means until what fires now is over. Rules: "
+        f"{', '.join(f'`{name}`' for name in RULES)}.{''.join(families)} "
+        f"{_names(piercing)} are shown in spite of any silence. "
+        "`unsilence ID` ends it early."
+    )
+
+
+def _names(rules: Iterable[Rule[Any]]) -> str:
+    *others, last = (f"`{each.name}`" for each in rules)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 COMMANDS = (
     Act(
         name="silence",
@@ -197,12 +225,6 @@ COMMANDS = (
         purpose=Purpose.ALARMS,
         run=run,
         form=form,
-        details=(
-            "DURATION is from 1m to 7d; `resolved` means until what fires now is over. Rules: "
-            + ", ".join(f"`{name}`" for name in RULES)
-            + ". A backlog, its `stalled`, `unknown_lag` and `lag` are one alarm, so each of these "
-            "names silences it. `missing`, `unreachable` and `expiring` are shown in spite of any "
-            "silence. `unsilence ID` ends it early."
-        ),
+        details=details,
     ),
 )

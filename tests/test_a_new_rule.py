@@ -91,6 +91,7 @@ async def test_from_its_first_line_to_its_last(bot: World, pagers: PagerServers)
         await bot.announce(1, channel=channel)
         for worker in ("one", "two", "three"):
             await bot.read(1, channel=channel, consumer=worker)
+    assert "`silent`, `crowded`." in shown(await bot.type("help silence"))
     root = await prod.root("🟡 *PROD lsstcam: 3 consumers came.* Alarm 1")
     assert "*Likely:* an instrument has many friends." in shown(root)
     assert "`runbook statistics`" in shown(root)

@@ -4,9 +4,10 @@
 What a rule has no evidence for, it does not say.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, label_of
@@ -25,6 +26,7 @@ from bot.domain.rules import (
     UNKNOWN_LAG,
     UNREACHABLE,
     Finding,
+    Rule,
     Severity,
 )
 from bot.domain.samples import Figures
@@ -83,8 +85,8 @@ class Words:
         True if a restart may help while Redis does not answer.
     check
         What is to be checked when it is over.
-    never_held
-        What it is about, where no silence holds it.
+    matter
+        What it is about, for a list: of a rule that no silence holds, or that is told at once.
     """
 
     claim: Callable[[Incident, datetime], str]
@@ -96,7 +98,7 @@ class Words:
     next: str = ""
     restart: bool = False
     check: str = ""
-    never_held: str = ""
+    matter: str = ""
 
 
 def words_of(name: str) -> Words:
@@ -154,14 +156,17 @@ def facts(incident: Incident, environment: Environment, now: datetime) -> Fields
 
 def never_held(*, named: bool = False) -> str:
     """Say what no silence holds, with the names of the rules or without."""
-    # Those that name an incident come first.
-    piercing = sorted(
-        (rule for rule in RULES.values() if rule.pierces), key=lambda rule: bool(rule.joins)
+    held = matters((rule for rule in RULES.values() if rule.pierces), named=named)
+    return f"Never held: {held}."
+
+
+def matters(rules: Iterable[Rule[Any]], *, named: bool = False) -> str:
+    """List what rules are about, those that name an incident first."""
+    *others, last = (
+        words_of(rule.name).matter + (f" ({rule.name})" if named else "")
+        for rule in sorted(rules, key=lambda rule: bool(rule.joins))
     )
-    told = [
-        words_of(rule.name).never_held + (f" ({rule.name})" if named else "") for rule in piercing
-    ]
-    return f"Never held: {', '.join(told[:-1])}, and {told[-1]}."
+    return ", ".join([*others, f"and {last}" if others else last])
 
 
 # Entries wait.
@@ -378,7 +383,7 @@ WORDS: dict[str, Words] = {
         claim=_expiring,
         plain=_plain_expiring,
         over=_visits_skipped,
-        never_held="visits that are about to be skipped",
+        matter="visits that are about to be skipped",
     ),
     STALLED.name: Words(
         claim=lambda incident, now: f"not reading, {_waiting(incident.figures)}",
@@ -399,7 +404,7 @@ WORDS: dict[str, Words] = {
         f"{SAFE.capitalize()}.",
         remedy=("Ask to bootstrap", "bootstrap"),
         next="bootstrap",
-        never_held="a missing stream or group",
+        matter="a missing stream or group",
     ),
     UNREACHABLE.name: Words(
         claim=_unreachable,
@@ -409,7 +414,7 @@ WORDS: dict[str, Words] = {
         restart=True,
         check="a visit announced while Redis was away is not in the stream, because the fan-out "
         f"service does not keep it: it is skipped. {SAFE.capitalize()}.",
-        never_held="a Redis that does not answer",
+        matter="a Redis that does not answer",
     ),
     PENDING.name: Words(
         claim=lambda incident, now: (

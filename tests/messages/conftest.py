@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.domain.rules import RULES
 from tests.support.expected import Expected
 from tests.support.two_people import two_people
 from tests.support.world import World
@@ -13,10 +14,7 @@ from tests.support.world import World
 DAY = datetime(2026, 11, 24, 15, 41, tzinfo=UTC)
 RUBIN = {"latitude": -30.244639, "longitude": -70.749417, "elevation": 2663, "twilight": -12}
 
-RULES = (
-    "backlog expiring stalled missing unreachable unknown_lag pending memory lag consumers silent"
-)
-QUIET = {"poll": "1h", "rules": {name: {"enabled": False} for name in RULES.split()}}
+QUIET = {"poll": "1h", "rules": {name: {"enabled": False} for name in RULES}}
 
 
 @pytest.fixture

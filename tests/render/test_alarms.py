@@ -264,6 +264,8 @@ def test_no_rule_is_left_out() -> None:
 
 def test_every_rule_has_words_and_all_words_have_a_rule() -> None:
     assert list(WORDS) == list(RULES)
+    for name, rule in RULES.items():
+        assert bool(WORDS[name].matter) == (rule.pierces or rule.at_once), name
 
 
 @pytest.mark.parametrize(
@@ -569,7 +571,7 @@ TARGETS = (
 
 def test_who_is_on_call() -> None:
     failed = {"pager": Receipt(BEGAN, Told.GIVEN_UP, HOSTILE)}
-    drawn = oncall.overview(PROD, TARGETS, failed, NOW)
+    drawn = oncall.overview(PROD, TARGETS, TARGETS[:1], failed, NOW)
     shown = lines(drawn)
     assert shown[0] == "🟢 *PROD: on-call is told through 1 of 2 targets, now by night.*"
     assert shown[1:5] == [
@@ -580,9 +582,9 @@ def test_who_is_on_call() -> None:
     ]
     assert shown[5].startswith("      🔴 could not be told 05:26 UTC: `<!channel>")
     assert _pings(drawn) == []
-    nobody = oncall.overview(PROD, (), {}, NOW)
+    nobody = oncall.overview(PROD, (), (), {}, NOW)
     assert nobody[0] == "🔴 *PROD: nobody is on call, no target is configured.*"
-    none_now = oncall.overview(PROD, TARGETS[1:], {}, NOW)
+    none_now = oncall.overview(PROD, TARGETS[1:], (), {}, NOW)
     assert none_now[0] == "🔴 *PROD: no on-call target is told by night.*"
 
 
