@@ -14,7 +14,7 @@ from bot.render.streams import GAP, is_known, waiting
 from bot.render.words import clock, count, duration, rough
 
 SPAN = timedelta(hours=6)
-SHORTEST, LONGEST = timedelta(minutes=10), timedelta(days=30)
+_SHORTEST, _LONGEST = timedelta(minutes=10), timedelta(days=30)
 CLOSE = timedelta(hours=2)
 """Up to here every look is drawn; of a longer span, the worst of each minute."""
 
@@ -27,7 +27,7 @@ async def run(call: Call) -> Reply:
     if call.arguments.words and len(call.instruments()) > 1:
         raise call.mistake("A chart shows one instrument at a time.")
     instrument, span = call.instrument(), call.span("since", SPAN)
-    if not SHORTEST <= span <= LONGEST:
+    if not _SHORTEST <= span <= _LONGEST:
         raise call.mistake("`--since` must be from 10m to 30d: what was seen is kept for 30 days.")
     environment, until = call.environment, call.now
     samples, alarms = call.services.samples, call.services.alarms

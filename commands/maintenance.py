@@ -12,7 +12,7 @@ from bot.grammar import did_you_mean, quoted, split_words, whole_number
 from bot.render.forms import Checked, Choice, Day, Filled, Form, Found, Text, Tick, TimeOfDay
 from bot.render.maintenance import announced, confirmation, listed, told
 
-SHORTEST = timedelta(minutes=1)
+_SHORTEST = timedelta(minutes=1)
 
 OBSERVING = "during-observing"
 
@@ -237,9 +237,9 @@ def _length(text: str) -> timedelta:
         length = parse_duration(text.lower())
     except ValueError as error:
         raise ValueError(f"How long it takes {error}.") from error
-    if not SHORTEST <= length <= LONGEST_WINDOW:
+    if not _SHORTEST <= length <= LONGEST_WINDOW:
         raise ValueError(
-            f"It takes from {format_duration(SHORTEST)} to {format_duration(LONGEST_WINDOW)}."
+            f"It takes from {format_duration(_SHORTEST)} to {format_duration(LONGEST_WINDOW)}."
         )
     return length
 

@@ -18,7 +18,7 @@ from bot.render.forms import Choice, Form, Text
 from bot.render.rules import first_line, never_held
 from bot.render.words import clock, duration
 
-SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
+_SHORTEST, _LONGEST = timedelta(minutes=1), timedelta(days=7)
 
 UNTIL_RESOLVED = "resolved"
 
@@ -108,9 +108,9 @@ def _ends(call: Call) -> datetime | None:
         raise call.mistake(
             f"How long it lasts {error}; or `{UNTIL_RESOLVED}`: until it is over."
         ) from error
-    if not SHORTEST <= length <= LONGEST:
+    if not _SHORTEST <= length <= _LONGEST:
         raise call.mistake(
-            f"A silence lasts from {format_duration(SHORTEST)} to {format_duration(LONGEST)}."
+            f"A silence lasts from {format_duration(_SHORTEST)} to {format_duration(_LONGEST)}."
         )
     return call.now + length
 

@@ -101,17 +101,39 @@ def test_a_public_name_is_defined_in_one_module() -> None:
     assert IN_SEVERAL.keys() == several.keys(), "a reason for what is no more"
 
 
-def _defined(module: ast.Module) -> Iterator[str]:
-    for node in module.body:
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                yield node.name
-            case ast.Assign(targets=targets):
-                yield from (each.id for each in targets if isinstance(each, ast.Name))
-            case ast.AnnAssign(target=ast.Name(id=name)):
+_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def _defined(node: ast.AST) -> Iterator[str]:
+    """Give the names of a module itself, not those within its functions and classes."""
+    for each in ast.iter_child_nodes(node):
+        match each:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield name
-            case _:
-                continue
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case _ if not isinstance(each, _SCOPES):
+                yield from _defined(each)
+
+
+def test_a_name_is_found_wherever_it_is_defined() -> None:
+    module = """
+a, (b, *c) = d = [z for z in range(3)]
+e: int = 1
+if y:
+    f = 1
+else:
+    def g(): x = 1
+try:
+    import w
+except ImportError:
+    h = None
+with y as i:
+    class J:
+        v = 1
+for k in y: pass
+"""
+    assert sorted(_defined(ast.parse(module))) == [*"Jabcdefghik"]
 
 
 def test_the_page_about_the_house_names_every_file() -> None:

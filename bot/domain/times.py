@@ -19,7 +19,7 @@ DURATIONS = "90s, 15m, 2h, 1h30m or 1d"
 PATTERN = r"^(?=[0-9])(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?$"
 """Days, hours, minutes and seconds in that order, at least one of them."""
 
-LONGEST = timedelta(days=3650)
+LONGEST_DURATION = timedelta(days=3650)
 """Longer ones are slips of the finger, and would overflow where they are added to a time."""
 
 MOMENTS = "`15:00 UTC`, `tomorrow 15:00 Chile`, `2026-11-24 15:00 SLAC` or `in 2h`"
@@ -61,8 +61,8 @@ def parse_duration(text: str) -> timedelta:
     except (ValueError, OverflowError):
         # int() refuses thousands of digits, timedelta some nine of them.
         duration = timedelta.max
-    if duration > LONGEST:
-        raise ValueError(f"must not be longer than {format_duration(LONGEST)}")
+    if duration > LONGEST_DURATION:
+        raise ValueError(f"must not be longer than {format_duration(LONGEST_DURATION)}")
     return duration
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.domain.times import (
     FARTHEST,
-    LONGEST,
+    LONGEST_DURATION,
     MOMENTS,
     WhenError,
     format_duration,
@@ -338,7 +338,7 @@ def test_a_negative_duration_is_not_written() -> None:
         format_duration(timedelta(seconds=-1))
 
 
-@given(st.integers(min_value=0, max_value=LONGEST // timedelta(seconds=1)))
+@given(st.integers(min_value=0, max_value=LONGEST_DURATION // timedelta(seconds=1)))
 def test_what_is_written_is_read_again(seconds: int) -> None:
     duration = timedelta(seconds=seconds)
     assert parse_duration(format_duration(duration)) == duration
@@ -347,4 +347,4 @@ def test_what_is_written_is_read_again(seconds: int) -> None:
 @given(st.text())
 def test_no_text_breaks_the_parser(text: str) -> None:
     with suppress(ValueError):
-        assert timedelta(0) <= parse_duration(text) <= LONGEST
+        assert timedelta(0) <= parse_duration(text) <= LONGEST_DURATION
