@@ -101,9 +101,6 @@ def test_a_public_name_is_defined_in_one_module() -> None:
     assert IN_SEVERAL.keys() == several.keys(), "a reason for what is no more"
 
 
-_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-
-
 def _defined(node: ast.AST) -> Iterator[str]:
     """Give the names of a module itself, not those within its functions and classes."""
     for each in ast.iter_child_nodes(node):
@@ -112,7 +109,11 @@ def _defined(node: ast.AST) -> Iterator[str]:
                 yield name
             case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
                 yield name
-            case _ if not isinstance(each, _SCOPES):
+            case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.DictComp():
+                continue
+            case ast.GeneratorExp():
+                continue
+            case _:
                 yield from _defined(each)
 
 
