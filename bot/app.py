@@ -95,6 +95,7 @@ async def serve(
     clusters: Mapping[str, Cluster] | None = None,
     pagers: Sequence[type[HttpNotifier]] = NOTIFIERS,
     clock: Callable[[], datetime] = utc_now,
+    monotonic: Callable[[], float] = monotonic,
 ) -> int:
     """Run the bot.
 
@@ -108,6 +109,8 @@ async def serve(
         What runs the Redis of an environment, by its name, where that is not Kubernetes.
     pagers
         The classes of on-call targets beside a mention in Slack.
+    monotonic
+        Counts the seconds that pass, whatever the clock is set to.
 
     Returns
     -------
@@ -119,7 +122,14 @@ async def serve(
     try:
         settings = config.load(path, environ, kinds(pagers))
         secrets = config.load_secrets(settings, environ)
-        app = App(settings, secrets, Proxy(environ), clusters=clusters or {}, clock=clock)
+        app = App(
+            settings,
+            secrets,
+            Proxy(environ),
+            clusters=clusters or {},
+            clock=clock,
+            monotonic=monotonic,
+        )
         serving = asyncio.create_task(_serve(app, pagers, stop, ready))
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.is_set():
@@ -144,7 +154,7 @@ async def _serve(
 ) -> None:
     async with AsyncExitStack() as stack:
         await app.open(stack, pagers)
-        loops = Loops(app.beats(), clock=app.clock)
+        loops = Loops(app.beats(), clock=app.clock, monotonic=app.monotonic)
         web = app.web(loops, stop, ready)
         # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
         stack.push_async_callback(web.aclose)
@@ -189,12 +199,13 @@ class App:
         *,
         clusters: Mapping[str, Cluster],
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._secrets = secrets
         self._proxy = proxy
         self._clusters = clusters
-        self.clock = clock
+        self.clock, self.monotonic = clock, monotonic
         self._metrics = Metrics()
         self.services: dict[str, Services] = {}
         self.sockets: Sockets | None = None
@@ -241,7 +252,7 @@ class App:
         self._positions, self._chores = Positions(database), Chores(database)
 
         self.leader = Leader(database, self._metrics)
-        self._directory = Directory(slack, monotonic)
+        self._directory = Directory(slack, self.monotonic)
         self._calls = Calls(proxy.for_url, clock=clock)
         stack.push_async_callback(self._calls.aclose)
         self._receipts = Receipts(self._outbox, self._metrics)
@@ -472,7 +483,7 @@ class App:
         """Build what answers over HTTP."""
 
         async def livez() -> list[str]:
-            return [f"loop {name} is stuck" for name in loops.stuck(self.clock())]
+            return [f"loop {name} is stuck" for name in loops.stuck()]
 
         async def readyz() -> list[str]:
             if stop.is_set() or not ready.is_set():

@@ -49,17 +49,35 @@ class Beat:
 
 
 class Loops:
-    """Calls ticks until told to stop."""
+    """Calls ticks until told to stop.
 
-    def __init__(self, beats: Sequence[Beat], *, clock: Callable[[], datetime]) -> None:
+    Parameters
+    ----------
+    clock
+        Gives ticks the time.
+    monotonic
+        Measures how long a turn takes: a clock that is set must not look like a loop that hangs.
+    """
+
+    def __init__(
+        self,
+        beats: Sequence[Beat],
+        *,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
         self._beats = beats
         self._clock = clock
-        self._turned = {beat.name: clock() for beat in beats}
+        self._monotonic = monotonic
+        self._turned = {beat.name: monotonic() for beat in beats}
 
-    def stuck(self, now: datetime) -> list[str]:
+    def stuck(self) -> list[str]:
         """Name the loops whose turn is overdue."""
+        now = self._monotonic()
         return [
-            beat.name for beat in self._beats if now - self._turned[beat.name] > beat.every + GRACE
+            beat.name
+            for beat in self._beats
+            if now - self._turned[beat.name] > (beat.every + GRACE).total_seconds()
         ]
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -89,7 +107,7 @@ class Loops:
                 raise
             except Exception:  # noqa: BLE001 -- a loop survives one bad item, and says so
                 _log.exception("a tick failed", loop=beat.name)
-            self._turned[beat.name] = self._clock()
+            self._turned[beat.name] = self._monotonic()
             await _rest(beat, stop, beat.every if due else min(beat.every, NOT_YET))
 
 

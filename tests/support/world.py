@@ -36,7 +36,9 @@ class World:
     environ: dict[str, str] = field(default_factory=dict)
     pagers: Sequence[type[HttpNotifier]] = NOTIFIERS
     ahead: timedelta = timedelta(0)
-    """How far the bot's clock is ahead of the true time."""
+    """How much more time has passed for the bot than in truth."""
+    jumped: timedelta = timedelta(0)
+    """How far the bot's clock was set ahead, without any time passing."""
     stands_at: datetime | None = None
     """Where the bot's clock stands still, but for `ahead`; None where it runs."""
     _looks_at_clock: Iterator[int] = field(default_factory=count)
@@ -83,9 +85,16 @@ class World:
     def clock(self) -> datetime:
         """Give the bot the time."""
         if self.stands_at is None:
-            return datetime.now(UTC) + self.ahead
+            return datetime.now(UTC) + self.ahead + self.jumped
         # No moment comes twice, whatever it is rounded to.
-        return self.stands_at + self.ahead + timedelta(microseconds=next(self._looks_at_clock))
+        passed = self.ahead + timedelta(microseconds=next(self._looks_at_clock))
+        return self.stands_at + passed + self.jumped
+
+    def monotonic(self) -> float:
+        """Count the seconds that pass for the bot, whatever its clock is set to."""
+        if self.stands_at is None:
+            return time.monotonic() + self.ahead.total_seconds()
+        return (self.clock() - self.jumped).timestamp()
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[None]:
@@ -99,6 +108,7 @@ class World:
                 ready,
                 pagers=self.pagers,
                 clock=self.clock,
+                monotonic=self.monotonic,
             )
         )
         waiting = asyncio.create_task(ready.wait())
