@@ -1,9 +1,7 @@
 """What the bot says when it cannot know, through the front door."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -11,6 +9,7 @@ import pytest
 
 from tests.support.a_watch import SHORT, Alarmed
 from tests.support.night import observing
+from tests.support.slack_server import Message
 from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
@@ -27,6 +26,14 @@ async def answered(world: World, path: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
+async def typed(world: World, line: str, words: str) -> Message:
+    """Type a command until its answer says something."""
+    async with asyncio.timeout(LONGEST_WAIT):
+        while words not in shown(answer := await world.type(line)):
+            pass
+    return answer
+
+
 @pytest.mark.parametrize("jump", [2 * HOUR, -2 * HOUR])
 async def test_a_clock_that_is_set_does_not_kill_the_process(
     world: World, jump: timedelta, unused_tcp_port: int
@@ -39,3 +46,64 @@ async def test_a_clock_that_is_set_does_not_kill_the_process(
         await asyncio.sleep(0)
         assert "PONG" in (await world.type("ping")).text
         assert await answered(world, "/livez") == (200, "ok")
+
+
+AT_NIGHT: dict[str, Any] = {
+    "alarms": SHORT,
+    "oncall": {
+        "targets": [{"name": "group", "kind": "slack", "usergroup": "S0ONCALL", "on": "fire"}]
+    },
+    **observing(night=True),
+}
+
+
+async def test_a_window_that_was_missed_holds_nothing(world: World) -> None:
+    world.settings = AT_NIGHT
+    channel = Alarmed(world)
+    async with world.bot():
+        await world.group()
+        card = await channel.done(
+            "maintenance schedule --during-observing in 1h 10m upgrade", "maintenance, "
+        )
+    world.ahead += 12 * HOUR
+    await world.redis[PROD].xgroup_destroy("instrument:lsstcam", "lsstcam_consumer_group")
+    async with world.bot():
+        missed = await channel.said("🟡 *PROD maintenance was missed")
+        assert "does not start" in shown(missed)
+        await channel.until(lambda: "was missed" in card.text, card.text)
+        assert not list(card.elements())
+        alarm = await channel.root("missing")
+        assert "held" not in shown(alarm)
+        await channel.told(alarm, "on-call is told: group")
+        assert "no maintenance is planned" in (await world.type("maintenance list")).text
+    said = [each for each in world.slack.messages(PROD) if "has started" in each.text]
+    assert said == []
+
+
+async def test_a_window_that_overruns_holds_for_its_margin(world: World) -> None:
+    world.settings = AT_NIGHT
+    channel = Alarmed(world)
+    async with world.bot():
+        await world.group()
+        await channel.done(
+            "maintenance start --during-observing 10m upgrade", "maintenance has started"
+        )
+        await world.redis[PROD].xgroup_destroy("instrument:lsstcam", "lsstcam_consumer_group")
+        world.ahead += 39 * MINUTE
+        await typed(world, "alarms", "held by the maintenance window")
+        assert channel.roots == []
+        world.ahead += 2 * MINUTE
+        alarm = await channel.root("missing")
+        assert "held" not in shown(alarm)
+        window = await channel.until(
+            lambda: next(
+                (
+                    each
+                    for each in world.slack.messages(PROD)
+                    if "overrun" in each.text and "no longer held" in shown(each)
+                ),
+                None,
+            ),
+            "the overrunning window",
+        )
+        assert "<@U0ANA>" in window.text

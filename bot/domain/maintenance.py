@@ -2,6 +2,7 @@
 
     scheduled → started → ended
     scheduled → cancelled
+    scheduled → missed      the bot was away until its end had passed
 
 A window is a value, like a request: each step gives a new one with the next version, and whoever
 writes it compares the version first. What was said of it is part of it, so nothing is said twice.
@@ -40,11 +41,12 @@ class Stage(Enum):
     STARTED = "started"
     ENDED = "ended"
     CANCELLED = "cancelled"
+    MISSED = "missed"
 
     @property
     def final(self) -> bool:
         """True if nothing more will happen to it."""
-        return self in (Stage.ENDED, Stage.CANCELLED)
+        return self in (Stage.ENDED, Stage.CANCELLED, Stage.MISSED)
 
 
 class Word(Enum):
@@ -62,6 +64,10 @@ class Word(Enum):
     """In its thread, to the owner: 10 min before it ends."""
     OVERRUNNING = "overrunning"
     """In its thread, to the owner: past its end, every 15 min."""
+    RELEASED = "released"
+    """In its thread, to the owner: so long past its end that it holds no alarm any more."""
+    MISSED = "missed"
+    """In the channel: its end had passed before anybody could start it."""
     UPDATE = "update"
     """In its thread: what somebody wrote."""
     CHANGED = "changed"
@@ -106,7 +112,7 @@ class Window:
     stage, version
         Where it is on its way; the version grows with every step.
     started, ended
-        When it really was; `ended` also for a cancelled one.
+        When it really was; `ended` also for one that did not take place.
     started_by
         Who started it; None where it started by itself.
     ended_by, closing
@@ -198,6 +204,16 @@ class Window:
             raise UserError(f"Window {self.id} has started. `maintenance end {self.id}` ends it.")
         self._must(not self.stage.final)
         return self._next(stage=Stage.CANCELLED, ended=now, ended_by=person)
+
+    def missed(self, now: datetime) -> Self:
+        """Let one pass that nobody started in time: it would hold alarms for nothing."""
+        self._must(self.stage is Stage.SCHEDULED)
+        return self._next(stage=Stage.MISSED, ended=now)
+
+    @property
+    def released(self) -> bool:
+        """Whether it was said that it overruns for so long that it holds no alarm any more."""
+        return any(word == Word.RELEASED.value and at > self.ends for word, at in self.said)
 
     def updated(self) -> Self:
         """Count an update."""

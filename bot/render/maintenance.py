@@ -137,7 +137,8 @@ def summary_line(windows: Sequence[Window], now: datetime) -> str:
         return "none planned"
     one = windows[0]
     if one.stage is Stage.STARTED:
-        line = f"window {one.id} until {clock(one.ends, now=now)} UTC, alarms are held"
+        held = "no longer held" if one.released else "held"
+        line = f"window {one.id} until {clock(one.ends, now=now)} UTC, alarms are {held}"
     else:
         line = f"window {one.id}, {when(one)}"
     more = f", and {len(windows) - 1} more" if len(windows) > 1 else ""
@@ -239,11 +240,14 @@ def _how(window: Window, now: datetime) -> str:
             zones = elsewhere(window.starts)
             return f"is announced for {when(window)} ({zones}). It starts by itself"
         case Stage.STARTED:
-            return f"is under way until {clock(window.ends, now=now)} UTC. Alarms are held"
+            held = "no longer held" if window.released else "held"
+            return f"is under way until {clock(window.ends, now=now)} UTC. Alarms are {held}"
         case Stage.ENDED:
             return f"is over after {took(window)}. Alarms are shown again"
         case Stage.CANCELLED:
             return "is cancelled"
+        case Stage.MISSED:
+            return "was missed: the bot was away until its end had passed"
 
 
 def _day(at: datetime) -> str:
@@ -254,6 +258,7 @@ EXPECT = "up to 1 min without Redis; visits announced in it are skipped"
 """What maintenance of Redis costs, as the restarts of the past have shown."""
 
 _HELD = "Alarms of {} are held, except that visits are about to be skipped."
+_RELEASED = "It has overrun its end for so long that alarms of {} are no longer held."
 
 
 def card(window: Window, environment: Environment, now: datetime) -> Drawn:
@@ -263,7 +268,7 @@ def card(window: Window, environment: Environment, now: datetime) -> Drawn:
             return _scheduled(window, environment, now)
         case Stage.STARTED:
             return _under_way(window, environment, now)
-        case Stage.ENDED | Stage.CANCELLED:
+        case Stage.ENDED | Stage.CANCELLED | Stage.MISSED:
             return _over(window, environment, now)
 
 
@@ -292,6 +297,16 @@ def said(
             first = _begun(window, environment)
             shown = mark("{}\n{}", first, _HELD.format(environment.label))
             return first, [section(shown), *reason(window, first), *late_mark(late)], []
+        case Word.MISSED:
+            first = _first_line("🟡", environment, f"was missed, {when(window)}", window)
+            shown = mark(
+                "{}\n<@{}> the bot was away until its end had passed, so it does not start and "
+                "holds no alarm. {} announces another one.",
+                first,
+                window.owner.id,
+                code("maintenance schedule"),
+            )
+            return first, [section(shown), *late_mark(late)], []
         case Word.UPDATE:
             shown = mark("<@{}> {} writes about {}:", window.owner.id, name(by), about)
             first, more = _cut(shown + " " + _one_line(written)), typed(written)
@@ -327,11 +342,15 @@ def _reminder(word: Word, window: Window, now: datetime) -> tuple[str, str, list
             left = nearest(max(window.ends - now, timedelta(0)))
             reminder = f"is to end in {left}, at {clock(window.ends)} UTC."
             return reminder, "End it when it is done.", _started_buttons(window)
-        case Word.OVERRUNNING:
+        case Word.OVERRUNNING | Word.RELEASED:
             over = now - window.ends
             since = f"for {lasting(over)}" if over >= timedelta(minutes=1) else "as of now"
             reminder = f"has overrun its end, {clock(window.ends)} UTC, {since}."
-            return reminder, "Alarms are held until you end it.", _started_buttons(window)
+            if word is Word.RELEASED or window.released:
+                held = "Alarms are no longer held. Extend it, or end it."
+            else:
+                held = "Alarms are still held. End it when it is done."
+            return reminder, held, _started_buttons(window)
         case _:
             raise ValueError(f"{word} reminds nobody")
 
@@ -401,8 +420,9 @@ def _under_way(window: Window, environment: Environment, now: datetime) -> Drawn
         f"updated {clock(now, seconds=True)} UTC"
     )
     longer, end = _started_buttons(window)
+    held = _RELEASED if window.released else _HELD
     blocks = [
-        section(mark("{}\n{}", first, _HELD.format(environment.label))),
+        section(mark("{}\n{}", first, held.format(environment.label))),
         *reason(window, first),
         context(foot),
     ]
@@ -411,13 +431,15 @@ def _under_way(window: Window, environment: Environment, now: datetime) -> Drawn
 
 
 def _over(window: Window, environment: Environment, now: datetime) -> Drawn:
-    done = window.stage is Stage.ENDED
-    what = f"is over after {took(window)}" if done else f"is cancelled, {when(window)}"
+    match window.stage:
+        case Stage.MISSED:
+            what, how = f"was missed, {when(window)}", "missed, the bot was away"
+        case Stage.CANCELLED:
+            what, how = f"is cancelled, {when(window)}", by_whom(window, "cancelled", now)
+        case _:
+            what, how = f"is over after {took(window)}", by_whom(window, "ended", now)
     first = _first_line("📣", environment, what, window)
-    foot = (
-        f"announced by {name(window.owner.name)} for {when(window)} · "
-        f"{by_whom(window, 'ended' if done else 'cancelled', now)} · "
-    )
+    foot = f"announced by {name(window.owner.name)} for {when(window)} · {how} · "
     blocks = [
         section(first),
         *reason(window, first),

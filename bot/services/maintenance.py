@@ -1,6 +1,6 @@
 """Maintenance of one environment: windows that are announced, started, ended, and told in time.
 
-Alarms are held from the start of a window to its end, see `hours`. Every step is one
+Alarms are held from the start of a window until it is ended, see `hours`. Every step is one
 compare-and-set in the database, with what must be said about it in the same transaction.
 """
 
@@ -15,7 +15,7 @@ from bot.domain.alarms import Hours
 from bot.domain.approvals import AuditLine
 from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
-from bot.domain.maintenance import LONGEST_TEXT, Closing, Stage, Window, Word, check_times
+from bot.domain.maintenance import LONGEST_TEXT, Closing, Due, Stage, Window, Word, check_times
 from bot.domain.notices import Notice, Said
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
@@ -25,7 +25,6 @@ from bot.storage.steps import Effects
 
 _log = structlog.get_logger()
 
-_FOREVER = timedelta(days=3650)
 _RECENT_REQUESTS = 50
 _TRIES = 5
 """Compare-and-sets in a row that others may win."""
@@ -80,12 +79,20 @@ class Maintenance:
         return found
 
     async def hours(self, now: datetime) -> list[Hours]:
-        """Give the time during which alarms are held; a window holds until somebody ends it."""
+        """Give the time during which alarms are held.
+
+        A window holds until somebody ends it; one that is forgotten, for `margin` past its end.
+        """
         return [
-            Hours(each.started or each.starts, now + _FOREVER)
+            # The clock may have been set back since it started.
+            Hours(min(each.started or each.starts, now), self._released(each))
             for each in await self.windows()
             if each.stage is Stage.STARTED
         ]
+
+    def _released(self, window: Window) -> datetime:
+        """Tell when a window holds alarms no longer, even if nobody ends it."""
+        return window.ends + self._environment.margin
 
     async def between(self, since: datetime, until: datetime) -> list[Hours]:
         """Give the time of each window that was under way at any moment of a time."""
@@ -248,12 +255,22 @@ class Maintenance:
                 _log.exception("a window could not be looked after", window=window.id)
 
     async def _look(self, window: Window, now: datetime) -> None:
+        if window.stage is Stage.SCHEDULED and window.ends <= now:
+            channel = [("channel", "")]
+            notices = self._about(window, Word.MISSED, window.ends, window.owner, places=channel)
+            line = self._line(f"maintenance missed {window.id}", BOT, now)
+            await self._replace(window, window.missed(now), Effects(notices, line=line), now)
+            return
         if window.stage is Stage.SCHEDULED and window.starts <= now:
             notices = self._about(window, Word.STARTED, window.starts, window.owner)
             line = self._line(f"maintenance start {window.id}", BOT, now)
             await self._replace(window, window.begun(now), Effects(notices, line=line), now)
             return
         due = window.due(now)
+        released = Due(Word.RELEASED, self._released(window))
+        if window.stage is Stage.STARTED and released.at <= now and not window.released:
+            # It says that it overruns, too.
+            due = (released,)
         if due:
             thread = [("thread", "")]
             notices = [
@@ -261,8 +278,8 @@ class Maintenance:
                 for each in due
                 for notice in self._about(window, each.word, each.at, window.owner, places=thread)
             ]
-            # Nothing that the announcement shows has changed.
-            effects = Effects(notices, redraw=False)
+            # Before its end, nothing that the announcement shows has changed.
+            effects = Effects(notices, redraw=window.ends <= now)
             await self._replace(window, window.having_said(*due), effects, now)
 
     async def _create(

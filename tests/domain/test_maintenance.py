@@ -204,7 +204,8 @@ def test_every_step_gives_a_new_version() -> None:
     assert one.updated().updated() == replace(one, version=2, updates=2, edited=True)
     over = one.begun(START).over(BEN, "done", START + HOUR)
     assert (over.version, over.ended_by, over.closing) == (2, BEN, "done")
-    assert [stage for stage in Stage if stage.final] == [Stage.ENDED, Stage.CANCELLED]
+    final = [Stage.ENDED, Stage.CANCELLED, Stage.MISSED]
+    assert [stage for stage in Stage if stage.final] == final
 
 
 minutes = st.integers(0, 30).map(lambda n: START + n * MINUTE)
