@@ -7,11 +7,14 @@ hold domain values; their words are chosen when they are sent.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Generic, TypeVar
 
 from bot.domain.oncall import Page
+
+ANSWERED_WITHIN = timedelta(seconds=10)
+"""For so long whoever asked for something waits to see it in the channel."""
 
 
 class Subject(Enum):
@@ -45,6 +48,8 @@ class Said(Enum):
     """In the channel: what is wrong before the night begins."""
     WINDOW = "window"
     """In the thread, the channel or a mirror, as `values["place"]` has it: a window's progress."""
+    REFUSED = "refused"
+    """To one person, `values["person"]`: their channel has refused to show what they asked for."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,13 @@ class Post:
     key
         Random; by it a post whose answer was lost is found again.
     attempts
-        How often it was tried since then.
+        How often it was tried since it was shown last.
+    urgent
+        Whether it goes before those that are not.
+    former
+        Timestamp of the message that it takes the place of; a message is replaced once.
+    refused
+        Slack's word for why the channel does not show it; empty where it does, or may yet.
     """
 
     id: int
@@ -96,11 +107,26 @@ class Post:
     shown: int
     key: str
     attempts: int
+    urgent: bool = False
+    former: str | None = None
+    refused: str = ""
 
     @property
     def tried(self) -> bool:
         """True if it may have been posted although `ts` is not known."""
         return self.ts is None and self.attempts > 0
+
+    @property
+    def current(self) -> bool:
+        """True if the channel shows it as it is wanted now."""
+        return self.ts is not None and self.shown >= self.wanted and not self.refused
+
+    @property
+    def reason(self) -> str:
+        """Why the channel does not show it as it is now, in words; empty where it does."""
+        if self.current:
+            return ""
+        return why_refused(self.refused) if self.refused else "Slack has not taken it yet"
 
     def address(self, workspace: str) -> str:
         """Give its address, from that of the Slack workspace; empty where either is not known."""
@@ -129,3 +155,20 @@ class Queued(Generic[Content]):
     written: datetime
     key: str
     attempts: int = 0
+
+
+_NOT_INSIDE = "I am not in this channel; invite me"
+_RESTRICTED = "not everybody may post in this channel; whoever runs it must let me"
+_REFUSED = {
+    "channel_not_found": _NOT_INSIDE,
+    "not_in_channel": _NOT_INSIDE,
+    "is_archived": "this channel is archived; somebody must restore it",
+    "missing_scope": "the Slack app lacks a scope; whoever deploys the bot sees which by `check`",
+}
+
+
+def why_refused(code: str) -> str:
+    """Say why a channel does not show something, and who can help, for Slack's word for it."""
+    if code.startswith("restricted_action"):
+        return _RESTRICTED
+    return _REFUSED.get(code, f"Slack said {code}")

@@ -6,12 +6,14 @@ is made again.
 """
 
 import asyncio
+import json
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -23,12 +25,13 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.domain.errors import FatalError
 from bot.render.blocks import Block, Message
+from bot.slack.limits import LONGEST_WAIT, Limit, Limited
 
 _log = structlog.get_logger()
 
 _TRIES = 4
-_LONGEST_WAIT = 60.0
-"""Seconds; a longer Retry-After is not waited for, because nobody reads the answer any more."""
+_LONGEST_ASKED = 3600.0
+"""Seconds of a Retry-After that is believed."""
 
 SCOPES = frozenset(
     {
@@ -69,12 +72,44 @@ _LOST = (aiohttp.ClientError, TimeoutError)
 _Answer = TypeVar("_Answer")
 
 
-class SlackRefused(Exception):
-    """Slack said no to a call, finally; `code` is its word for it, or `_NO_ANSWER`."""
+_PASSING = frozenset(
+    {
+        _NO_ANSWER,
+        "fatal_error",
+        "internal_error",
+        "ratelimited",
+        "request_timeout",
+        "service_unavailable",
+        "team_added_to_org",
+    }
+)
+"""What may be over at the next try. Every other word of Slack's is about the call, or the place."""
 
-    def __init__(self, code: str) -> None:
+
+class SlackRefused(Exception):
+    """Slack did not take a call.
+
+    Parameters
+    ----------
+    code
+        Slack's word for it, or `_NO_ANSWER`.
+    retry_after
+        Seconds after which Slack takes such calls again; None where it did not say.
+    """
+
+    def __init__(self, code: str, retry_after: float | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.retry_after = retry_after
+
+    @property
+    def final(self) -> bool:
+        """True where the same call will be refused until somebody changes something in Slack."""
+        return self.code not in _PASSING and not self.code.startswith("http_")
+
+
+class _NoAnswer(Exception):
+    """Nobody knows what became of a call; Slack may have done what was asked."""
 
 
 class Proxy:
@@ -130,11 +165,12 @@ class SlackApi:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self._proxy = proxy
         self._client = self._new_client(api_url, token)
+        self._limits = defaultdict[tuple[str, str], Limit](Limit)
         self.anonymous = self._new_client(api_url, None)
 
     def _new_client(self, api_url: str, token: str | None) -> AsyncWebClient:
         """Make a client that shares the session, repeats nothing, and takes the decided way."""
-        client = AsyncWebClient(token, api_url, session=self._session, retry_handlers=[])
+        client = _Client(token, api_url, session=self._session, retry_handlers=[])
         # Given as an argument, None would mean "whatever HTTPS_PROXY says".
         client.proxy = self._proxy.for_url(client.base_url)
         return client
@@ -220,8 +256,12 @@ class SlackApi:
         thread: str | None = None,
         key: str | None = None,
         perhaps_since: float | None = None,
+        urgent: bool = False,
+        longest: float = LONGEST_WAIT,
     ) -> str:
         """Post in a channel, exactly once; give the message's timestamp.
+
+        Where the app may not look for a post whose answer was lost, it may be there twice.
 
         Parameters
         ----------
@@ -231,13 +271,18 @@ class SlackApi:
             By it the post is found again; None takes a random one.
         perhaps_since
             Unix time since when it may have been posted already; None if it was not.
+        urgent, longest
+            As `Limit.call` has them.
         """
         key = key or secrets.token_hex(8)
         if perhaps_since is not None:
-            made = await self._find_post(channel, key, perhaps_since, thread)
+            made = await _perhaps(partial(self._find_post, channel, key, perhaps_since, thread))
             if made is not None:
                 return made
-        since = time.time() - _LONGEST_WAIT
+        since = time.time() - LONGEST_WAIT
+        take = partial(
+            self._limits["chat.postMessage", channel].call, urgent=urgent, longest=longest
+        )
 
         async def once(text: str, blocks: list[Block] | None) -> str:
             async def call() -> str:
@@ -252,7 +297,7 @@ class SlackApi:
                 )
                 return str(answer["ts"])
 
-            return await _once(call, partial(self._find_post, channel, key, since, thread))
+            return await _once(call, partial(self._find_post, channel, key, since, thread), take)
 
         return await _with_blocks(message, once)
 
@@ -275,18 +320,40 @@ class SlackApi:
                     return str(message["ts"])
         return None
 
-    async def update(self, channel: str, ts: str, message: Message) -> None:
-        """Change a message; refused as ``message_not_found`` where somebody deleted it."""
+    async def update(
+        self,
+        channel: str,
+        ts: str,
+        message: Message,
+        *,
+        urgent: bool = False,
+        longest: float = LONGEST_WAIT,
+    ) -> None:
+        """Change a message.
+
+        Parameters
+        ----------
+        urgent, longest
+            As `Limit.call` has them.
+        """
         change = partial(self._client.chat_update, channel=channel, ts=ts)
+        take = partial(self._limits["chat.update", channel].call, urgent=urgent, longest=longest)
         await _with_blocks(
-            message, lambda text, blocks: _repeat(partial(change, text=text, blocks=blocks or []))
+            message,
+            lambda text, blocks: _repeat(partial(change, text=text, blocks=blocks or []), take),
         )
+
+    async def delete(self, channel: str, ts: str) -> None:
+        """Take a message away."""
+        take = self._limits["chat.delete", channel].call
+        await _repeat(partial(self._client.chat_delete, channel=channel, ts=ts), take)
 
     async def whisper(self, channel: str, person: str, message: Message) -> None:
         """Show a message to one person in a channel, without a response URL."""
         show = partial(self._client.chat_postEphemeral, channel=channel, user=person)
+        take = self._limits["chat.postEphemeral", channel].call
         await _with_blocks(
-            message, lambda text, blocks: _repeat(partial(show, text=text, blocks=blocks))
+            message, lambda text, blocks: _repeat(partial(show, text=text, blocks=blocks), take)
         )
 
     async def answer(
@@ -318,10 +385,10 @@ class SlackApi:
     async def open_form(self, trigger: str, view: dict[str, Any]) -> None:
         """Open a form; once, because Slack takes a trigger once and for three seconds."""
         try:
-            await self._client.views_open(trigger_id=trigger, view=view)
-        except SlackApiError as error:
-            raise SlackRefused(_code(error)) from error
-        except _LOST as error:
+            await _asked(partial(self._client.views_open, trigger_id=trigger, view=view))
+        except Limited as error:
+            raise SlackRefused("ratelimited", error.seconds) from error
+        except _NoAnswer as error:
             raise SlackRefused(_NO_ANSWER) from error
 
     async def show_picture(
@@ -350,7 +417,7 @@ class SlackApi:
             )
             return file
 
-        await _once(show, partial(self._find_picture, channel, file))
+        await _once(show, partial(self._find_picture, channel, file), Limit().call)
 
     async def _find_picture(self, channel: str, file: str) -> str | None:
         try:
@@ -369,18 +436,42 @@ class SlackApi:
         for attempt in range(_TRIES):
             try:
                 async with self._session.post(url, proxy=way, **content) as answer:
-                    if answer.status == _OK:
-                        return
                     said = await answer.text(errors="replace")
             except _LOST as error:
                 _log.warning("what was handed in got no answer", error=type(error).__name__)
                 await asyncio.sleep(_pause(attempt))
                 continue
-            word = next((word for word in _REFUSED_BLOCKS if word in said), None)
+            if answer.status == _OK and said.lstrip().startswith("<"):
+                # A page of whoever stands in between.
+                _log.warning("what was handed in got a page instead of an answer")
+                await asyncio.sleep(_pause(attempt))
+                continue
+            word = _refusal(said) if answer.status == _OK else ""
+            if answer.status == _OK and not word:
+                return
+            word = word or next((word for word in _REFUSED_BLOCKS if word in said), "")
             if word or not await _waited_for(answer.status, answer.headers, attempt):
                 _log.warning("what was handed in was refused", body=said[:200])
                 raise SlackRefused(word or f"http_{answer.status}")
         raise SlackRefused(_NO_ANSWER)
+
+
+class _Client(AsyncWebClient):
+    """The library's client, which fails at an answer that is no JSON object."""
+
+    async def _request(self, **request: Any) -> dict[str, Any]:
+        answer = await super()._request(**request)
+        return answer if isinstance(answer["data"], dict) else {**answer, "data": {}}
+
+
+def _refusal(said: str) -> str:
+    """Give the word by which a JSON answer refuses; empty where it does not."""
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        return ""
+    refused = isinstance(answer, dict) and answer.get("ok") is False
+    return str(answer.get("error") or "refused") if refused else ""
 
 
 async def _with_blocks(
@@ -399,6 +490,31 @@ async def _with_blocks(
 # When a call is made again.
 
 
+class _Take(Protocol):
+    """Makes a call when a limit lets it through, as `Limit.call` does."""
+
+    async def __call__(self, make: Callable[[], Awaitable[_Answer]]) -> _Answer: ...
+
+
+async def _asked(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    """Make a call; what comes instead of Slack's own answer, such as a proxy's page, is none."""
+    try:
+        return await call()
+    except SlackApiError as error:
+        # Where the body could not be read, the library hands over aiohttp's response instead.
+        response = error.response
+        status = int(getattr(response, "status_code", 0) or getattr(response, "status", 0) or 0)
+        data = response.data if isinstance(response, AsyncSlackResponse) else {}
+        word = data.get("error") if isinstance(data, dict) else None
+        if status == _TOO_MANY_REQUESTS:
+            raise Limited(_retry_after(response.headers)) from error
+        if status >= _TROUBLE or (status == _OK and not word):
+            raise _NoAnswer(f"http_{status}") from error
+        raise SlackRefused(str(word or f"http_{status}")) from error
+    except _LOST as error:
+        raise _NoAnswer(type(error).__name__) from error
+
+
 async def _at_start(
     call: Callable[[], Awaitable[AsyncSlackResponse]], variable: str, remedy: str
 ) -> AsyncSlackResponse:
@@ -406,65 +522,73 @@ async def _at_start(
     try:
         return await _repeat(call)
     except SlackRefused as refused:
-        if refused.code != _NO_ANSWER:
+        if refused.final:
             raise FatalError(f"Slack refuses {variable} ({refused.code}). {remedy}") from refused
-        last = refused.__cause__
-        reason = _code(last) if isinstance(last, SlackApiError) else type(last).__name__
+        reason = refused.__cause__ if refused.code == _NO_ANSWER else refused.code
         raise FatalError(
             f"Slack cannot be reached ({reason}). Check the network, HTTPS_PROXY and NO_PROXY, "
             "and SLACK_API_URL if it is set."
         ) from refused
 
 
-async def _repeat(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
+async def _repeat(
+    call: Callable[[], Awaitable[AsyncSlackResponse]], take: _Take | None = None
+) -> AsyncSlackResponse:
     """Make a call that does no harm twice, until it is answered."""
+    take = take or Limit().call
     last: Exception | None = None
     for attempt in range(_TRIES):
         try:
-            return await call()
-        except SlackApiError as error:
-            last = error
-            if not await _waited(error, attempt):
-                raise SlackRefused(_code(error)) from error
-        except _LOST as error:
+            return await take(partial(_asked, call))
+        except Limited as limited:
+            raise SlackRefused("ratelimited", limited.seconds) from limited
+        except _NoAnswer as error:
             last = error
             await asyncio.sleep(_pause(attempt))
     raise SlackRefused(_NO_ANSWER) from last
 
 
 async def _once(
-    call: Callable[[], Awaitable[str]], find: Callable[[], Awaitable[str | None]]
+    call: Callable[[], Awaitable[str]], find: Callable[[], Awaitable[str | None]], take: _Take
 ) -> str:
-    """Make a call that must not be made twice: what it made is looked for before every repeat."""
-    lost = False
+    """Make a call that must not be made twice: what it made is looked for before every repeat.
+
+    Where nobody may look, it is repeated once: there twice is better than not at all.
+    """
+    lost = blind = False
     for attempt in range(_TRIES):
         try:
-            return await call()
-        except SlackApiError as error:
-            if not await _waited(error, attempt):
-                # Slack may refuse to do twice what it did when the answer was lost.
-                made = await _perhaps(find) if lost else None
-                if made is None:
-                    raise SlackRefused(_code(error)) from error
+            return await take(partial(_asked, call))
+        except (Limited, SlackRefused) as error:
+            # Slack may refuse to do twice what it did when the answer was lost.
+            made = await _perhaps(find) if lost else None
+            if made is not None:
                 return made
-            if _code(error) == "ratelimited":
-                continue
-        except _LOST as error:
-            _log.warning("the answer to a post was lost", error=type(error).__name__)
+            if isinstance(error, Limited):
+                raise SlackRefused("ratelimited", error.seconds) from error
+            raise
+        except _NoAnswer as error:
+            _log.warning("the answer to a post was lost", error=str(error))
             await asyncio.sleep(_pause(attempt))
         lost = True
-        made = await find()
+        try:
+            made = await find()
+        except SlackRefused as error:
+            if blind or not error.final:
+                raise SlackRefused(_NO_ANSWER) from error
+            _log.warning("a post cannot be looked for: it may be there twice", code=error.code)
+            blind, made = True, None
         if made is not None:
             return made
     raise SlackRefused(_NO_ANSWER)
 
 
 async def _perhaps(find: Callable[[], Awaitable[str | None]]) -> str | None:
-    """Look for what a call made; a look that is refused tells nothing."""
+    """Look for what a call made; a look that is refused for good tells nothing."""
     try:
         return await find()
     except SlackRefused as error:
-        if error.code == _NO_ANSWER:
+        if not error.final:
             raise
         return None
 
@@ -473,11 +597,10 @@ async def _once_more(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> Async
     """Make a call for somebody who waits: at most twice, and without a pause."""
     for last in (False, True):
         try:
-            return await call()
-        except SlackApiError as error:
-            if last or _status(error) < _TROUBLE:
-                raise SlackRefused(_code(error)) from error
-        except _LOST as error:
+            return await _asked(call)
+        except Limited as error:
+            raise SlackRefused("ratelimited", error.seconds) from error
+        except _NoAnswer as error:
             if last:
                 raise SlackRefused(_NO_ANSWER) from error
     raise AssertionError
@@ -495,39 +618,25 @@ async def _pages(
             return
 
 
-def _code(error: SlackApiError) -> str:
-    """Give Slack's word for an error; a page of a proxy in between has none."""
-    response = error.response
-    if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict):
-        return str(response.data.get("error") or f"http_{response.status_code}")
-    return "unreadable"
-
-
-def _status(error: SlackApiError) -> int:
-    # Where the body could not be read, the library hands over aiohttp's response instead.
-    response = error.response
-    return int(getattr(response, "status_code", None) or getattr(response, "status", None) or 0)
-
-
 def _pause(attempt: int) -> float:
     """Give the seconds before the next try: about 0.5, 1, 2."""
     return 0.5 * 2.0**attempt * (0.5 + secrets.randbelow(100) / 100)
 
 
-async def _waited(error: SlackApiError, attempt: int) -> bool:
-    """Wait as Slack asks; False where waiting would not help."""
-    return await _waited_for(_status(error), error.response.headers, attempt)
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Give the seconds to wait after a 429; the library reads an integer, and fails on 1.5."""
+    try:
+        seconds = float(headers.get("Retry-After", "1"))
+    except ValueError:
+        return 1.0
+    return seconds if 0 <= seconds <= _LONGEST_ASKED else 1.0
 
 
 async def _waited_for(status: int, headers: Mapping[str, str], attempt: int) -> bool:
     """Wait as an answer asks; False where waiting would not help."""
     if status == _TOO_MANY_REQUESTS:
-        # The library reads this as an integer, and fails on 1.5.
-        try:
-            seconds = float(headers.get("Retry-After", "1"))
-        except ValueError:
-            seconds = 1.0
-        if not 0 <= seconds <= _LONGEST_WAIT:
+        seconds = _retry_after(headers)
+        if seconds > LONGEST_WAIT:
             return False
         await asyncio.sleep(seconds)
         return True

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.alarms import Incident, Silence
 from bot.domain.notices import Subject
+from bot.domain.rules import Severity
 from bot.storage.database import Database
 from bot.storage.rows import Rows
 from bot.storage.schema import alarms, silences
@@ -49,6 +50,9 @@ class Incidents(Steps[Incident]):
 
     def _shown(self, incident: Incident) -> bool:
         return incident.held is None
+
+    def _urgent(self, incident: Incident) -> bool:
+        return incident.severity is Severity.CRITICAL and incident.resolved is None
 
     async def _check(
         self, connection: AsyncConnection, before: Incident | None, after: Incident, _: datetime

@@ -2,19 +2,24 @@
 
 import asyncio
 import secrets
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.notices import Post, Subject
+from bot.domain.notices import ANSWERED_WITHIN, Post, Subject
 from bot.storage.database import Database
 from bot.storage.rows import Rows
 from bot.storage.schema import posts
 
 POSTS = Rows(posts, Post)
+
+_LOOK_AGAIN = 1.0
+"""Seconds after which somebody who waits for a message looks whether another process shows it."""
 
 
 class Posts:
@@ -29,6 +34,7 @@ class Posts:
     def __init__(self, database: Database, workspace: str = "") -> None:
         self._database = database
         self._workspace = workspace
+        self._ended = asyncio.Event()
 
     def listen(self) -> asyncio.Event:
         """Give an event that is set whenever this process writes something new."""
@@ -44,8 +50,25 @@ class Posts:
         post = await self.find(subject)
         return post.address(self._workspace) if post else ""
 
-    async def behind(self, now: datetime, limit: int = 50) -> list[Post]:
-        """Give the posts to draw anew that nobody is at, oldest first."""
+    async def settled(self, subject: int, longest: timedelta = ANSWERED_WITHIN) -> Post | None:
+        """Wait until a channel shows a message as it is wanted, or refuses it; give its post.
+
+        At the latest after some time, as it is then.
+        """
+        until = monotonic() + longest.total_seconds()
+        while True:
+            ended = self._ended
+            post = await self.find(subject)
+            left = until - monotonic()
+            if post is None or post.current or post.refused or left <= 0:
+                return post
+            with suppress(TimeoutError):
+                # Another process may be the one that shows it.
+                async with asyncio.timeout(min(left, _LOOK_AGAIN)):
+                    await ended.wait()
+
+    async def behind(self, now: datetime, limit: int = 200) -> list[Post]:
+        """Give the posts to draw anew that nobody is at: urgent ones, then new ones, come first."""
         query = (
             select(posts)
             .where(
@@ -53,7 +76,7 @@ class Posts:
                 unclaimed(posts, now),
                 or_(posts.c.not_before.is_(None), posts.c.not_before <= now),
             )
-            .order_by(posts.c.id)
+            .order_by(posts.c.urgent.desc(), posts.c.ts.is_not(None), posts.c.id)
             .limit(limit)
         )
         return [POSTS.read(row) for row in await self._database.fetch(query)]
@@ -74,16 +97,19 @@ class Posts:
             As it is at this moment; `tried` tells of attempts before this one. None if it has
             been drawn, or another process was first.
         """
-        attempts = case((posts.c.ts.is_(None), posts.c.attempts + 1), else_=posts.c.attempts)
         statement = (
             update(posts)
             .where(posts.c.id == post.id, posts.c.shown < posts.c.wanted, unclaimed(posts, now))
-            .values(claimed_by=self._database.process, claimed_until=until, attempts=attempts)
+            .values(
+                claimed_by=self._database.process,
+                claimed_until=until,
+                attempts=posts.c.attempts + 1,
+            )
             .returning(posts)
         )
         for row in await self._database.fetch(statement):
             claimed = POSTS.read(row)
-            return replace(claimed, attempts=max(claimed.attempts - 1, 0))
+            return replace(claimed, attempts=claimed.attempts - 1)
         return None
 
     async def shown(self, post: Post, *, channel: str, ts: str, version: int) -> bool:
@@ -95,20 +121,24 @@ class Posts:
             The claimed post's `wanted`, which was drawn.
         """
         return await self._release(
-            post, channel=channel, ts=ts, shown=version, attempts=0, not_before=None
+            post, channel=channel, ts=ts, shown=version, attempts=0, not_before=None, refused=""
         )
 
-    async def release(self, post: Post, *, not_before: datetime) -> bool:
+    async def release(self, post: Post, *, not_before: datetime, refused: str = "") -> bool:
         """Give it back undrawn, for a later time; False if another process has taken it."""
-        return await self._release(post, not_before=not_before)
+        return await self._release(post, not_before=not_before, refused=refused)
+
+    async def give_up(self, post: Post, refused: str) -> bool:
+        """Record that it stays as it is, or away; False if another process has taken it."""
+        return await self._release(post, shown=post.wanted, not_before=None, refused=refused)
 
     async def forget(self, post: Post) -> None:
-        """Have it posted anew: its message was deleted. Whoever holds it keeps it."""
+        """Have it posted anew: its message can no longer be edited. Whoever holds it keeps it."""
         statement = (
             update(posts)
             # Not if it has been posted anew already.
             .where(posts.c.id == post.id, posts.c.key == post.key)
-            .values(ts=None, attempts=0, key=new_key(), wanted=posts.c.wanted + 1)
+            .values(ts=None, former=post.ts, attempts=0, key=new_key(), wanted=posts.c.wanted + 1)
         )
         await self._database.change(statement)
 
@@ -118,11 +148,19 @@ class Posts:
             .where(posts.c.id == post.id, posts.c.claimed_by == self._database.process)
             .values(claimed_by=None, claimed_until=None, **values)
         )
-        return await self._database.change(statement) == 1
+        done = await self._database.change(statement) == 1
+        ended, self._ended = self._ended, asyncio.Event()
+        ended.set()
+        return done
 
 
 async def add_post(
-    connection: AsyncConnection, subject: int, environment: str, kind: Subject
+    connection: AsyncConnection,
+    subject: int,
+    environment: str,
+    kind: Subject,
+    *,
+    urgent: bool = False,
 ) -> None:
     """Want a message for something new, in a transaction that is under way."""
     await connection.execute(
@@ -134,11 +172,12 @@ async def add_post(
             shown=0,
             key=new_key(),
             attempts=0,
+            urgent=urgent,
         )
     )
 
 
-async def want(connection: AsyncConnection, subject: int) -> bool:
+async def want(connection: AsyncConnection, subject: int, *, urgent: bool = False) -> bool:
     """Ask for a message to be drawn anew, in a transaction that is under way.
 
     Returns
@@ -147,7 +186,9 @@ async def want(connection: AsyncConnection, subject: int) -> bool:
         False if there is none to draw.
     """
     wanted = await connection.execute(
-        update(posts).where(posts.c.subject == subject).values(wanted=posts.c.wanted + 1)
+        update(posts)
+        .where(posts.c.subject == subject)
+        .values(wanted=posts.c.wanted + 1, urgent=urgent)
     )
     return wanted.rowcount == 1
 

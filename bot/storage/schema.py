@@ -18,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -98,6 +99,9 @@ posts = Table(
     Column("shown", Integer, nullable=False),
     Column("key", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("urgent", Boolean, nullable=False, server_default=false()),
+    Column("former", Text),
+    Column("refused", Text, nullable=False, server_default=""),
     Column("claimed_by", Text),
     Column("claimed_until", Time),
     Column("not_before", Time),

@@ -158,12 +158,19 @@ class Steps(Generic[_Value]):
         """Tell whether a first message is wanted for a value."""
         return True
 
+    def _urgent(self, _: _Value) -> bool:
+        """Tell whether its message goes before those of others."""
+        return False
+
     async def _take_effect(
         self, connection: AsyncConnection, value: _Value, effects: Effects, now: datetime
     ) -> None:
-        drawn = not effects.redraw or self._subject is None or await want(connection, value.id)
-        if self._subject is not None and not drawn and self._shown(value):
-            await add_post(connection, value.id, value.environment, self._subject)
+        if self._subject is not None and effects.redraw:
+            urgent = self._urgent(value)
+            drawn = await want(connection, value.id, urgent=urgent)
+            if not drawn and self._shown(value):
+                environment = value.environment
+                await add_post(connection, value.id, environment, self._subject, urgent=urgent)
         for contents in (effects.notices, effects.pages):
             await add_all(connection, contents, writer=self._database.process, now=now)
         if effects.line:

@@ -115,12 +115,21 @@ async def test_a_post_whose_answer_was_lost_is_not_made_twice(bot: World) -> Non
 
 @pytest.mark.parametrize(
     "fault",
-    [rate_limited("1.5"), Fault(status=503), Fault(status=502, body="<html>"), Fault(dropped=True)],
+    [
+        rate_limited("1.5"),
+        Fault(status=503),
+        Fault(status=502, body="<html>"),
+        Fault(status=200, body="<html>Sign in to the network</html>"),
+        Fault(status=200, body="fine", headers={"Content-Type": "text/plain"}),
+        Fault(status=200, body="[]", headers={"Content-Type": "application/json"}),
+        Fault(status=200, body="<html>", headers={"Content-Type": "application/json"}),
+        Fault(dropped=True),
+    ],
 )
 async def test_a_post_that_was_not_made_is_made_again(bot: World, fault: Fault) -> None:
     bot.slack.fail("chat.postMessage", fault)
     await bot.slack.command("ping share", channel=PROD, user="U0ANA")
-    await bot.slack.next_message(PROD)
+    assert "PONG" in (await bot.slack.next_message(PROD)).text
     assert len(_posts(bot)) == 1
     assert len(bot.slack.calls_of("chat.postMessage")) == 2
 
@@ -158,6 +167,25 @@ async def test_a_private_answer_survives_lost_answers_and_a_used_up_url(bot: Wor
     bot.slack.fail("hooks", Fault(status=404, body="used_url"))
     await bot.slack.command("help", channel=PROD, user="U0ANA")
     await bot.slack.until(lambda: bot.slack.calls_of("chat.postEphemeral"))
+
+
+async def test_a_page_is_no_success_of_a_private_answer(bot: World) -> None:
+    page = Fault(status=200, body="<html>Sign in to the network</html>", times=2)
+    bot.slack.fail("hooks", page, Fault(status=200, body='{"ok":false,"error":"used_url"}'))
+    await bot.slack.command("ping", channel=PROD, user="U0ANA")
+    whispered = await bot.slack.until(lambda: bot.slack.calls_of("chat.postEphemeral"))
+    assert "PONG" in str(whispered[0].args)
+    assert len(bot.slack.calls_of("hooks")) == 3
+
+
+async def test_who_may_not_look_for_a_post_makes_it_twice_at_worst(bot: World) -> None:
+    bot.slack.fail("conversations.history", Fault(error="missing_scope", times=None))
+    bot.slack.fail("chat.postMessage", Fault(lost=True))
+    await bot.slack.command("ping share", channel=PROD, user="U0ANA")
+    await bot.slack.until(lambda: len(_posts(bot)) == 2)
+    await bot.slack.command("help share", channel=PROD, user="U0ANA")
+    await bot.slack.until(lambda: len(_posts(bot)) > 2)
+    assert sum("PONG" in post.text for post in _posts(bot)) == 2
 
 
 def _posts(bot: World) -> list:  # type: ignore[type-arg]
