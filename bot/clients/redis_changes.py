@@ -75,8 +75,8 @@ _SURELY_NOT_MADE = {
 class RedisChanges:
     """Changes one environment's Redis, each time on a connection that has just answered a PING.
 
-    Every method raises `RedisInDoubt` where nobody knows whether the change was made, and another
-    `RedisError` where it was not, and cannot be made any more by what was sent.
+    Every method but `prune` raises `RedisInDoubt` where nobody knows whether the change was made,
+    and another `RedisError` where it was not, and cannot be made any more by what was sent.
 
     Parameters
     ----------
@@ -196,7 +196,8 @@ class RedisChanges:
         """Remove consumer names that workers left behind; needs no approval and no marker.
 
         Those are names with nothing pending, idle past the limit and for at least an hour. First
-        comes what was found, then how far it is.
+        comes what was found, then how far it is. After a `RedisError` the names that it had come
+        to are gone; asked again, it goes on with the others.
         """
         limit = milliseconds(max(idle, LEAST_IDLE))
         async with self._connected() as redis:

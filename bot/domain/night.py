@@ -2,8 +2,9 @@
 
 The night is told in whole seconds: it begins with the first second that finds the Sun below the
 line and ends with the first that does not. Whoever asks about a night, and whenever, hears the
-same two times, so they can be compared and stored. Within some 4° of a pole, where a season
-changes the Sun's height more than an hour does, the first of several crossings may be passed over.
+same two times, so they can be compared and stored. Where the season changes the Sun's height as
+much as the hour does, from half a degree to a twentieth from a pole, the first of several crossings
+may be passed over, and a time be hours or days off. No telescope stands there.
 
 Every time that is passed in must be aware; a naive one is a `ValueError`.
 """

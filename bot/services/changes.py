@@ -39,8 +39,8 @@ PRUNE_AT_LATEST = timedelta(hours=2)
 class Changes:
     """Carries out what was approved.
 
-    Every method raises `RedisInDoubt` where nobody knows whether the change was made, and another
-    `RedisError` where it was not.
+    Every method but `prune`, which may be asked again, raises `RedisInDoubt` where nobody knows
+    whether the change was made, and another `RedisError` where it was not.
     """
 
     def __init__(self, environment: Environment, redis: RedisChanges) -> None:

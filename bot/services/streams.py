@@ -44,7 +44,8 @@ class Streams:
     """One environment's streams.
 
     What a look finds is remembered in `positions`, and told in `metrics`. Methods other than looks
-    raise `RedisError` where Redis does not answer, or refuses.
+    raise `RedisError` where Redis does not answer, or refuses; but `last_seen` asks the bot's
+    database and raises `StateError`, and `run_id` raises neither.
     """
 
     def __init__(

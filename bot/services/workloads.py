@@ -57,6 +57,9 @@ FRESH = timedelta(seconds=10)
 LOOK_EVERY = 0.5
 """Seconds between two looks at a restart: a watch of Kubernetes' would save no more than that."""
 
+ASK_AGAIN = 1.0
+"""Seconds between two tries to ask for one: a server that is not well is spared what it can be."""
+
 ASK_FOR = timedelta(seconds=60)
 """How long an API server without an answer is asked again."""
 
@@ -324,7 +327,7 @@ class Restarts:
                     raise ClusterInDoubt if sent else error from error
             else:
                 return None
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(ASK_AGAIN)
 
     async def _watch(
         self, request: Request, *, asked: bool

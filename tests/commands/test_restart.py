@@ -299,10 +299,10 @@ async def test_a_frozen_kubernetes_delays_nothing_else(bot: World, cluster: Clus
         await bot.slack.command(typed, channel=PROD, user=ANA)
         for typed in ("restart", "stats", "ping")
     ]
+    assert "PONG" in (await ping.reply()).text
+    assert "healthy" in (await stats.reply()).text
+    assert restart.replies == []
     assert "Kubernetes does not answer" in shown(await restart.reply())
-    assert "healthy" in stats.replies[0].text
-    assert "PONG" in ping.replies[0].text
-    assert ping.replies[0].number < stats.replies[0].number < restart.replies[0].number
 
 
 async def test_a_rollout_that_is_under_way_is_on_the_card(bot: World, cluster: Cluster) -> None:

@@ -199,6 +199,23 @@ def test_polar_sites_have_a_next_night(site: Site, month: int) -> None:
     assert begins < ends
 
 
+@pytest.mark.parametrize("latitude", [89.4, 89.98])
+@pytest.mark.parametrize("pole", [1, -1])
+@pytest.mark.parametrize("season", ["2024-02-12", "2024-04-16", "2024-08-16", "2024-10-19"])
+def test_near_a_pole_no_hour_of_the_other_kind_is_passed_over(
+    latitude: float, pole: int, season: str
+) -> None:
+    site = Site(latitude=pole * latitude, longitude=70, elevation=0)
+    for days in range(12):
+        now = utc(f"{season}T05:21") + timedelta(days=days)
+        night = is_night(site, now)
+        change = next_dawn(site, now) if night else next_dusk(site, now)
+        assert change is not None
+        soon = min(change, now + timedelta(days=20))
+        hours = [now + timedelta(hours=n) for n in range(int((soon - now) / timedelta(hours=1)))]
+        assert [each for each in hours if is_night(site, each) is not night] == []
+
+
 def test_a_night_of_sixteen_weeks_at_the_pole() -> None:
     begins, ends = edges_of(night_at(NORTH_POLE, utc("2024-12-21T12:00")))
     # The days on which the Sun's declination passes −12°.

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 from uuid import uuid4
 
 from tests.support.kubernetes_recordings import Json, Recording, failure, recorded
@@ -30,6 +30,8 @@ Phase = Literal[
     "replicas0",
 ]
 """A rollout goes through the second to the sixth; the others are where it can get stuck or end."""
+
+J = TypeVar("J", Json, Json | None)
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
@@ -72,22 +74,12 @@ class _Pod:
     template: _Template
 
 
-@dataclass(frozen=True)
-class Change:
-    """One line of a watch: of which resource, and since which resourceVersion it is so."""
-
-    version: int
-    resource: str
-    line: Json
-
-
 class Rollout:
-    """The two objects as they are now, and every change so far."""
+    """The two objects as they are now."""
 
     def __init__(self) -> None:
         self.statefulset: Json = recorded("statefulset-get-stable").body
         self.pod: Json | None = recorded("pod-get-stable").body
-        self.changes: list[Change] = []
         self.version = int(self.statefulset["metadata"]["resourceVersion"])
         self._news = asyncio.Event()
         self._phase: Phase = "stable"
@@ -159,15 +151,9 @@ class Rollout:
         """It goes up by one with every new template."""
         return self._generation
 
-    async def news(self, seconds: float | None) -> bool:
-        """Wait for the next change, or request; False if none comes in time."""
-        news = self._news
-        try:
-            async with asyncio.timeout(seconds):
-                await news.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def news(self) -> None:
+        """Wait for the next change, or request."""
+        await self._news.wait()
 
     def wake(self) -> None:
         """End every wait for news."""
@@ -206,25 +192,18 @@ class Rollout:
         return uid
 
     def _publish(self) -> None:
-        """Draw both anew; what has changed gets a resourceVersion, and goes to the watches."""
-        before, pod = self.pod, self._draw_pod()
-        if before is not None and (pod is None or _uid(pod) != _uid(before)):
-            self._tell("pods", "DELETED", before)
-            before = None
-        if pod is not None and not _same(pod, before):
-            self._tell("pods", "ADDED" if before is None else "MODIFIED", pod)
-        self.pod = before if _same(pod, before) else pod
-        statefulset = self._draw_statefulset()
-        if not _same(statefulset, self.statefulset):
-            self._tell("statefulsets", "MODIFIED", statefulset)
-            self.statefulset = statefulset
+        """Draw both anew; what has changed gets a resourceVersion."""
+        self.pod = self._next(self.pod, self._draw_pod())
+        self.statefulset = self._next(self.statefulset, self._draw_statefulset())
         self.wake()
 
-    def _tell(self, resource: str, kind: str, thing: Json) -> None:
+    def _next(self, before: J, after: J) -> J:
+        if _same(before, after):
+            return before
         self.version += 1
-        thing["metadata"]["resourceVersion"] = str(self.version)
-        line = {"type": kind, "object": deepcopy(thing)}
-        self.changes.append(Change(self.version, resource, line))
+        if after is not None:
+            after["metadata"]["resourceVersion"] = str(self.version)
+        return after
 
     def _draw_statefulset(self) -> Json:
         look = _recorded_statefulset(
@@ -301,10 +280,6 @@ def _beyond(own: object, pods: object, change: Json) -> bool:
         for each in (own, pods)
     )
     return bool(rest or more) or not texts
-
-
-def _uid(thing: Json) -> str:
-    return str(thing["metadata"]["uid"])
 
 
 def _same(one: Json | None, other: Json | None) -> bool:

@@ -228,7 +228,7 @@ class Cluster(Contents):
         """Wait until something is so; it is asked after each request and each change."""
         async with asyncio.timeout(timeout):
             while not condition():
-                await self._rollout.news(None)
+                await self._rollout.news()
 
     async def settled(self) -> None:
         """Wait until every scripted phase has come and every late change is made."""
