@@ -142,6 +142,21 @@ class Incident:
         return min(self.findings, key=order, default=self.name)
 
     @property
+    def ends(self) -> datetime | None:
+        """When it is resolved if all stays as it is; None while anything of it is still so."""
+        ends = [each.ends for each in self.findings.values()]
+        known = [each for each in ends if each is not None]
+        return max(known) if known and len(known) == len(ends) else None
+
+    @property
+    def ending(self) -> bool:
+        """Whether nothing of it is so any more, though not for long enough to be over.
+
+        Nobody is called for it.
+        """
+        return self.resolved is None and self.ends is not None
+
+    @property
     def pierces(self) -> bool:
         """Whether no silence holds it."""
         return any(rule_of(each).pierces for each in self.findings)
@@ -329,7 +344,10 @@ def advanced(incident: Incident, findings: Mapping[str, Finding], held: Holding 
         elif incident.held is None:
             transitions.append(Transition.HELD)
     changed = (
-        bool(transitions) or held is not incident.held or set(findings) != set(incident.findings)
+        bool(transitions)
+        or held is not incident.held
+        or set(findings) != set(incident.findings)
+        or after.ending is not incident.ending
     )
     stale = incident.drawn is None or now - incident.drawn >= EDIT_EVERY
     if not changed and not stale:
@@ -359,7 +377,7 @@ def with_skipped(incident: Incident, skipped: Iterable[Skipped]) -> Incident:
 
 def escalates(incident: Incident, after: timedelta, now: datetime) -> bool:
     """Tell whether it has been critical and without owner for so long that on-call is told."""
-    since = incident.critical_since
+    since = None if incident.ending else incident.critical_since
     return since is not None and incident.owner is None and now - since >= after
 
 
@@ -373,6 +391,8 @@ def pages_at(
     after
         On-call is told of a critical one that nobody has owned for so long.
     """
+    if incident.ending:
+        return None
     if incident.severity is Severity.CRITICAL:
         at_once = night and incident.at_once
         return now if at_once else (incident.critical_since or now) + after
@@ -388,7 +408,7 @@ def pages_at(
 
 def owner_is_due(incident: Incident, after: timedelta, now: datetime) -> bool:
     """Tell whether it is time to ask the owner whether they are still on it."""
-    if incident.owner is None or incident.owned is None:
+    if incident.owner is None or incident.owned is None or incident.ending:
         return False
     return now - (incident.asked or incident.owned) >= after
 

@@ -3,18 +3,27 @@
 `RULES` is the only list of them. Configuration, watch, commands, metrics and messages read it when
 they need it and keep no copy; what a rule says to people is its row in `bot.render.rules`.
 
-A rule is a function of what is remembered, of its limits, of the time, and of whether it holds
-already. One that holds ends only when it has clearly been over for a while, so that an alarm does
-not come and go. While Redis does not tell how a stream is, everything stays as it was.
+A rule is a function of what is remembered, of its limits, of the time, and of what it found before.
+One that holds ends only when it has clearly been over for a while, so that an alarm does not come
+and go; until then it tells when it will. While Redis does not tell how a stream is, everything
+stays as it was.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, NewType, TypeVar, cast
 
-from bot.domain.samples import POLLS, Figures, History, Mark, ServerRecord, StreamRecord
+from bot.domain.samples import (
+    LOOKS_KEPT,
+    POLLS,
+    Figures,
+    History,
+    Mark,
+    ServerRecord,
+    StreamRecord,
+)
 
 COLD_START = timedelta(minutes=5)
 """After a pause workers start cold: what waits has so long before it is worth a warning."""
@@ -24,6 +33,10 @@ OVER_FOR = timedelta(seconds=60)
 
 BACK_FOR = timedelta(seconds=10)
 """What was missing or unreachable is back when it has been so for this time."""
+
+_NIGHTLY_SHARE = timedelta(minutes=3)
+_DAILY_SHARE = LOOKS_KEPT
+"""Over which the times that Redis did not answer are added up."""
 
 _MISSING_POLLS = 2
 _MEMORY_POINTS = 5
@@ -61,11 +74,22 @@ class Runs(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that holds at this moment, and since when what it is about has been so."""
+    """A rule that holds at this moment, and since when what it is about has been so.
+
+    Parameters
+    ----------
+    ends
+        When it ends if all stays as it is: its condition is not met any more, but not for long
+        enough. None while it is met.
+    recurs
+        True if no single time of it was long enough, but several together were.
+    """
 
     rule: str
     severity: Severity
     since: datetime
+    ends: datetime | None = None
+    recurs: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +218,8 @@ class Case(Generic[L]):
 
     Parameters
     ----------
+    found
+        What the rule found at the look before; None where it did not hold.
     dusk
         When the night began; None where nobody knows, or it is day.
     """
@@ -202,10 +228,15 @@ class Case(Generic[L]):
     limits: L
     now: datetime
     night: bool
-    firing: bool
+    found: Finding | None = None
     record: StreamRecord = field(default=StreamRecord())
     server: ServerRecord = field(default=ServerRecord())
     dusk: datetime | None = None
+
+    @property
+    def firing(self) -> bool:
+        """Whether it holds already."""
+        return self.found is not None
 
     @property
     def history(self) -> History:
@@ -217,34 +248,48 @@ class Case(Generic[L]):
         """The newest mark; no rule about a stream is asked before there is one."""
         return self.record.history.recent[-1]
 
-    def holds(self, since: datetime, *, critical: bool | None = None) -> Finding:
+    def holds(
+        self,
+        since: datetime,
+        *,
+        critical: bool | None = None,
+        ends: datetime | None = None,
+        recurs: bool = False,
+    ) -> Finding:
         """Say that the rule holds, as bad as its row says unless it is told."""
         severity = self.rule.severity
         if critical is not None:
             severity = Severity.CRITICAL if critical else Severity.WARNING
-        return Finding(self.rule.name, severity, since)
+        return Finding(self.rule.name, severity, since, ends, recurs)
 
     def nearly(self, limit: float) -> float:
         """Give a limit, a little lower while the rule holds."""
         return limit * (_NEARLY if self.firing else 1)
 
-    def still(self, over: _Test) -> Mark | None:
-        """Give the last mark at which it still held; None where it has been over for long."""
+    def still(self, over: _Test) -> tuple[Mark, datetime | None] | None:
+        """Give the last mark at which it still held, and when it ends unless it holds again.
+
+        None where it has been over for long.
+        """
+        since = None
         for mark in self.history.back():
             if not over(mark):
-                return mark
-            if self.last.at - mark.at >= OVER_FOR:
+                return mark, since and since + OVER_FOR
+            since = mark.at
+            if self.last.at - since >= OVER_FOR:
                 return None
-        return self.last
+        return self.last, since and since + OVER_FOR
 
     def held(self, hold: timedelta, test: _Test) -> Finding | None:
         """Find what must hold for some time, and be over for some time."""
         if self.firing:
-            mark = self.still(lambda mark: not test(mark))
-            if mark is None:
+            still = self.still(lambda mark: not test(mark))
+            if still is None:
                 return None
+            mark, ends = still
             recent = tuple(each for each in self.history.recent if each.at <= mark.at)
-            return self.holds(History(recent, self.history.minutes).since(test) or mark.at)
+            since = History(recent, self.history.minutes).since(test)
+            return self.holds(since or mark.at, ends=ends)
         if not test(self.last):
             return None
         since = self.history.since(test) or self.last.at
@@ -270,7 +315,7 @@ def stream_findings(
     *,
     now: datetime,
     night: bool,
-    firing: frozenset[str],
+    firing: Mapping[str, Finding],
     dusk: datetime | None = None,
 ) -> tuple[Finding, ...]:
     """Tell which rules about a stream hold, in the order of `RULES`.
@@ -278,24 +323,24 @@ def stream_findings(
     Parameters
     ----------
     firing
-        Names of the rules that hold already.
+        What was found at the look before, by rule.
     dusk
         When the night began; while it is None, `silent` cannot tell how long the night has
         lasted, and does not begin.
     """
     last = record.history.last
     # What Redis does not tell stays as it was last seen.
-    seen = now if record.told or last is None else last.at
+    seen = now if record.told else last.at if last else record.at or now
     found: list[Finding | None] = []
     for rule, limits in thresholds.rules(whole=False):
-        holds = rule.name in firing
-        case = Case(rule, limits, seen, night, holds, record=record, dusk=dusk if night else None)
-        if last is None:
-            found.append(case.holds(record.at or now) if holds else None)
-        elif record.told:
+        before = firing.get(rule.name)
+        case = Case(rule, limits, seen, night, before, record=record, dusk=dusk if night else None)
+        if last is not None and record.told:
             found.append(rule.find(case))
-        elif holds:
-            found.append(rule.find(case) or case.holds(last.at))
+        elif before is not None:
+            # Nobody sees whether it is about to end.
+            stays = rule.find(case) if last else None
+            found.append(replace(stays or case.holds(seen), ends=None))
     return tuple(filter(None, found))
 
 
@@ -305,11 +350,11 @@ def server_findings(
     *,
     now: datetime,
     night: bool,
-    firing: frozenset[str],
+    firing: Mapping[str, Finding],
 ) -> tuple[Finding, ...]:
     """Tell which rules about the Redis under all streams hold, in the order of `RULES`."""
     found = (
-        rule.find(Case(rule, limits, now, night, rule.name in firing, server=record))
+        rule.find(Case(rule, limits, now, night, firing.get(rule.name), server=record))
         for rule, limits in thresholds.rules(whole=True)
     )
     return tuple(filter(None, found))
@@ -366,15 +411,16 @@ def _backlog(case: Case[BacklogLimits]) -> Finding | None:
         return mark.wait >= limits.critical
 
     if case.firing:
-        mark = case.still(
+        still = case.still(
             lambda mark: mark.waiting < limits.least or mark.wait < limits.warning / 2
         )
-        if mark is None:
+        if still is None:
             return None
+        mark, ends = still
         bad = case.latched(
             critical, lambda mark: not mark.waiting or mark.wait < limits.critical / 2
         )
-        return case.holds(mark.at - mark.wait, critical=bad)
+        return case.holds(mark.at - mark.wait, critical=bad, ends=ends)
 
     def waits(mark: Mark) -> bool:
         return mark.waiting >= limits.least and mark.wait >= limits.warning
@@ -429,17 +475,17 @@ class ExpiringLimits:
 
 
 def _expiring(case: Case[ExpiringLimits]) -> Finding | None:
-    within = case.limits.within
-    mark: Mark | None = case.last
-    if case.firing:
-        mark = case.still(
-            lambda mark: (
-                not mark.vague and (mark.skipped is None or mark.skipped - mark.at > within)
-            )
-        )
-    elif case.last.skipped is None or case.last.skipped - case.now > within:
+    within, last = case.limits.within, case.last
+    if not case.firing:
+        soon = last.skipped is not None and last.skipped - case.now <= within
+        return case.holds(last.at - last.wait) if soon else None
+    still = case.still(
+        lambda mark: not mark.vague and (mark.skipped is None or mark.skipped - mark.at > within)
+    )
+    if still is None:
         return None
-    return mark and case.holds(mark.at - mark.wait)
+    mark, ends = still
+    return case.holds(mark.at - mark.wait, ends=ends)
 
 
 EXPIRING = Rule(
@@ -479,11 +525,12 @@ def _stalled(case: Case[StalledLimits]) -> Finding | None:
 
     if case.firing:
         # One entry read, and then none again, is no recovery.
-        mark = case.still(lambda mark: mark.unread < limits.warning / 2)
-        if mark is None:
+        still = case.still(lambda mark: mark.unread < limits.warning / 2)
+        if still is None:
             return None
+        mark, ends = still
         bad = case.latched(critical, lambda mark: mark.unread < limits.critical / 2)
-        return case.holds(mark.at - mark.unread, critical=bad)
+        return case.holds(mark.at - mark.unread, critical=bad, ends=ends)
     if not last.waiting or last.unread < limits.warning:
         return None
     bad = critical(last)
@@ -556,11 +603,12 @@ LAG = Rule(
 
 def _missing(case: Case[NoLimits]) -> Finding | None:
     record = case.record
-    found = case.holds(record.missing_since or case.last.at)
-    if not case.firing or record.there_since is None:
+    since, there = record.missing_since or case.last.at, record.there_since
+    if not case.firing or there is None:
         long = record.missing >= _MISSING_POLLS
-        return found if long or (record.missing and case.firing) else None
-    return found if case.last.at - record.there_since < BACK_FOR else None
+        return case.holds(since) if long or (record.missing and case.firing) else None
+    ends = there + BACK_FOR
+    return case.holds(since, ends=ends) if case.last.at < ends else None
 
 
 MISSING = Rule(
@@ -691,15 +739,23 @@ class UnreachableLimits:
 
 
 def _unreachable(case: Case[UnreachableLimits]) -> Finding | None:
-    record, now = case.server, case.now
+    record, now, found = case.server, case.now, case.found
     since = record.failing_since or record.at or now
-    if case.firing:
-        back = record.answering_since
-        holds = back is None or now - back < BACK_FOR
-    else:
-        long = case.limits.night if case.night else case.limits.day
-        holds = record.failed >= POLLS and now - since >= long
-    return case.holds(since) if holds else None
+    if found is not None:
+        back, recurs = record.answering_since, found.recurs
+        ends = back and back + (OVER_FOR if recurs else BACK_FOR)
+        since = found.since if recurs else since
+        over = ends is not None and now >= ends
+        return None if over else case.holds(since, ends=ends, recurs=recurs)
+    long, within = (
+        (case.limits.night, _NIGHTLY_SHARE) if case.night else (case.limits.day, _DAILY_SHARE)
+    )
+    if record.failed >= POLLS and now - since >= long:
+        return case.holds(since)
+    looks, total = record.failed_since(now - within)
+    if record.failed and len(looks) >= POLLS and total >= long:
+        return case.holds(looks[0], recurs=True)
+    return None
 
 
 def _why_away(figures: Figures, rules: Collection[str]) -> Diagnosis:

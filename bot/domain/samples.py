@@ -28,6 +28,9 @@ IDLE = timedelta(minutes=30)
 ALIKE = 0.05
 """Entries per second; rates that are shown as one figure are taken as the same."""
 
+LOOKS_KEPT = timedelta(minutes=15)
+"""Polls without an answer are told one by one for so long."""
+
 POLLS = 3
 """As many polls in a row without an answer are more than a hiccup."""
 
@@ -516,6 +519,8 @@ class ServerRecord:
         Polls in a row without an answer; the first of the last such ones.
     answering_since
         Since when every poll has been answered; None where the newest was not.
+    failures
+        Polls without an answer that may count, oldest first: when, and until when each counts.
     memory, memory_limit
         As last told, in bytes; None where it was not told, or there is no limit.
     memories
@@ -526,6 +531,7 @@ class ServerRecord:
     failed: int = 0
     failing_since: datetime | None = None
     answering_since: datetime | None = None
+    failures: tuple[tuple[datetime, datetime], ...] = ()
     memory: int | None = None
     memory_limit: int | None = None
     memories: tuple[tuple[datetime, int], ...] = ()
@@ -570,11 +576,30 @@ class ServerRecord:
             failed=record.failed + 1,
             failing_since=record.failing_since if record.failed else at,
             answering_since=None,
+            failures=(*record.failures, (at, at)),
         )
 
+    def failed_since(self, begin: datetime) -> tuple[list[datetime], timedelta]:
+        """Give the polls without an answer since then, and for how long there was none in all."""
+        looks = [(max(at, begin), until) for at, until in self.failures if until >= begin]
+        return [at for at, _ in looks], sum((until - at for at, until in looks), _ZERO)
+
+    def anew(self, since: datetime) -> Self:
+        """Count no failure from before: an alarm was over then."""
+        return replace(self, failures=tuple(each for each in self.failures if each[0] >= since))
+
     def _at(self, at: datetime) -> Self:
-        """Itself, or a new one where the clock was set back."""
-        return self if self.at is None or at >= self.at - _MINUTE else type(self)()
+        """Itself at the time of another poll, or a new one where the clock was set back."""
+        if self.at is not None and at < self.at - _MINUTE:
+            return type(self)()
+        failures = self.failures
+        if self.failed and failures:
+            # Until this poll nobody knew better, unless the bot itself was away.
+            begin, _ = failures[-1]
+            failures = (*failures[:-1], (begin, min(at, begin + _MINUTE)))
+        return replace(
+            self, failures=tuple(each for each in failures if each[1] >= at - LOOKS_KEPT)
+        )
 
 
 @dataclass(frozen=True)

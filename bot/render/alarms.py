@@ -80,6 +80,8 @@ def incident(
     """
     if incident.resolved is not None:
         return (*resolved_alarm(incident, now), [])
+    if incident.ending:
+        return _ending(incident, environment, targets, now)
     first = first_line(incident, now)
     diagnosis = incident.diagnosis
     night = is_night(environment.site, now)
@@ -102,12 +104,29 @@ def incident(
     return first, blocks, buttons(incident, environment, targets, around)
 
 
+def _ending(incident: Incident, environment: Environment, targets: str, now: datetime) -> Drawn:
+    """Draw one of which nothing is so any more: what is true now, and nothing that no longer is."""
+    first = first_line(incident, now)
+    ends = clock(incident.ends or now, seconds=True, now=now)
+    foot = [on_it(incident, now), *_told(incident, now), f"updated {clock(now, seconds=True)}"]
+    blocks = [
+        section(first, facts(incident, environment, now)),
+        section(f"Resolved if it stays so until {ends} UTC."),
+        context(" · ".join(filter(None, foot))),
+    ]
+    return first, blocks, buttons(incident, environment, targets)
+
+
 def buttons(
     incident: Incident, environment: Environment, targets: str, around: Around = NOTHING_KNOWN
 ) -> list[Button]:
     """Give what can be done about an incident, the likeliest first; nothing when it is over."""
     if incident.resolved is not None:
         return []
+    looks = "ping" if incident.rule.whole else "stats"
+    figures = Button("Figures now", looks, incident.instrument, word="figures")
+    if incident.ending:
+        return [figures]
     number = str(incident.id)
     wanted = [Button("I'm on it", "own", number), *_remedies(incident, environment)]
     if _restart_helps(incident, environment, around):
@@ -116,8 +135,7 @@ def buttons(
         wanted.append(Button("Silence…", "silence", number))
     if targets and not incident.told:
         wanted.append(Button("Tell on-call now", "escalate", number))
-    looks = "ping" if incident.rule.whole else "stats"
-    wanted.append(Button("Figures now", looks, incident.instrument, word="figures"))
+    wanted.append(figures)
     return wanted[:BUTTONS_IN_MESSAGE]
 
 
@@ -214,7 +232,7 @@ def _on_call(
     """Say whether on-call knows, and else when they are told."""
     critical = incident.severity is Severity.CRITICAL
     if incident.told:
-        yield f"on-call told {clock(min(incident.told.values()), seconds=True, now=now)}"
+        yield from _told(incident, now)
     elif incident.owner is not None or incident.held is not None:
         return
     elif not targets:
@@ -226,6 +244,11 @@ def _on_call(
         yield f"on-call is told at {clock(_next_minute(max(due, now)), now=now)} UTC if it lasts"
     elif any(rule.critical_at is not None for rule in incident.family):
         yield f"on-call is told if it is critical for {duration(escalate_after)}"
+
+
+def _told(incident: Incident, now: datetime) -> Iterator[str]:
+    if incident.told:
+        yield f"on-call told {clock(min(incident.told.values()), seconds=True, now=now)}"
 
 
 def _next_minute(at: datetime) -> datetime:

@@ -68,6 +68,9 @@ class Words:
     ----------
     claim
         What holds, how bad, and since when, without a full stop: the first line where it leads.
+    ending
+        How it is when nothing of it is so any more, though not for long enough to be over, without
+        a full stop; asked of the rule that names an incident.
     over
         How it is now that it is over, with a full stop.
     plain
@@ -91,6 +94,7 @@ class Words:
 
     claim: Callable[[Incident, datetime], str]
     over: Saying
+    ending: Callable[[Incident, datetime], str] = lambda incident, now: "no longer so"
     plain: Callable[[Incident, datetime], str] | None = None
     figures: Callable[[Incident, Environment, datetime], Fields] = _since_when
     means: Saying = ""
@@ -124,7 +128,8 @@ def emoji(incident: Incident) -> str:
     """Give the colour of an incident as it is now."""
     if incident.resolved is not None:
         return "🟢"
-    return "🔴" if incident.severity is Severity.CRITICAL else "🟡"
+    critical = incident.severity is Severity.CRITICAL and not incident.ending
+    return "🔴" if critical else "🟡"
 
 
 def first_line(incident: Incident, now: datetime) -> Markup:
@@ -135,13 +140,15 @@ def first_line(incident: Incident, now: datetime) -> Markup:
 
 def claim(incident: Incident, now: datetime) -> str:
     """Say what holds, how bad, and since when, without a full stop."""
+    if incident.ending:
+        return words_of(incident.name).ending(incident, now)
     return words_of(incident.leading).claim(incident, now)
 
 
 def plain_claim(incident: Incident, now: datetime) -> str:
     """Say the same for a lock screen, where nobody counts down."""
     words = words_of(incident.leading)
-    return (words.plain or words.claim)(incident, now)
+    return claim(incident, now) if incident.ending else (words.plain or words.claim)(incident, now)
 
 
 def outcome(incident: Incident) -> str:
@@ -229,7 +236,30 @@ def _visits_skipped(incident: Incident) -> str:
     return f"{len(incident.skipped):,} {were} skipped."
 
 
+def _read_again(incident: Incident, now: datetime) -> str:
+    figures = incident.figures
+    at_least = "at least " if figures.capped else ""
+    waits = f"{at_least}{count(figures.waiting, 'entry')} waiting"
+    if set(incident.findings) == {UNKNOWN_LAG.name} and figures.waiting:
+        return f"Redis reports its lag again, {waits}"
+    return f"being read again, {waits}"
+
+
+def _of_reading(incident: Incident, now: datetime) -> Fields:
+    figures, said = incident.figures, []
+    if figures.read is not None and not figures.nothing_read:
+        said.append(f"{figures.read:,.1f} entries/s")
+    if figures.read_last is not None:
+        said.append(f"the last one {duration(max(now, figures.at) - figures.read_last)} ago")
+    yield "Read", ", ".join(said) or "unknown: not watched for long enough"
+    if incident.highest_wait is not None:
+        yield "Longest wait", f"was {duration(incident.highest_wait)}"
+
+
 def _of_waiting(incident: Incident, environment: Environment, now: datetime) -> Fields:
+    if incident.ending:
+        yield from _of_reading(incident, now)
+        return
     figures = incident.figures
     expiring = incident.leading == EXPIRING.name
     each = "" if expiring else _each_visit(figures)
@@ -298,6 +328,9 @@ def _missing(incident: Incident, now: datetime) -> str:
 
 
 def _of_missing(incident: Incident, environment: Environment, now: datetime) -> Fields:
+    if incident.ending:
+        yield "Was missing", f"since {clock(incident.began, seconds=True, now=now)} UTC"
+        return
     known = incident.figures.waiting
     yield "Stream", f"there, {count(known, 'entry')} in it" if known else "empty or missing"
     yield from _since_when(incident, environment, now)
@@ -323,8 +356,8 @@ def _of_consumers(incident: Incident, environment: Environment, now: datetime) -
 def _unreachable(incident: Incident, now: datetime) -> str:
     at = clock(incident.began, seconds=True, now=now)
     since = f"since {at} UTC ({in_minutes(now - incident.began)})"
-    if incident.figures.answers:
-        return f"Redis answers again, away {since}; watched for 10 s"
+    if any(each.recurs for each in incident.findings.values()):
+        return f"Redis comes and goes {since}"
     match incident.figures.unreachable:
         case Unreachable.LOADING | Unreachable.PASSWORD as kind:
             return f"Redis {kind.value} {since}"
@@ -332,6 +365,12 @@ def _unreachable(incident: Incident, now: datetime) -> str:
             return f"Redis' disk is full: workers cannot read either, {since}"
         case _:
             return f"Redis does not answer {since}"
+
+
+def _answers_again(incident: Incident, now: datetime) -> str:
+    at = clock(incident.began, seconds=True, now=now)
+    gone = any(each.recurs for each in incident.findings.values())
+    return f"Redis answers again, {'came and went' if gone else 'away'} since {at} UTC"
 
 
 def _of_unreachable(incident: Incident, environment: Environment, now: datetime) -> Fields:
@@ -378,7 +417,9 @@ def _of_memory(incident: Incident, environment: Environment, now: datetime) -> F
 
 
 WORDS: dict[str, Words] = {
-    BACKLOG.name: Words(claim=_backlog, over=_visits_skipped, figures=_of_waiting),
+    BACKLOG.name: Words(
+        claim=_backlog, ending=_read_again, over=_visits_skipped, figures=_of_waiting
+    ),
     EXPIRING.name: Words(
         claim=_expiring,
         plain=_plain_expiring,
@@ -397,6 +438,7 @@ WORDS: dict[str, Words] = {
     ),
     MISSING.name: Words(
         claim=_missing,
+        ending=lambda incident, now: "stream and group are there again",
         over="Stream and group are there.",
         figures=_of_missing,
         means="No worker can read. What is announced now waits in the stream; it is skipped if it "
@@ -408,6 +450,7 @@ WORDS: dict[str, Words] = {
     ),
     UNREACHABLE.name: Words(
         claim=_unreachable,
+        ending=_answers_again,
         over="Redis answers again.",
         figures=_of_unreachable,
         means=_visits_are_lost,

@@ -243,6 +243,10 @@ class Alarms:
         self._peaks = {each.id: self._peaks[each.id] for each in found if each.id in self._peaks}
         return {(each.name, each.instrument): self._with_peaks(each) for each in found}
 
+    async def last(self, subject: About) -> Incident | None:
+        """Give the newest incident about something, whether it fires or not."""
+        return await self._incidents.last(self._environment.name, *subject)
+
     async def look(
         self,
         subject: About,
@@ -307,7 +311,7 @@ class Alarms:
         # One that was shown before it was held has a thread, and the thread its end.
         if ended_while_held and await self._posts.find(after.id) is not None:
             transitions.append(Transition.RESOLVED)
-        shown = after.held is None and after.resolved is None
+        shown = after.held is None and after.resolved is None and not after.ending
         if shown and owner_is_due(after, self._still_on_it, now):
             after = after.asked_again(now)
             transitions.append(Transition.ASKED)
@@ -327,7 +331,7 @@ class Alarms:
             _log.info("an alarm is resolved", alarm=after.id)
 
     def _pages(self, incident: Incident, now: datetime) -> list[Page]:
-        if incident.held is not None or incident.resolved is not None:
+        if incident.held is not None or incident.resolved is not None or incident.ending:
             return []
         escalated = escalates(incident, self.escalate_after, now)
         return self._oncall.wanted(incident, now, escalated=escalated)

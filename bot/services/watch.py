@@ -15,7 +15,14 @@ from bot.domain.alarms import Holds, Incident, Skipped, by_incident
 from bot.domain.environments import Environment
 from bot.domain.errors import RedisError, RedisUnreachable, StateError
 from bot.domain.night import is_night, night_at
-from bot.domain.rules import BACKLOG, Finding, rule_of, server_findings, stream_findings
+from bot.domain.rules import (
+    BACKLOG,
+    UNREACHABLE,
+    Finding,
+    rule_of,
+    server_findings,
+    stream_findings,
+)
 from bot.domain.samples import (
     RATES_OVER,
     REMEMBERED,
@@ -137,6 +144,9 @@ class Watch:
             kept = await self._samples.recent(self._environment.name, now - REMEMBERED)
             kept = [each for each in kept if each.instrument in self._records]
             self._server = ServerRecord.of(kept)
+            last = await self._alarms.last((UNREACHABLE.name, ""))
+            if last is not None and last.resolved is not None:
+                self._server = self._server.anew(last.resolved)
             for each in kept:
                 self._fold(each)
                 if each.at >= begun:
@@ -193,8 +203,10 @@ class Watch:
         )
         firing = await self._alarms.unresolved()
         night = is_night(self._environment.site, now)
-        limits, rules = self._alarms.thresholds, _rules(firing, "")
-        found = server_findings(self._server, limits, now=now, night=night, firing=rules)
+        limits, before = self._alarms.thresholds, _findings(firing, "")
+        found = server_findings(self._server, limits, now=now, night=night, firing=before)
+        if UNREACHABLE.name in before and UNREACHABLE.name not in {each.rule for each in found}:
+            self._server = self._server.anew(now)
         figures = self._server_figures(watched, now)
         await self._bring("", found, firing, holds, figures)
         # While nothing is known of the streams their incidents stay as they are.
@@ -211,19 +223,19 @@ class Watch:
     async def _evaluate_stream(
         self, look: Look, firing: Firing, holds: Holds, *, night: bool, took: timedelta
     ) -> None:
-        rules = _rules(firing, look.instrument)
+        before = _findings(firing, look.instrument)
         found = stream_findings(
             self._records[look.instrument],
             self._alarms.thresholds,
             now=look.at,
             night=night,
-            firing=rules,
+            firing=before,
             dusk=self._dusk(look.at) if night else None,
         )
-        if not found and not rules:
+        if not found and not before:
             return
         figures = self._stream_figures(look, took)
-        names = (*rules, *(each.rule for each in found))
+        names = (*before, *(each.rule for each in found))
         waits = any(rule_of(each).head == BACKLOG.name for each in names)
         skipped = await self._skipped(look, figures) if waits else ()
         await self._bring(look.instrument, found, firing, holds, figures, skipped=skipped)
@@ -345,7 +357,7 @@ def _error(watched: Watched) -> RedisUnreachable | None:
     return None
 
 
-def _rules(firing: Firing, instrument: str) -> frozenset[str]:
-    """Give the rules that hold at present for one stream, or for the Redis under all of them."""
+def _findings(firing: Firing, instrument: str) -> dict[str, Finding]:
+    """Give what holds at present for one stream, or for the Redis under all of them, by rule."""
     here = (each for (_, where), each in firing.items() if where == instrument)
-    return frozenset(rule for each in here for rule in each.findings)
+    return {rule: found for each in here for rule, found in each.findings.items()}

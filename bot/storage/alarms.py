@@ -40,6 +40,21 @@ class Incidents(Steps[Incident]):
         """Give those of an environment that are not resolved, held or not, oldest first."""
         return await self._select(_FIRING, alarms.c.environment == environment)
 
+    async def last(self, environment: str, name: str, instrument: str) -> Incident | None:
+        """Give the newest one about something, whether it fires or not; None for none."""
+        query = (
+            select(alarms)
+            .where(
+                alarms.c.environment == environment,
+                alarms.c.name == name,
+                alarms.c.instrument == instrument,
+            )
+            .order_by(alarms.c.id.desc())
+            .limit(1)
+        )
+        rows = await self._database.fetch(query)
+        return self._rows.read(rows[0]) if rows else None
+
     async def between(self, environment: str, since: datetime, until: datetime) -> list[Incident]:
         """Give those of an environment that fired at any moment of a time, oldest first."""
         return await self._select(

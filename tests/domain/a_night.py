@@ -288,7 +288,7 @@ class Watch:
 
     def evaluate(self, now: datetime) -> None:
         """Tell what holds, and note what is new."""
-        firing = frozenset(self.found)
+        firing = self.found
         stream = stream_findings(
             self.record,
             self.thresholds,
@@ -303,6 +303,8 @@ class Watch:
         if not stream and not server and not self.found:
             return
         found = {each.rule: each for each in (*server, *stream)}
+        if "unreachable" in self.found and "unreachable" not in found:
+            self.server = self.server.anew(now)
         for rule in RULES:
             was, now_is = self.found.get(rule), found.get(rule)
             if now_is is None and was is not None:

@@ -26,6 +26,7 @@ from bot.domain.alarms import (
     escalates,
     opened,
     owner_is_due,
+    pages_at,
     resolved,
 )
 from bot.domain.environments import Person
@@ -36,6 +37,7 @@ from bot.domain.samples import Figures
 from bot.services.alarms import About, Alarms
 from tests.support.a_watch import ANA, BEN, MINUTE, NIGHT, ONE, Leaders
 from tests.support.an_oncall import TARGETS
+from tests.support.limits import default_thresholds
 from tests.support.machines import run_machine, walk_machine
 
 DAY = datetime(2026, 11, 24, 15, tzinfo=UTC)
@@ -171,6 +173,32 @@ def test_the_two_clocks() -> None:
     asked = owned.asked_again(NIGHT + thirty + MINUTE)
     assert not owner_is_due(asked, thirty, NIGHT + 60 * MINUTE)
     assert not escalates(firing("backlog"), ten, NIGHT + 60 * MINUTE)
+
+
+def test_nobody_is_called_while_it_ends() -> None:
+    ten, thirty, later = 10 * MINUTE, 30 * MINUTE, NIGHT + 60 * MINUTE
+    critical = firing("missing", severity=CRITICAL)
+    over = {each.rule: replace(each, ends=later) for each in critical.findings.values()}
+    ending = replace(critical, findings=over)
+    assert ending.ending
+    assert not escalates(ending, ten, later)
+    assert not owner_is_due(ending.owned_by(ANA, NIGHT), thirty, later)
+    limits = default_thresholds()
+    assert pages_at(critical, ten, NIGHT, night=True, thresholds=limits) == NIGHT
+    assert pages_at(ending, ten, NIGHT, night=True, thresholds=limits) is None
+    # One that is so still is not ending, whatever else of it is over; nor is one that is over.
+    both = {**over, "other": Finding("other", WARNING, NIGHT)}
+    assert not replace(critical, findings=both).ending
+    assert not resolved(ending, later).incident.ending
+
+
+def test_what_begins_to_end_is_drawn_at_once() -> None:
+    incident = firing("missing", severity=CRITICAL)
+    over = {each.rule: replace(each, ends=NIGHT) for each in incident.findings.values()}
+    step = advanced(incident, over, None)
+    assert (step.transitions, step.redraw) == ((), True)
+    assert not advanced(step.incident, over, None).redraw
+    assert advanced(step.incident, incident.findings, None).redraw
 
 
 # --- any order -------------------------------------------------------------------------------

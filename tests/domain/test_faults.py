@@ -207,7 +207,7 @@ def test_a_hiccup_of_two_polls_is_none() -> None:
         world.away = Unreachable.TIMED_OUT
         watch.watch(world.until(world.now + 2 * POLL))
         world.away = None
-        watch.watch(world.until(world.now + 2 * POLL))
+        watch.watch(world.until(world.now + 16 * POLL))
     assert not watch.notes
 
 

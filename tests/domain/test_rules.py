@@ -1,5 +1,6 @@
 """Each rule as a table: just below its limit, at it, above it; how long it holds, when it ends."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +30,7 @@ from tests.support.limits import default_thresholds
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 EVERY_RULE = Thresholds(frozenset(RULES))
-NONE: frozenset[str] = frozenset()
+NONE: Mapping[str, Finding] = {}
 WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
 
 
@@ -90,10 +91,15 @@ def found(
         limits,
         now=samples[-1].at,
         night=night,
-        firing=frozenset({rule}) if firing else NONE,
+        firing=was(rule) if firing else NONE,
         dusk=dusk,
     )
     return next((each for each in findings if each.rule is rule), None)
+
+
+def was(*rules: str, recurs: bool = False) -> Mapping[str, Finding]:
+    """Give what was found before."""
+    return {rule: Finding(rule, rule_of(rule).severity, ago(3000), recurs=recurs) for rule in rules}
 
 
 def severity(finding: Finding | None) -> Severity | None:
@@ -202,7 +208,8 @@ def test_backlog_ends_with_caution(seconds: int, wait: int, entries: int, firing
 def test_a_backlog_ends_a_minute_after_nothing_waits(rule: str, calm: int, firing: bool) -> None:
     samples = [*waiting(700, calm + 5, arrived=700), *idle(calm, 0)]
     finding = found(samples, rule, firing=True)
-    assert finding == (Finding(rule, CRITICAL, ago(700)) if firing else None)
+    ends = ago(calm - 60)
+    assert finding == (Finding(rule, CRITICAL, ago(700), ends) if firing else None)
 
 
 @pytest.mark.parametrize(
@@ -528,7 +535,11 @@ def test_silent_counts_what_the_bot_saw_where_redis_does_not_tell() -> None:
 
 
 def server(
-    record: ServerRecord, *, firing: frozenset[str] = NONE, night: bool = True, now: datetime = NOW
+    record: ServerRecord,
+    *,
+    firing: Mapping[str, Finding] = NONE,
+    night: bool = True,
+    now: datetime = NOW,
 ) -> list[tuple[str, Severity, datetime]]:
     findings = server_findings(record, EVERY_RULE, now=now, night=night, firing=firing)
     return [(each.rule, each.severity, each.since) for each in findings]
@@ -565,18 +576,116 @@ def test_unreachable_ends_ten_seconds_after_the_first_answer(good: int, expected
     record = failing(60, polls=20)
     for back in range(good, -1, -5):
         record = record.answered(ago(back))
-    firing = frozenset({"unreachable"})
+    firing = was("unreachable")
     since = [("unreachable", CRITICAL, ago(60))]
     assert server(record, firing=firing) == (since if expected else [])
     assert server(record) == []
 
 
 def test_unreachable_stays_when_the_night_ends() -> None:
-    assert server(failing(60), firing=frozenset({"unreachable"}), night=False)
+    assert server(failing(60), firing=was("unreachable"), night=False)
+
+
+def looks(pattern: str, *, night: bool = True, every: int = 5) -> list[Finding | None]:
+    """Look at a Redis that answers (a dot) or not, and give what is found at each look."""
+    record, seen = ServerRecord(), list[Finding | None]()
+    before: Finding | None = None
+    for number, answer in enumerate(pattern):
+        at = NOW + number * every * SECOND
+        record = record.answered(at) if answer == "." else record.unanswered(at)
+        firing = {} if before is None else {"unreachable": before}
+        findings = server_findings(record, EVERY_RULE, now=at, night=night, firing=firing)
+        found = next(iter(findings), None)
+        if before and not found:
+            record = record.anew(at)
+        seen.append(found)
+        before = found
+    return seen
+
+
+def fires(seen: list[Finding | None]) -> list[int]:
+    """Give at which looks it began to fire."""
+    return [
+        number
+        for number, found in enumerate(seen)
+        if found is not None and (number == 0 or seen[number - 1] is None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "night", "expected"),
+    [
+        # 25 s away and 5 s there: at the first failed look of the second time.
+        ("xxxxx." * 20, True, [7]),
+        ("xxxxx." * 20, False, [43]),
+        # 15 s, 10 s and 5 s of a minute.
+        (("xxx" + "." * 9) * 20, True, [24]),
+        (("xx" + "." * 10) * 20, True, [36]),
+        (("x" + "." * 11) * 20, True, []),
+        (("xxxxx" + "." * 35) * 20, True, []),
+        (("xxxxx" + "." * 25) * 20, True, [31]),
+    ],
+)
+def test_times_that_are_short_add_up(pattern: str, night: bool, expected: list[int]) -> None:
+    seen = looks(pattern, night=night)
+    assert fires(seen)[:1] == expected
+    assert all(found.recurs for found in seen if found)
+
+
+def test_what_adds_up_is_over_after_a_minute_and_begins_anew() -> None:
+    away = "xxxxx." * 3
+    seen = looks(away + "." * 12 + "x" + "." * 20)
+    assert seen[len(away) + 10] is not None
+    last = seen[len(away) + 9]
+    assert last is not None
+    assert last.ends == NOW + (len(away) - 1) * 5 * SECOND + 60 * SECOND
+    assert seen[len(away) + 11] is None
+    assert fires(seen) == [7], "what made it fire does not make it fire again"
+
+
+def test_one_long_time_does_not_fire_again_with_a_hiccup() -> None:
+    seen = looks("." + "x" * 7 + "..." + "x" + "." * 5 + "x" + "." * 40)
+    assert fires(seen) == [7]
+    assert seen[9] is not None
+    assert seen[9].ends == NOW + 50 * SECOND
+    assert seen[10] is None
+
+
+def test_it_fires_at_a_look_that_fails() -> None:
+    # 30 s are full when Redis answers again.
+    assert fires(looks("xxxxx" + "." + "x" + "." * 40)) == []
+    assert fires(looks("xxxxx" + "." + "xx" + "." * 40)) == [7]
+
+
+def test_a_bot_that_was_away_does_not_count_that() -> None:
+    record = ServerRecord().unanswered(ago(170)).unanswered(ago(5)).unanswered(ago(0))
+    looked, total = record.failed_since(ago(180))
+    assert (len(looked), total) == (3, 65 * SECOND)
+
+
+@settings(deadline=None)
+@given(st.text(".x", min_size=1, max_size=250), st.booleans())
+def test_any_pattern_of_answers(pattern: str, night: bool) -> None:
+    seen = looks(pattern, night=night)
+    for number, found in enumerate(seen):
+        before = seen[number - 1] if number else None
+        answers = number + 1 - len(pattern[: number + 1].rstrip("."))
+        if found is not None and before is None:
+            assert pattern[number] == "x", "it fires only at a failed look"
+        if before is not None and found is None:
+            assert (answers - 1) * 5 >= (60 if before.recurs else 10)
+        if found is not None:
+            assert (found.ends is None) == (pattern[number] == "x")
+            assert before is None or found.recurs is before.recurs
+            assert answers * 5 <= (65 if found.recurs else 15)
+    # What does not fire for that long is not away for that much.
+    last = pattern[-36:] if night else pattern[-180:]
+    if seen[-1] is None and pattern[-1] == "x" and not any(seen[-len(last) :]):
+        assert (last.count("x") - 1) * 5 < (30 if night else 180)
 
 
 def test_nothing_is_known_before_the_first_poll() -> None:
-    both = frozenset({"unreachable", "memory"})
+    both = was("unreachable", "memory")
     assert [rule for rule, *_ in server(ServerRecord(), firing=both)] == [
         "unreachable",
         "memory",
@@ -599,7 +708,7 @@ def test_memory(percent: float, limit: int | None, firing: bool, expected: bool)
     record = ServerRecord()
     for back in range(600, -1, -5):
         record = record.answered(ago(back), int(percent * 10) if back <= 300 else 0, limit)
-    findings = server(record, firing=frozenset({"memory"}) if firing else NONE)
+    findings = server(record, firing=was("memory") if firing else NONE)
     assert bool(findings) is expected
     assert all(ago(300) <= since <= ago(240) for *_, since in findings)
 
@@ -608,7 +717,7 @@ def test_memory_stays_as_it_was_while_redis_is_away() -> None:
     record = ServerRecord().answered(ago(100), 900, 1000)
     for back in range(95, -1, -5):
         record = record.unanswered(ago(back))
-    firing = frozenset({"memory"})
+    firing = was("memory")
     assert [rule for rule, *_ in server(record, firing=firing)] == ["unreachable", "memory"]
 
 
@@ -647,8 +756,8 @@ def test_rules_that_are_off_find_nothing() -> None:
         sample(back, waiting=9999, wait=4000 * SECOND, lag=None, consumers=10**6, unconfirmed=0)
         for back in range(3000, -1, -5)
     ]
-    for firing in (NONE, frozenset(RULES)):
-        limits = Thresholds(NONE)
+    for firing in (NONE, was(*RULES)):
+        limits = Thresholds(frozenset())
         record = StreamRecord.of(samples)
         assert not stream_findings(
             record, limits, now=NOW, night=True, firing=firing, dusk=ago(1e5)
@@ -661,7 +770,7 @@ def test_rules_that_are_off_find_nothing() -> None:
 
 
 def test_what_holds_stays_where_nothing_is_known() -> None:
-    firing = frozenset(RULES)
+    firing = was(*RULES)
     findings = stream_findings(StreamRecord(), EVERY_RULE, now=NOW, night=True, firing=firing)
     assert [each.rule for each in findings] == [
         rule for rule in RULES if rule not in {"unreachable", "memory"}
@@ -716,7 +825,7 @@ Step = tuple[Sample, int]
 def test_any_samples_are_judged(
     steps: list[Step], enabled: frozenset[str], firing: frozenset[str], night: bool
 ) -> None:
-    run(steps, Thresholds(enabled), firing, night=night)
+    run(steps, Thresholds(enabled), was(*firing), night=night)
 
 
 @settings(deadline=None)
@@ -737,11 +846,11 @@ def test_two_minutes_with_nothing_waiting_end_a_backlog(steps: list[Step], step:
 def run(
     steps: list[Step],
     limits: Thresholds,
-    firing: frozenset[str],
+    firing: Mapping[str, Finding],
     *,
     night: bool,
     record: StreamRecord | None = None,
-) -> tuple[StreamRecord, frozenset[str]]:
+) -> tuple[StreamRecord, Mapping[str, Finding]]:
     """Fold samples some seconds apart; gives the record, and what fires in the end."""
     record = record or StreamRecord()
     server_track = ServerRecord()
@@ -762,7 +871,8 @@ def run(
         assert len(set(rules)) == len(rules)
         assert set(rules) <= limits.enabled
         assert all(each.since.tzinfo is UTC for each in found)
-        firing = frozenset(rules)
+        assert all(each.ends is None or each.ends > now for each in found), "it would be over"
+        firing = {each.rule: each for each in found}
     return record, firing
 
 

