@@ -199,7 +199,7 @@ async def _redis(
     redis = PromptRedis(url, secrets.redis_passwords.get(name))
     try:
         server = await redis.server()
-        yield _ok(subject, f"{redis.address} answers, {server.product} {server.version}")
+        yield _ok(subject, f"{redis.address} answers, {server.named}")
         owner = owners.setdefault(server.run_id, name)
         if owner != name:
             found = f"it is the Redis of {owner} (same run_id)"

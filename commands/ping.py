@@ -17,7 +17,7 @@ async def run(call: Call) -> Reply:
     server = await call.services.streams.server()
     text = _verdict(call.environment, server)
     figures = [
-        ("Version", f"{server.product} {server.version}"),
+        ("Version", server.named),
         ("Up for", duration(server.up_for)),
         ("Memory", _memory(server)),
         ("Persistence", _persistence(server)),

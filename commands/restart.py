@@ -14,7 +14,7 @@ from bot.domain.workloads import RESTART_LIMIT, Hindrance, Progress, Restarted, 
 from bot.render import workloads
 from bot.render.plans import named, observing_line, outdated
 from bot.render.streams import sky
-from bot.render.words import amount, clock, count, duration
+from bot.render.words import NOT_KEPT, SKIPPED_MEANWHILE, amount, clock, count, duration
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 from bot.services.workloads import NEVER_ASKED
@@ -24,15 +24,6 @@ _Ended = Facts | Restarted
 
 _SHOWN_EVERY = timedelta(seconds=10)
 """Nothing new is shown only so often: each is an edit of a message, and Slack counts them."""
-
-_SKIPPED = (
-    "Visits announced while Redis is away are skipped: the fan-out service does not repeat them. "
-    "Usually 20 s to 1 min."
-)
-_NOT_KEPT = (
-    "Check: a visit announced while Redis was away is not in the stream, because the fan-out "
-    "service does not keep it."
-)
 
 _HINDERED: Mapping[Hindrance, str] = {
     Hindrance.NO_REPLICAS: "it is scaled to 0 replicas, so there is no pod to restart. Scale it up "
@@ -84,7 +75,7 @@ async def plan(call: Call) -> Plan:
             ),
             ("Strategy", f"{workload.strategy}: the old pod stops, then a new one starts"),
             ("Waiting", "; ".join(_waiting(each) for each in looks)),
-            ("Means", _SKIPPED),
+            ("Means", f"{SKIPPED_MEANWHILE} Usually 20 s to 1 min."),
             ("Undo", "none"),
             observing_line(
                 environment, announced, now, never="When a visit was announced last is not known"
@@ -237,7 +228,7 @@ def _back(environment: Environment, ended: Restarted) -> Outcome:
     seen = ended.progress
     took = seen.answered - seen.asked if seen.answered else timedelta(0)
     headline = f"Redis is back after {duration(took)}"
-    notes = [_NOT_KEPT]
+    notes = [f"Check: {NOT_KEPT}."]
     lost = [each for each in ended.streams if each.stood is not None]
     missing = [each.instrument for each in lost]
     if lost:

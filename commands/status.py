@@ -28,8 +28,8 @@ async def run(call: Call) -> Reply:
     text = worst[0] if worst else streams_line(environment, looks)
     fields = [(look.instrument, _short(environment, look)) for look in looks]
     if server is not None:
-        named, took = f"{server.product} {server.version}", quick(server.answered_in)
-        fields.append(("Redis", f"{named}, answers in {took}, up {duration(server.up_for)}"))
+        took, up = quick(server.answered_in), duration(server.up_for)
+        fields.append(("Redis", f"{server.named}, answers in {took}, up {up}"))
     fields += [("Alarms", alarms), ("Requests", requests), ("Maintenance", maintenance)]
     start = code(f"{slash} help start")
     more = mark("Type {} for everything. New here? {}", code(f"{slash} help"), start)

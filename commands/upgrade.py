@@ -11,7 +11,7 @@ from bot.domain.maintenance import Window
 from bot.domain.streams import ServerInfo
 from bot.domain.workloads import Application, Workload
 from bot.render.blocks import Button, context, join, link, mark, section
-from bot.render.words import clock
+from bot.render.words import SKIPPED_MEANWHILE, clock
 from bot.render.workloads import pod
 
 RELEASES = "https://github.com/lsst-sqre/charts/releases"
@@ -49,10 +49,7 @@ async def run(call: Call) -> Reply:
             "*3.* Announce it, then Refresh and Sync in {}: this replaces the pod.",
             link(argocd, "Argo CD") if argocd else "Argo CD",
         ),
-        (
-            f"*Done when* `{slash} ping` answers and `{slash} stats` is healthy. Visits announced "
-            "while Redis is away are skipped: the fan-out service does not repeat them."
-        ),
+        (f"*Done when* `{slash} ping` answers and `{slash} stats` is healthy. {SKIPPED_MEANWHILE}"),
     ]
     blocks = [
         section(first, facts),
@@ -115,7 +112,7 @@ def _said_by(workload: Workload | ClusterError | None, name: str) -> str:
 
 def _version(server: ServerInfo | RedisError) -> str:
     if isinstance(server, ServerInfo):
-        return f"{server.product} {server.version}"
+        return server.named
     return f"unknown: {server.says}"
 
 

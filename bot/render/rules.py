@@ -32,6 +32,8 @@ from bot.domain.rules import (
 from bot.domain.samples import Figures
 from bot.render.blocks import FIRST_LINE, Markup, escape, truncate
 from bot.render.words import (
+    NOT_KEPT,
+    NOT_REPEATED,
     SAFE,
     amount,
     clock,
@@ -396,10 +398,7 @@ def _visits_are_lost(incident: Incident) -> str:
         return "Whether workers still read, the bot cannot see."
     pace = figures.between_visits
     every = "" if pace is None else f", one every {duration(pace)}"
-    return (
-        f"Visits announced now are skipped{every}: the fan-out service does not repeat them. "
-        f"{SAFE.capitalize()}."
-    )
+    return f"Visits announced now are skipped{every}: {NOT_REPEATED}. {SAFE.capitalize()}."
 
 
 def _memory(figures: Figures) -> str:
@@ -455,8 +454,7 @@ WORDS: dict[str, Words] = {
         figures=_of_unreachable,
         means=_visits_are_lost,
         restart=True,
-        check="a visit announced while Redis was away is not in the stream, because the fan-out "
-        f"service does not keep it: it is skipped. {SAFE.capitalize()}.",
+        check=f"{NOT_KEPT}: it is skipped. {SAFE.capitalize()}.",
         matter="a Redis that does not answer",
     ),
     PENDING.name: Words(

@@ -12,6 +12,17 @@ SAFE = "images are safe"
 CATCH_UP = f"the {SAFE}, and daytime catch-up can take them."
 """The same as the end of a sentence."""
 
+NOT_REPEATED = "the fan-out service does not repeat them"
+"""Why visits that are announced while Redis is away are skipped."""
+
+SKIPPED_MEANWHILE = f"Visits announced while Redis is away are skipped: {NOT_REPEATED}."
+
+NOT_KEPT = (
+    "a visit announced while Redis was away is not in the stream, because the fan-out service does "
+    "not keep it"
+)
+"""What is to be checked when Redis is back, without a full stop."""
+
 _MINUTE = timedelta(minutes=1)
 
 
