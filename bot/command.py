@@ -23,23 +23,6 @@ from bot.render.forms import Form
 from bot.services.approvals import Approved
 from bot.services.environments import Services
 
-__all__ = [
-    "SHARE",
-    "Act",
-    "Call",
-    "Change",
-    "Command",
-    "Deployment",
-    "Person",
-    "Place",
-    "Purpose",
-    "Read",
-    "Registry",
-    "Reply",
-    "Right",
-    "privately",
-]
-
 SHARE = "share"
 
 

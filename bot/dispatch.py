@@ -14,9 +14,9 @@ from typing import Any
 
 import structlog
 
-from bot.command import SHARE, Act, Call, Change, Command, Deployment, Person, Read, Registry, Reply
+from bot.command import SHARE, Act, Call, Change, Command, Deployment, Read, Registry, Reply
 from bot.domain.approvals import AuditLine
-from bot.domain.environments import Right
+from bot.domain.environments import Person, Right
 from bot.domain.errors import CannotLookUp, Refused, StateError
 from bot.execution import Execution
 from bot.metrics import Metrics

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from bot.command import Act, Call, Purpose, Reply, Right, privately
+from bot.command import Act, Call, Purpose, Reply, privately
+from bot.domain.environments import Right
 from bot.render.forms import Form, Text
 from bot.render.words import count
 from bot.services.approvals import Approved

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from bot.command import Act, Call, Purpose, Reply, Right, privately
+from bot.command import Act, Call, Purpose, Reply, privately
+from bot.domain.environments import Right
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:

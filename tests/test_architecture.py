@@ -18,7 +18,8 @@ SOURCES = sorted([*(ROOT / "bot").rglob("*.py"), *(ROOT / "commands").glob("*.py
 GREET = '''
 """`greet`: made up by a test."""
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
+from bot.domain.environments import Right
 from bot.render.blocks import mark, section
 
 

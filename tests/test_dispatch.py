@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.command import Call, Deployment, Person, Purpose, Read, Registry, Reply, Right
+from bot.command import Call, Deployment, Purpose, Read, Registry, Reply
 from bot.dispatch import Answer, Dispatcher, Line
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person, Right
 from bot.domain.errors import (
     RedisForbidden,
     RedisUnreachable,

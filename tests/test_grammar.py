@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.command import Purpose, Read, Registry, Reply, Right
+from bot.command import Purpose, Read, Registry, Reply
+from bot.domain.environments import Right
 from bot.domain.errors import UserError
 from bot.grammar import Arguments, Grammar
 from bot.render.blocks import Markup

