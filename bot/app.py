@@ -332,7 +332,14 @@ class App:
         reads = PromptRedis(url, password)
         self._stack.push_async_callback(reads.aclose)
         rights = Rights(environment, self._directory)
-        streams = Streams(environment, reads, self._positions, self._metrics, clock=clock)
+        streams = Streams(
+            environment,
+            reads,
+            self._positions,
+            self._metrics,
+            clock=clock,
+            monotonic=self.monotonic,
+        )
         oncall = Oncall(
             environment,
             self._settings.targets,

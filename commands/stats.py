@@ -29,7 +29,7 @@ from bot.render.blocks import (
     mark,
     section,
 )
-from bot.render.streams import GAP, last_announced, sky, stream_line, streams_line, waiting
+from bot.render.streams import GAP, sky, stream_line, streams_line, waiting
 from bot.render.words import CATCH_UP, amount, clock, count, duration
 
 HOUR = timedelta(hours=1)
@@ -170,7 +170,7 @@ def _first_skipped(oldest: Entry, expiration: timedelta, now: datetime) -> str:
 
 
 def _last_visit(look: Look) -> str:
-    announced = last_announced(look)
+    announced = look.last_announced
     if announced is None:
         return "none yet"
     newest = look.state.newest if isinstance(look.state, Stream) else None

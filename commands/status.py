@@ -11,7 +11,7 @@ from bot.render import maintenance
 from bot.render.alarms import alarms_in_short
 from bot.render.alarms import worst as worst_of
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup, code, context, mark, section
-from bot.render.streams import last_announced, sky, streams_line, verdict_and_figure
+from bot.render.streams import sky, streams_line, verdict_and_figure
 from bot.render.words import clock, duration, quick, rough
 
 
@@ -48,7 +48,7 @@ async def run(call: Call) -> Reply:
 
 
 def _short(environment: Environment, look: Look) -> str:
-    announced = last_announced(look)
+    announced = look.last_announced
     last = "" if announced is None else f", last visit {rough(look.at - announced)} ago"
     return verdict_and_figure(environment, look) + last
 

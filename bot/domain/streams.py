@@ -23,6 +23,19 @@ HEALTHY_WAIT = timedelta(seconds=60)
 """A wait shorter than this is a worker that is just starting."""
 
 
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+
+
+def _moment(seconds: float) -> datetime | None:
+    """Read seconds since 1970; None where no entry can be from then.
+
+    IDs and stamps are written by others: one of them in the last hour of year 9999 is a value that
+    nothing can be added to.
+    """
+    return datetime.fromtimestamp(seconds, UTC) if _EARLIEST <= seconds < _LATEST else None
+
+
 class EntryId(NamedTuple):
     """Entry ID of a stream: two 64-bit integers, compared as such."""
 
@@ -41,12 +54,7 @@ class EntryId(NamedTuple):
     @property
     def added(self) -> datetime | None:
         """When Redis took the entry; None where the ID is no time (0-0, or made up)."""
-        if self.milliseconds == 0:
-            return None
-        try:
-            return datetime.fromtimestamp(self.milliseconds / 1000, UTC)
-        except (ValueError, OverflowError, OSError):
-            return None
+        return _moment(self.milliseconds / 1000)
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,12 @@ class Entry:
 
 
 def sent_in_utc(private_snd_stamp: str | None) -> datetime | None:
-    """Convert ``private_sndStamp``, TAI seconds, to UTC; None where it is not a number."""
+    """Convert ``private_sndStamp``, TAI seconds, to UTC; None where it is no time."""
     try:
-        return datetime.fromtimestamp(float(private_snd_stamp or "nan"), UTC) - TAI_AHEAD
-    except (ValueError, OverflowError, OSError):
+        sent = _moment(float(private_snd_stamp or "nan"))
+    except ValueError:
         return None
+    return sent and sent - TAI_AHEAD
 
 
 @dataclass(frozen=True)
@@ -167,13 +176,15 @@ class Verdict(Enum):
 class Look:
     """One look at one stream.
 
-    The last delivered ID is known to stand where it stands since `unmoved_since`.
+    The last delivered ID is known to stand where it stands since `unmoved_since`, and the oldest
+    waiting entry to be there since `oldest_since`.
     """
 
     instrument: str
     at: datetime
     state: StreamState
     unmoved_since: datetime | None = None
+    oldest_since: datetime | None = None
 
     @property
     def missing(self) -> bool:
@@ -189,11 +200,23 @@ class Look:
 
     @property
     def longest_wait(self) -> timedelta | None:
-        """Age in the stream of the oldest waiting entry; None where nothing waits."""
+        """Age in the stream of the oldest waiting entry; None where nothing waits.
+
+        By its ID; where that is no time, or is ahead of the clock, since it was first seen.
+        """
         if self.group is None or self.group.waiting.oldest is None:
             return None
-        added = self.group.waiting.oldest.id.added
-        return None if added is None else max(self.at - added, timedelta(0))
+        times = (self.group.waiting.oldest.id.added, self.oldest_since)
+        since = min((each for each in times if each is not None), default=None)
+        return None if since is None else max(self.at - since, timedelta(0))
+
+    @property
+    def last_announced(self) -> datetime | None:
+        """When an entry was added last; None where none ever was, or its ID cannot be the time."""
+        added = self.state.last_added.added if isinstance(self.state, Stream) else None
+        if added is None or added - self.at > HEALTHY_WAIT:
+            return None
+        return min(added, self.at)
 
     def unread_for(self) -> timedelta:
         """How long entries are known to have waited while nothing was read.

@@ -99,7 +99,7 @@ def _meaning(environment: Environment, look: Look, verdict: Verdict) -> str:
     """Say what the verdict means for visits."""
     match verdict:
         case Verdict.HEALTHY:
-            newest = last_announced(look)
+            newest = look.last_announced
             if newest is not None and look.at - newest > QUIET:
                 quiet = f"No visit announced since {clock(newest, now=look.at)} UTC."
                 if not night.is_night(environment.site, look.at):
@@ -113,11 +113,6 @@ def _meaning(environment: Environment, look: Look, verdict: Verdict) -> str:
             return "No worker can read."
         case _:
             return ""
-
-
-def last_announced(look: Look) -> datetime | None:
-    """Tell when an entry was added last; None where none ever was, or nobody knows."""
-    return look.state.last_added.added if isinstance(look.state, Stream) else None
 
 
 def together(

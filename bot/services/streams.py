@@ -6,6 +6,8 @@ for the bot's database: where each group stands is left in `Positions`, and a lo
 """
 
 import asyncio
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +32,9 @@ from bot.domain.streams import (
 from bot.metrics import Metrics
 from bot.storage.positions import Positions
 
+MOST_SIGHTINGS = 5000
+"""A day of visits that nobody reads; beyond, half of them tell a little less."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -38,6 +43,37 @@ class Watched:
     looks: Mapping[str, Look]
     memory: Memory | None
     took: timedelta
+
+
+class Sightings:
+    """Since when the entries of one stream are known to be there, by a clock that nobody sets.
+
+    Kept is the last ID of the stream at each look that found a new one, from where the group stands
+    on: what is after one of them and not after the next came in between.
+    """
+
+    def __init__(self) -> None:
+        self._last: list[EntryId] = []
+        self._at: list[float] = []
+
+    def looked(self, state: StreamState, at: float) -> None:
+        """Take over what a look found; one without an answer tells nothing."""
+        if not isinstance(state, Stream):
+            return
+        if self._last and state.last_added < self._last[-1]:
+            # Made anew.
+            self._last, self._at = [], []
+        if not self._last or state.last_added > self._last[-1]:
+            self._last.append(state.last_added)
+            self._at.append(at)
+        read = bisect_left(self._last, state.group.last_delivered) if state.group else 0
+        drop = slice(0, read) if len(self._last) <= MOST_SIGHTINGS else slice(0, None, 2)
+        del self._last[drop], self._at[drop]
+
+    def of(self, entry: EntryId) -> float | None:
+        """Tell when an entry was first seen to be there."""
+        place = bisect_left(self._last, entry)
+        return self._at[place] if place < len(self._last) else None
 
 
 class Streams:
@@ -56,15 +92,19 @@ class Streams:
         metrics: Metrics,
         *,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
     ) -> None:
         self._environment = environment
         self._redis = redis
         self._positions = positions
         self._metrics = metrics
         self._clock = clock
+        self._monotonic = monotonic
         self._looking = asyncio.Lock()
         self._next: asyncio.Task[Mapping[str, Look]] | None = None
-        self._standing: dict[str, tuple[EntryId, datetime]] = {}
+        self._standing: dict[str, tuple[EntryId, float]] = {}
+        self._sightings: defaultdict[str, Sightings] = defaultdict(Sightings)
+        self._recalled: dict[str, tuple[EntryId, float]] = {}
 
     async def look(self, instruments: Collection[str]) -> list[Look]:
         """Look at the streams of these instruments, in one round trip.
@@ -96,7 +136,7 @@ class Streams:
             states = [NoAnswer(error)] * len(environment.instruments)
         now = self._clock()
         looks = {
-            instrument: Look(instrument, now, state, self._unmoved_since(instrument, state, now))
+            instrument: self._look(instrument, now, state)
             for instrument, state in zip(environment.instruments, states, strict=True)
         }
         took = timedelta(seconds=perf_counter() - started)
@@ -104,15 +144,37 @@ class Streams:
         self._positions.looked(environment.name, looks.values())
         return Watched(looks, memory, took)
 
-    def _unmoved_since(self, instrument: str, state: StreamState, now: datetime) -> datetime | None:
-        """Remember where the last delivered ID stands, and since which look."""
+    def recall(self, instrument: str, last_delivered: EntryId, since: datetime) -> None:
+        """Take over since when the oldest waiting entry was there when the group stood there."""
+        passed = (self._clock() - since).total_seconds()
+        self._recalled[instrument] = last_delivered, self._monotonic() - passed
+
+    def _look(self, instrument: str, now: datetime, state: StreamState) -> Look:
+        """Add what is known from the looks before: since when the group and what waits are there.
+
+        Kept are not times but how long ago they were: the clock may be set in between.
+        """
+        at = self._monotonic()
+        sightings = self._sightings[instrument]
+        sightings.looked(state, at)
         if not isinstance(state, Stream) or state.group is None:
-            return None
-        last_delivered = state.group.last_delivered
-        known = self._standing.get(instrument)
-        if known is None or known[0] != last_delivered:
-            known = self._standing[instrument] = (last_delivered, now)
-        return known[1]
+            return Look(instrument, now, state)
+        last_delivered, oldest = state.group.last_delivered, state.group.waiting.oldest
+        stands = self._standing.get(instrument)
+        if stands is None or stands[0] != last_delivered:
+            stands = self._standing[instrument] = (last_delivered, at)
+        times = [] if oldest is None else [sightings.of(oldest.id)]
+        recalled = self._recalled.get(instrument)
+        if recalled is not None and recalled[0] == last_delivered:
+            times.append(recalled[1])
+        since = min((each for each in times if each is not None), default=None)
+        return Look(
+            instrument,
+            now,
+            state,
+            now - timedelta(seconds=at - stands[1]),
+            None if oldest is None or since is None else now - timedelta(seconds=at - since),
+        )
 
     async def last_seen(self, instrument: str) -> tuple[EntryId, datetime] | None:
         """Tell where the group stood when any process last saw it, and when that was."""

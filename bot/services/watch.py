@@ -31,6 +31,7 @@ from bot.domain.samples import (
     Sample,
     ServerRecord,
     StreamRecord,
+    arrival,
     rates,
     sample,
 )
@@ -149,6 +150,9 @@ class Watch:
                 self._server = self._server.anew(last.resolved)
             for each in kept:
                 self._fold(each)
+                since = arrival(each)
+                if since is not None:
+                    self._streams.recall(each.instrument, each.last_delivered, since)
                 if each.at >= begun:
                     # Of a minute that is not over, nothing is kept yet but its samples.
                     self._minute[each.instrument].append(each)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 import pytest
@@ -105,6 +106,7 @@ class Planned:
                     self.positions,
                     Metrics(),
                     clock=lambda: datetime.now(UTC),
+                    monotonic=monotonic,
                 ),
                 changes=self.changes,
                 approvals=self,

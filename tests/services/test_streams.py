@@ -42,7 +42,14 @@ class Clock:
 def made(redis: SlowRedis, clock: Clock) -> Streams:
     environment = Environment("prod", ("lsstcam",))
     positions = Positions(cast("Database", None))
-    return Streams(environment, cast("PromptRedis", redis), positions, Metrics(), clock=clock)
+    return Streams(
+        environment,
+        cast("PromptRedis", redis),
+        positions,
+        Metrics(),
+        clock=clock,
+        monotonic=lambda: clock().timestamp(),
+    )
 
 
 async def test_who_asks_during_a_look_shares_the_next_one() -> None:

@@ -130,7 +130,14 @@ def a_watch(
     """Build the watch over an environment, as the bot does."""
     database = as_process(database, writer)
     metrics = metrics or Metrics()
-    streams = Streams(environment, redis, Positions(database), metrics, clock=clock)
+    streams = Streams(
+        environment,
+        redis,
+        Positions(database),
+        metrics,
+        clock=clock,
+        monotonic=lambda: clock().timestamp(),
+    )
 
     maintenance = Maintenance(
         environment,

@@ -6,11 +6,17 @@ local function by_name(flat)
   return map
 end
 
+-- A name of 100 kB is cut: one of them must not fill a message, or a row.
+local function named(fields, field)
+  local value = fields[field]
+  return value and string.sub(value, 1, 200) or false
+end
+
 local function entry(raw)
   if not raw then return false end
   local fields = by_name(raw[2])
-  return {raw[1], fields['groupId'] or false, fields['survey'] or false,
-          fields['detector'] or false, fields['private_sndStamp'] or false}
+  return {raw[1], named(fields, 'groupId'), named(fields, 'survey'),
+          named(fields, 'detector'), named(fields, 'private_sndStamp')}
 end
 
 local function is_missing(key)
