@@ -6,11 +6,12 @@ else is logged with its traceback under a reference code, and the person gets th
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -150,15 +151,16 @@ class Dispatcher:
             command, rest = self._registry.find(line.text)
             name = command.name or "status"
             structlog.contextvars.bind_contextvars(command=name)
-            steps = self._steps(command, rest, line)
-            while True:
-                async with asyncio.timeout(self._limit):
-                    following = await anext(steps, None)
-                if following is None:
-                    break
-                if answer is not None:
-                    await self._show_on_the_way(answer, show)
-                answer = following
+            # Closed whatever happens: what was begun is written down.
+            async with aclosing(self._steps(command, rest, line)) as steps:
+                while True:
+                    async with asyncio.timeout(self._limit):
+                        following = await anext(steps, None)
+                    if following is None:
+                        break
+                    if answer is not None:
+                        await self._show_on_the_way(answer, show)
+                    answer = following
             outcome = "ok"
         except _Copy:
             return
@@ -178,7 +180,7 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 -- what is being done goes on, whether Slack shows it or not
             _log.exception("progress could not be shown")
 
-    async def _steps(self, command: Command, rest: str, line: Line) -> AsyncIterator[Answer]:
+    async def _steps(self, command: Command, rest: str, line: Line) -> AsyncGenerator[Answer]:
         words = rest.split()
         shared = isinstance(command, Read) and bool(words) and words[-1].lower() == SHARE
         if shared:
@@ -207,10 +209,12 @@ class Dispatcher:
                 yield Answer(await command.run(call), command.name, shared)
             case Act():
                 await self._admit(command, call, line)
-                async for reply in command.run(call):
-                    if reply.approved is not None:
-                        self._execution.start(reply.approved)
-                    yield Answer(reply, command.name, public=not reply.private)
+                run = cast("AsyncGenerator[Reply]", command.run(call))
+                async with aclosing(run) as replies:
+                    async for reply in replies:
+                        if reply.approved is not None:
+                            self._execution.start(reply.approved)
+                        yield Answer(reply, command.name, public=not reply.private)
             case Change():
                 await self._admit(command, call, line)
                 yield Answer(await self._ask(command, call))

@@ -193,10 +193,12 @@ class Execution:
 
 def _stopped(so_far: str, why: str) -> Outcome:
     return Outcome(
-        Happened.NO,
+        Happened.YES,
         f"it stopped midway, {why}",
+        after={"so far": so_far},
         notes=(so_far, "Ask for it again: it goes on where it stopped."),
         well=False,
+        failed=True,
     )
 
 

@@ -5,6 +5,7 @@ The usage line that people are shown is the grammar itself, so it cannot promise
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,11 @@ _REST = ("REASON", "TEXT")
 
 _DIGITS = 9
 """Longer numbers are no IDs, and would not fit the database."""
+
+NO_WORDS = (
+    "There is no word in what you wrote, and everybody reads it to know why. Nothing was done. Say "
+    "it in a few words."
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class Grammar:
         self._usage_line = usage_line
         options: list[tuple[str, str]] = re.findall(r"\[?--([a-z-]+)(?: ([^\]\s]+))?\]?", usage)
         self._options = dict(options)
+        self._free = [name for name, wanted in options if wanted == "…"]
         places = re.sub(r"\[?--[a-z-]+(?: [^\]\s]+)?\]?", " ", usage)
         # An alternative in parentheses is one place, whatever it allows.
         places = re.sub(r"\(([^)]*)\)", lambda found: found.group(1).replace(" ", ""), places)
@@ -86,7 +93,7 @@ class Grammar:
         Raises
         ------
         UserError
-            If an option is unknown or lacks its value, or words are too many.
+            If an option is unknown or lacks its value, words are too many, or free text has none.
         """
         words: list[str] = []
         options: dict[str, str] = {}
@@ -105,6 +112,9 @@ class Grammar:
                 break
             else:
                 words.append(token.group())
+        for free in (rest, *(options.get(name, "") for name in self._free)):
+            if free and not has_words(free):
+                raise self._wrong(NO_WORDS)
         if len(words) > len(self._places) and not self._open_ended:
             raise self._wrong(f"I don't know what to do with `{quoted(words[len(self._places)])}`.")
         # Where words are open-ended, the free text is among them.
@@ -150,6 +160,17 @@ class Grammar:
 
     def _wrong(self, text: str) -> UserError:
         return UserError(text, usage=self._usage_line)
+
+
+def has_words(text: str) -> bool:
+    """Tell whether free text has a letter in it that people can see."""
+    return any(
+        # Hangul's fillers are letters to Unicode, and blank to everybody.
+        letter.isalpha()
+        and unicodedata.category(letter) != "Lm"
+        and "FILLER" not in unicodedata.name(letter, "")
+        for letter in text
+    )
 
 
 def _option(word: str) -> str | None:

@@ -75,6 +75,8 @@ def _line(line: AuditLine, post: Post | None, workspace: str, now: datetime) -> 
             parts.append(mark("      {}: {}", label, code(short)))
     if line.result == State.INTERRUPTED.value:
         parts.append(mark("      {}", _HAPPENED.get(line.after.get("happened", ""), "")))
+    if "so far" in line.after:
+        parts.append(mark("      {}, then it stopped", line.after["so far"]))
     changed = ", ".join(
         f"{name} {before} → {line.after[name]}"
         for name, before in line.before.items()

@@ -8,7 +8,7 @@ from bot.command import Act, Call, Purpose, Read, Reply, privately
 from bot.domain.errors import UserError
 from bot.domain.maintenance import LONGEST_TEXT, LONGEST_WINDOW, Window, night_refusal
 from bot.domain.times import WhenError, format_duration, parse_duration, parse_when
-from bot.grammar import did_you_mean, quoted, split_words, whole_number
+from bot.grammar import NO_WORDS, did_you_mean, has_words, quoted, split_words, whole_number
 from bot.render.forms import Checked, Choice, Day, Filled, Form, Found, Text, Tick, TimeOfDay
 from bot.render.maintenance import announced, confirmation, listed, told
 
@@ -73,6 +73,8 @@ def _check(command: str, filled: Filled) -> Found:
     if at_night is not None and not agreed:
         return {"time": at_night}
     reason = values.get("reason", "").strip()
+    if reason and not has_words(reason):
+        return {"reason": NO_WORDS}
     line = [
         *([f"--{OBSERVING}"] if agreed else []),
         *([filled.typed] if filled.typed else []),
@@ -156,10 +158,13 @@ async def _schedule(call: Call) -> Window:
         raise call.mistake(
             "After the time come how long it takes and what for, such as `1h Redis upgrade`."
         )
+    reason = line[words[taken].end() :].strip()
+    if not has_words(reason):
+        raise call.mistake(NO_WORDS)
     return await call.services.maintenance.schedule(
         starts,
         starts + _duration(call, words[taken].group()),
-        line[words[taken].end() :].strip(),
+        reason,
         call.person,
         call.now,
         during_observing=_agreed(call),

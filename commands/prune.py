@@ -1,12 +1,13 @@
 """`prune`: remove consumer names that workers left behind."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 from bot.command import Act, Call, Purpose, Reply
 from bot.domain.approvals import AuditLine
 from bot.domain.changes import LEAST_IDLE, Pruned
-from bot.domain.errors import UserError
+from bot.domain.errors import RedisError, UserError
 from bot.render.blocks import Block, Button, code, context, join, section
 from bot.render.words import clock, count, duration
 
@@ -27,29 +28,40 @@ async def run(call: Call) -> AsyncIterator[Reply]:
             f"`bootstrap {instrument}` creates it.",
             suggestion="bootstrap",
         )
-    steps = call.services.changes.prune(instrument, idle)
-    # The first step only looks: what is refused, or fails, is told before the channel hears of it.
-    done, shown = await anext(steps), call.now
-    yield _progress(subject, idle, done, call.now)
-    async for done in steps:
-        now = datetime.now(UTC)
-        if now - shown >= _SHOWN_EVERY:
-            shown = now
-            yield _progress(subject, idle, done, now)
-    removed = f"{done.removed:,} of {done.names:,} names removed"
-    await call.services.audit.add(
-        AuditLine(
-            call.now,
-            environment.name,
-            f"prune {instrument}",
-            call.person,
-            "done",
-            answer=removed,
-            after={"removed": str(done.removed)},
-        )
-    )
-    again = Button("Consumers", "consumers", instrument)
-    yield Reply(*pruned(subject, idle, done, datetime.now(UTC)), (again,))
+    cut: RedisError | None = None
+    async with aclosing(call.services.changes.prune(instrument, idle)) as steps:
+        # The first only looks: what is refused, or fails, is told before the channel hears of it.
+        done, shown = await anext(steps), call.now
+        ended = False
+        try:
+            yield _progress(subject, idle, done, call.now)
+            async for done in steps:
+                now = datetime.now(UTC)
+                if now - shown >= _SHOWN_EVERY:
+                    shown = now
+                    yield _progress(subject, idle, done, now)
+            ended = True
+        except RedisError as error:
+            cut = error
+        finally:
+            # Whatever cuts it, also the end of this process: what was removed is gone.
+            why = f", then stopped: {cut.says}" if cut else "" if ended else ", then stopped"
+            await call.services.audit.add(
+                AuditLine(
+                    call.now,
+                    environment.name,
+                    f"prune {instrument}",
+                    call.person,
+                    "done" if ended else "stopped",
+                    answer=done.figures + why,
+                    after={"removed": str(done.removed)},
+                )
+            )
+    buttons = [Button("Consumers", "consumers", instrument)]
+    if cut is not None:
+        buttons.insert(0, Button("Go on", "prune", call.arguments.typed or instrument))
+    drawn = pruned(subject, idle, done, datetime.now(UTC), cut=cut, instrument=instrument)
+    yield Reply(*drawn, tuple(buttons))
 
 
 def _idle(call: Call) -> timedelta:
@@ -68,14 +80,24 @@ def _progress(subject: str, idle: timedelta, far: Pruned, now: datetime) -> Repl
     return Reply(first, [section(f"{first}\n{removed}"), _updated(now)])
 
 
-def pruned(subject: str, idle: timedelta, done: Pruned, now: datetime) -> tuple[str, list[Block]]:
-    """Draw what a removal of consumer names has come to."""
+def pruned(
+    subject: str,
+    idle: timedelta,
+    done: Pruned,
+    now: datetime,
+    *,
+    cut: RedisError | None = None,
+    instrument: str = "",
+) -> tuple[str, list[Block]]:
+    """Draw what a removal of consumer names has come to; `cut` is what stopped it midway."""
     complete = done.removed == done.left_behind
     emoji = "🟢" if complete and not done.dropped else "🟡"
     if done.left_behind == 0:
         say = f"no consumer name is idle for more than {duration(idle)}, none removed"
     elif complete:
         say = f"{_names(done.removed)} removed"
+    elif cut is not None:
+        say = f"{done.removed:,} of {_names(done.left_behind)} removed, then it stopped"
     else:
         say = f"{done.removed:,} of {_names(done.left_behind)} removed, then the group was gone"
     first = f"{emoji} *{subject}: {say}.*"
@@ -84,10 +106,19 @@ def pruned(subject: str, idle: timedelta, done: Pruned, now: datetime) -> tuple[
         ("Names, now", f"{done.names - done.removed:,}, and those of new workers"),
         ("Limit", f"idle for more than {duration(idle)}, nothing unconfirmed"),
     ]
+    if done.unsure:
+        figures[1] = ("Names, now", f"unknown: {done.names - done.removed:,}, or fewer")
     blocks = [section(first, figures)]
+    if cut is not None:
+        blocks.append(section(_cut(done, cut, instrument)))
     if done.dropped:
         blocks.append(section(_dropped(done)))
     return first, [*blocks, _updated(now)]
+
+
+def _cut(done: Pruned, cut: RedisError, instrument: str) -> str:
+    lost = f" Of {done.unsure:,} more nobody knows: no answer came." if done.unsure else ""
+    return f"{cut.says}.{lost} `prune {instrument}` goes on where it stopped."
 
 
 def _updated(now: datetime) -> Block:

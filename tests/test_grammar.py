@@ -159,3 +159,28 @@ def test_the_nearest_name_is_offered() -> None:
 def test_two_subcommands_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="'stats'"):
         Registry([read("stats"), read("x", "stats")])
+
+
+NO_WORDS = ("\u200b", "\u200d\u2060", ".", "…", "-- ?", "\u3164\uffa0", "🔴", "123", "' ’")
+
+
+@pytest.mark.parametrize("text", NO_WORDS)
+@pytest.mark.parametrize(
+    ("usage", "before"),
+    [
+        ("ID [--alone] [REASON]", "42 "),
+        ("ID [--alone] [REASON]", "42 --alone "),
+        ("TEXT", ""),
+        ("ID TEXT", "42 "),
+        ("INSTRUMENT [--delete] [--reason …]", "lsstcam --reason "),
+        ("(INSTRUMENT|RULE|ID) (DURATION|resolved) REASON", "lsstcam 2h "),
+    ],
+)
+def test_free_text_without_a_letter_is_refused(usage: str, before: str, text: str) -> None:
+    with pytest.raises(UserError, match="There is no word in what you wrote"):
+        parse(usage, before + text)
+
+
+@pytest.mark.parametrize("text", ["ok", "DM-1", "é", "工事", "\u200bx", "причина"])
+def test_free_text_with_a_letter_is_taken(text: str) -> None:
+    assert parse("ID [REASON]", f"42 {text}").rest == text

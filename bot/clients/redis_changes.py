@@ -11,7 +11,7 @@ request can no longer change anything. Keys must match one selector of the bot's
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -192,12 +192,12 @@ class RedisChanges:
                 return
             yield {**facts, "total": total}
 
-    async def prune(self, stream: str, group: str, idle: timedelta) -> AsyncIterator[Pruned]:
+    async def prune(self, stream: str, group: str, idle: timedelta) -> AsyncGenerator[Pruned]:
         """Remove consumer names that workers left behind; needs no approval and no marker.
 
         Those are names with nothing pending, idle past the limit and for at least an hour. First
-        comes what was found, then how far it is. After a `RedisError` the names that it had come
-        to are gone; asked again, it goes on with the others.
+        comes what was found, then how far it is; also before what cuts it midway is raised. Asked
+        again, it goes on with the others.
         """
         limit = milliseconds(max(idle, LEAST_IDLE))
         async with self._connected() as redis:
@@ -210,18 +210,24 @@ class RedisChanges:
                 pipeline = redis.pipeline(transaction=False)
                 for name in batch:
                     pipeline.xgroup_delconsumer(stream, group, name)
-                with translated(self.address):
-                    answers = await pipeline.execute(raise_on_error=False)
-                    if any(_is_gone(answer) for answer in answers):
-                        return
-                    for answer in answers:
-                        if isinstance(answer, Exception):
-                            raise answer
-            dropped = tuple(pair for pair in zip(batch, answers, strict=True) if pair[1] > 0)
+                try:
+                    with translated(self.address):
+                        answers = await pipeline.execute(raise_on_error=False)
+                except RedisUnreachable:
+                    yield replace(pruned, unsure=len(batch))
+                    raise
+            made = [pair for pair in zip(batch, answers, strict=True) if isinstance(pair[1], int)]
+            dropped = tuple(pair for pair in made if pair[1] > 0)
             pruned = replace(
-                pruned, removed=pruned.removed + len(batch), dropped=pruned.dropped + dropped
+                pruned, removed=pruned.removed + len(made), dropped=pruned.dropped + dropped
             )
             yield pruned
+            refused = [answer for answer in answers if isinstance(answer, Exception)]
+            if any(map(_is_gone, refused)):
+                return
+            with translated(self.address):
+                for answer in refused:
+                    raise answer
 
     async def fence(self, marker: Marker) -> Facts | None:
         """Find out what a request did, or make sure that it can do nothing any more.

@@ -224,7 +224,7 @@ class Request:
         return vote.alone or self.self_approval or vote.person.id != self.requester.id
 
     def voted(self, vote: Vote, approvers: Collection[str], executor: str) -> Self:
-        """Take a vote; enough of them approve the request.
+        """Take a vote; enough of them approve the request. Only votes that count are kept.
 
         Parameters
         ----------
@@ -237,8 +237,9 @@ class Request:
         """
         kept = tuple(each for each in self.votes if each.person.id != vote.person.id)
         votes = (*kept, vote)
-        valid = [each for each in votes if each.person.id in approvers and self.counts(each)]
-        changed = self._next(votes=votes)
+        valid = tuple(each for each in votes if each.person.id in approvers and self.counts(each))
+        # Whoever is no approver any more is not named as one who approved.
+        changed = self._next(votes=valid)
         if len(valid) < self.needed and not any(each.alone for each in valid):
             return changed
         return replace(

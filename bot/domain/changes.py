@@ -98,12 +98,20 @@ class Pruned:
 
     Of all `names` those were `left_behind` that have nothing pending and are idle past the limit;
     `dropped` has name and count of each that held unconfirmed entries after all, gone with it.
+    Of `unsure` names nobody knows: they were sent to Redis, and its answer was lost.
     """
 
     names: int
     left_behind: int
     removed: int = 0
     dropped: tuple[tuple[str, int], ...] = ()
+    unsure: int = 0
+
+    @property
+    def figures(self) -> str:
+        """What was removed, for the audit."""
+        said = f"{self.removed:,} of {self.names:,} names removed"
+        return f"{said}, perhaps {self.unsure:,} more" if self.unsure else said
 
 
 MOST_SETTLED = 1000

@@ -443,7 +443,9 @@ def _over(request: Request, now: datetime) -> str:
             "nothing was done twice."
         )
     if state in (State.DONE, State.FAILED):
-        how = "it is done" if state is State.DONE else "it changed nothing"
+        failed = request.outcome is not None and request.outcome.failed
+        not_done = "it has failed" if failed else "it changed nothing"
+        how = "it is done" if state is State.DONE else not_done
         return (
             f"{last} approved this before you, and since {ended} {how}. Request {number} is "
             "closed; nothing was done twice."

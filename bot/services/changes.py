@@ -4,7 +4,8 @@ And the daily removal of consumer names, by the leader, at the hour that is conf
 one is silent: the audit has it. Only a name that held unconfirmed entries is told.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import datetime, time, timedelta
 
 import structlog
@@ -80,7 +81,7 @@ class Changes:
         keys = self._environment.keys(bound.instrument)
         return await self._redis.repair(*keys, _marker(approved.request))
 
-    async def prune(self, instrument: str, idle: timedelta) -> AsyncIterator[Pruned]:
+    async def prune(self, instrument: str, idle: timedelta) -> AsyncGenerator[Pruned]:
         """Remove consumer names with nothing unconfirmed that are idle past the limit.
 
         Raises
@@ -92,8 +93,10 @@ class Changes:
             raise Refused(f"{self._environment.label} is read-only, so nothing is removed there.")
         if idle < LEAST_IDLE:
             raise Refused("A consumer name must be idle for at least 1 h before it is removed.")
-        async for pruned in self._redis.prune(*self._environment.keys(instrument), idle):
-            yield pruned
+        keys = self._environment.keys(instrument)
+        async with aclosing(self._redis.prune(*keys, idle)) as steps:
+            async for pruned in steps:
+                yield pruned
 
     async def fence(self, request: Request) -> Facts | None:
         """Find out what became of a request, and make sure that it cannot happen any more.
@@ -134,22 +137,29 @@ class DailyPrune:
 
     async def _prune(self, instrument: str, now: datetime) -> None:
         environment, action = self._environment, f"prune {instrument}"
-        last = None
+        last, result, why = None, "stopped", ", then stopped"
         try:
             async for step in self._changes.prune(instrument, environment.consumer_idle):
                 last = step
+            result, why = "done", ""
         except RedisError as error:
             _log.warning("the daily prune failed", instrument=instrument, reason=str(error))
-            line = AuditLine(now, environment.name, action, BOT, "failed", answer=str(error))
-            await self._audit.add(line)
-            return
-        if last is None:
-            return
-        removed = f"{last.removed:,} of {last.names:,} names removed"
-        after = {"removed": str(last.removed)}
-        line = AuditLine(now, environment.name, action, BOT, "done", answer=removed, after=after)
-        await self._audit.add(line)
-        if last.dropped:
+            if last is None:
+                line = AuditLine(now, environment.name, action, BOT, "failed", answer=str(error))
+                await self._audit.add(line)
+                return
+            why = f", then stopped: {error.says}"
+        finally:
+            # Also where this process ends midway: what was removed is gone.
+            if last is not None:
+                after = {"removed": str(last.removed)}
+                answer = last.figures + why
+                await self._audit.add(
+                    AuditLine(
+                        now, environment.name, action, BOT, result, answer=answer, after=after
+                    )
+                )
+        if last is not None and last.dropped:
             entries = sum(count for _, count in last.dropped)
             text = (
                 f"🟡 {environment.label} {instrument}: the daily prune removed "

@@ -45,7 +45,7 @@ class Audit:
         query = select(audit.c.after).where(
             audit.c.environment == environment,
             audit.c.action == action,
-            audit.c.result == "done",
+            audit.c.result.in_(("done", "stopped")),
             audit.c.at >= since,
             audit.c.at < until,
         )

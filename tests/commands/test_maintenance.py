@@ -156,6 +156,9 @@ async def test_windows_do_not_overlap(bot: World) -> None:
     [
         ("maintenance schedule 2020-01-01T10:00Z 1h long ago", "?"),
         ("maintenance schedule someday 1h maybe", "?"),
+        ("maintenance schedule in 2h 1h \u200b", "There is no word in what you wrote"),
+        ("maintenance start 1h ...", "There is no word in what you wrote"),
+        ("maintenance announce ?", "There is no word in what you wrote"),
         ("maintenance end 7", "PROD has no maintenance window 7"),
         ("maintenance extend 7 1h", "PROD has no maintenance window 7"),
         ("maintenance start 8d soon", "It takes from 1m to 7d."),

@@ -156,11 +156,21 @@ def test_a_change_keeps_its_number_and_asks_no_reason(registry: Registry) -> Non
     assert page.typed == "--during-observing 12 2026-11-24T16:00Z 1h"
 
 
+@pytest.mark.parametrize("reason", ["\u200b", "...", "42"])
+def test_a_reason_without_a_letter_is_said_at_its_field(registry: Registry, reason: str) -> None:
+    found = look(registry, filled(reason=reason))
+    assert isinstance(found, dict)
+    assert list(found) == ["reason"]
+    assert "There is no word in what you wrote" in found["reason"]
+
+
 def test_a_last_look_has_nothing_left_to_look_over(registry: Registry) -> None:
     assert look(registry, {}, typed="2026-11-24T16:00Z 1h x") is None
 
 
-@pytest.mark.parametrize("reason", ["x" * 2500, "🔭" * 1250, "a\nb  c", "--during-observing"])
+@pytest.mark.parametrize(
+    "reason", ["x" * 2500, "ok" + "🔭" * 1249, "a\nb  c", "--during-observing"]
+)
 def test_the_submitted_second_page_is_the_typed_command(registry: Registry, reason: str) -> None:
     page = second(look(registry, filled(reason=reason)))
     content = view(page, PROD)

@@ -16,6 +16,7 @@ from tests.support.two_people import (
     HOSTILE,
     asked,
     buttons,
+    mention,
     two_people,
     typed_texts,
     until,
@@ -228,6 +229,54 @@ async def test_a_right_that_comes_back_lets_its_vote_decide(world: World) -> Non
     async with world.bot():
         await world.click(card, "Approve", BEN)
         await until(world, card, "🟢")
+
+
+async def test_only_votes_that_counted_are_named(world: World) -> None:
+    groups = world.slack.workspace.usergroups
+    groups["S0APPROVE"] = [BEN, CARLA, DAN]
+    world.settings = two_people(
+        access={"operators": {"users": [ANA]}, "approvers": {"usergroups": ["S0APPROVE"]}},
+        approval={"approvals": 2, "self_approval": False},
+    )
+    async with world.bot():
+        await world.group()
+        await world.announce()
+        card = await asked(world)
+        await world.click(card, "Approve", BEN)
+        await world.slack.until(lambda: "1 of 2 approvals: ben" in shown(card))
+    groups["S0APPROVE"] = [CARLA, DAN]
+    async with world.bot():
+        assert "It needs 1 approval more" in (await world.click(card, "Approve", CARLA)).text
+        await world.slack.until(lambda: "1 of 2 approvals: carla" in shown(card))
+        assert "ben" not in shown(card)
+        await world.click(card, "Approve", DAN)
+        await until(world, card, "🟢")
+        assert "approved by carla and dan " in shown(card)
+        told = await mention(world, "request 1 is done")
+        assert "Approved by carla and dan." in told.text
+        audit = shown(await world.type("audit"))
+        assert "approved by carla, dan" in audit
+        assert "ben" not in audit
+
+
+@pytest.mark.parametrize("reason", ["\u200b", "...", "?!", "\u3164", "42"])
+async def test_a_reason_has_letters(world: World, reason: str) -> None:
+    world.settings = two_people() | observing(night=True)
+    async with world.bot():
+        await world.group()
+        await world.announce()
+        card = await asked(world)
+        for line in (f"approve 1 {reason}", f"approve 1 --alone {reason}", f"deny 1 {reason}"):
+            assert "There is no word in what you wrote" in (await world.type(line, user=CARLA)).text
+        await world.slack.click(card, "Approve", user=BEN)
+        await world.slack.next_view("prompt-redis:approve")
+        values = {"reason": {"reason": {"type": "plain_text_input", "value": reason}}}
+        await world.slack.submit("prompt-redis:approve", values, user=BEN)
+        await world.slack.until(
+            lambda: [m for m in world.slack.messages(PROD) if "There is no word" in m.text][3:]
+        )
+        assert await waiting(world) == 3
+        assert "Approve" in buttons(card)
 
 
 async def test_at_night_an_approval_needs_a_reason(world: World) -> None:
