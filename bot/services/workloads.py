@@ -30,7 +30,9 @@ from bot.domain.errors import (
     Refused,
 )
 from bot.domain.streams import EntryId, Look, NoAnswer, Stream
+from bot.domain.times import duration
 from bot.domain.workloads import (
+    RESTART_LIMIT,
     Application,
     Event,
     Hindrance,
@@ -303,9 +305,10 @@ class Restarts:
 
     async def _ask(self, request: Request) -> Hindrance | None:
         """Ask for it, and see that it was taken; tell why not, where the plan no longer holds."""
-        cluster, until = self._workloads.cluster, self._clock() + ASK_FOR
+        cluster = self._workloads.cluster
+        began = answered = self._clock()
         bound, wanted = Restarting.read(request.plan.bound), stamp(request)
-        version, sent = "", False
+        version, sent, lost = "", False, False
         while True:
             try:
                 workload = await cluster.workload()
@@ -317,13 +320,16 @@ class Restarts:
                 # Once sent, always the same: of several, at most one is taken.
                 version, sent = version or workload.version, True
                 await cluster.restart(wanted, version)
-            except ClusterConflict:
+            except ClusterConflict as error:
                 # Its status has changed, or somebody has changed more; the next look tells.
-                version = ""
+                version, answered = "", self._clock()
+                if answered - began >= RESTART_LIMIT:
+                    raise ClusterInDoubt if lost else _contended() from error
             except ClusterUnreachable as error:
                 # No answer is not a no: it is looked up before anything is said.
                 _log.warning("Kubernetes did not answer a restart", reason=str(error))
-                if self._clock() >= until:
+                lost = lost or sent
+                if self._clock() - answered >= ASK_FOR:
                     raise ClusterInDoubt if sent else error from error
             else:
                 return None
@@ -448,6 +454,14 @@ class Restarts:
             f"{each.at:%H:%M:%S} {each.reason}: {each.text}" if each.at else each.text
             for each in found
         )
+
+
+def _contended() -> ClusterError:
+    return ClusterError(
+        "somebody else has changed it at the same moment, again and again for "
+        f"{duration(RESTART_LIMIT)}",
+        "Look who keeps changing the StatefulSet, then ask again: `upgrade`.",
+    )
 
 
 def _last_added(look: Look) -> EntryId:

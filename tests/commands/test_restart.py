@@ -355,6 +355,28 @@ async def test_a_status_that_changed_in_between_is_no_conflict(
     assert len(set(patches(cluster))) == 1
 
 
+async def test_a_conflict_that_stays_ends_after_ten_minutes(bot: World, cluster: Cluster) -> None:
+    conflict = recorded("error-409-patch-stale-resourceversion")
+    cluster.fault("PATCH", "", answer=conflict, times=None)
+    card = await asked(bot, "restart")
+    await approved(bot, card)
+    await cluster.until(lambda: len(patches(cluster)) > 1)
+    bot.ahead += timedelta(minutes=9)
+    seen = len(patches(cluster))
+    await cluster.until(lambda: len(patches(cluster)) > seen + 1)
+    assert "nothing was changed" not in shown(card)
+    bot.ahead += timedelta(minutes=1)
+    await until(bot, card, "🟡 *PROD: nothing was changed: ")
+    assert "has changed it at the same moment, again and again for 10 min" in shown(card)
+    told = await mention(bot, "<@U0ANA> request 1 is closed")
+    assert "10 min" in told.text
+    # Nothing is locked by it any more.
+    cluster.heal()
+    card = await asked(bot, "restart")
+    await approved(bot, card)
+    await until(bot, card, BACK)
+
+
 @pytest.mark.parametrize("late", [0.0, 1.5])
 async def test_a_patch_without_an_answer_is_looked_up(
     bot: World, cluster: Cluster, late: float
