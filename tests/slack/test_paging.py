@@ -1,6 +1,7 @@
 """Pages on their way: claimed, tried again, given up; and the mention in Slack."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 from shutil import copy
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 
 from bot.clients.pagers import (
     Calls,
@@ -17,8 +18,7 @@ from bot.clients.pagers import (
     Squadcast,
     Webhook,
 )
-from bot.domain.errors import StateError, StateTrouble
-from bot.domain.notices import Notice, Said
+from bot.domain.notices import Notice, Said, Subject
 from bot.domain.oncall import (
     GIVEN_UP_AFTER,
     Kind,
@@ -40,8 +40,9 @@ from bot.slack.posting import CLAIMED_FOR
 from bot.storage.database import Database
 from bot.storage.lease import Leader
 from bot.storage.outbox import Outbox
-from bot.storage.posts import Posts
+from bot.storage.posts import Posts, add_post
 from bot.storage.schema import outbox as table
+from bot.storage.schema import posts
 from tests.support.databases import as_process
 from tests.support.faults import Fault, rate_limited
 from tests.support.pager_servers import (
@@ -70,6 +71,7 @@ PAGE = Page(
     at=NOW,
     incident=31,
 )
+_PAGES = table.c.lane == "page"
 GROUP = Target("group", Mention.kind, usergroup="S0ONCALL")
 OWNED, END = (replace(PAGE, step=each) for each in (PageEvent.ACKNOWLEDGE, PageEvent.RESOLVE))
 BUSY = PageFailed("duty cannot take it now (HTTP 503)", permanent=False)
@@ -102,38 +104,6 @@ class Scripted(Notifier):
         return [page.step for page, _, _ in self.told]
 
 
-class Talk(Outbox):
-    """Keeps the notices for the test, and so out of the table."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.said: list[Notice] = []
-
-    async def add(self, _: datetime, *contents: Notice | Page) -> None:
-        self.said += [each for each in contents if isinstance(each, Notice)]
-
-
-class Noted(Receipts):
-    """Remembers every try."""
-
-    def __init__(self, outbox: Outbox, metrics: Metrics) -> None:
-        super().__init__(outbox, metrics)
-        self.all: list[tuple[Page, Receipt]] = []
-
-    async def note(self, page: Page, receipt: Receipt, tries: int) -> None:
-        self.all.append((page, receipt))
-        await super().note(page, receipt, tries)
-
-
-class Archive(Posts):
-    """Has an address for every alarm, but for one that cannot be looked up."""
-
-    async def address(self, subject: int) -> str:
-        if subject == 13:
-            raise StateError(StateTrouble.UNREACHABLE)
-        return f"https://example.slack.com/archives/{subject}"
-
-
 class Leading(Leader):
     """Leads as long as the desk says so."""
 
@@ -154,20 +124,25 @@ class Desk:
     leading: bool = True
 
     def __post_init__(self) -> None:
-        self.notices = Talk(self.database)
-        self.noted = Noted(self.notices, Metrics())
+        self.metrics = Metrics()
+        self.outcomes = Receipts(self.outbox, self.metrics)
 
     @property
-    def counted(self) -> list[tuple[str, str]]:
-        return [(page.target, receipt.outcome.value) for page, receipt in self.noted.all]
-
-    @property
-    def failed(self) -> list[Notice]:
-        return self.notices.said
+    def counted(self) -> dict[str, int]:
+        """How often a try of any target ended in each way."""
+        found = re.findall(
+            r'_notifications_total{outcome="(\w+)",target="[^"]+"} (\d+)',
+            self.metrics.text().decode(),
+        )
+        return {outcome: int(times) for outcome, times in found}
 
     @property
     def receipts(self) -> dict[str, Receipt]:
-        return self.noted.last
+        return self.outcomes.last
+
+    async def failed(self) -> list[Notice]:
+        """What the channel is told of targets that cannot be reached."""
+        return [each.content for each in await self.outbox.notices(NOW + GIVEN_UP_AFTER)]
 
     def outbox_of(self, process: str) -> Outbox:
         return Outbox(as_process(self.database, process))
@@ -177,8 +152,8 @@ class Desk:
             self.outbox_of(holder),
             {each.name: each for each in notifiers},
             leader=Leading(self),
-            receipts=self.noted,
-            posts=Archive(self.database),
+            receipts=self.outcomes,
+            posts=Posts(self.database, "https://example.slack.com/"),
         )
 
     async def write(self, *pages: Page, writer: str = "one", now: datetime = NOW) -> None:
@@ -187,13 +162,13 @@ class Desk:
     async def rows(self) -> list[tuple[bool, str]]:
         """Whether each page is at its end, and why it was not sent."""
         async with self.database.statement() as connection:
-            query = select(table.c.closed, table.c.why).order_by(table.c.id)
+            query = select(table.c.closed, table.c.why).where(_PAGES).order_by(table.c.id)
             return [(row.closed is not None, row.why) for row in await connection.execute(query)]
 
     async def waits(self, now: datetime) -> float | None:
         """Seconds until the first page is due again."""
         async with self.database.statement() as connection:
-            row = (await connection.execute(select(table.c.not_before))).first()
+            row = (await connection.execute(select(table.c.not_before).where(_PAGES))).first()
         return None if row is None else float((row.not_before - now).total_seconds())
 
 
@@ -233,17 +208,21 @@ async def desk(migrated: Path, tmp_path: Path) -> AsyncIterator[Desk]:
 
 async def test_a_page_is_sent_once(desk: Desk) -> None:
     duty = Scripted("duty")
+    async with desk.database.transaction() as connection:
+        await add_post(connection, 31, "prod", Subject.ALARM)
+        await connection.execute(update(posts).values(channel=PROD, ts="1764049798.000100"))
     await desk.write(PAGE)
     pager = desk.pager(duty)
     await turn(pager)
     await turn(pager, NOW + SECOND)
     [(page, key, since)] = duty.told
-    assert page == replace(PAGE, link="https://example.slack.com/archives/31")
+    link = f"https://example.slack.com/archives/{PROD}/p1764049798000100"
+    assert page == replace(PAGE, link=link)
     assert key
     assert since is None
-    assert desk.counted == [("duty", "sent")]
+    assert desk.counted == {"sent": 1}
     assert desk.receipts["duty"].outcome is Told.SENT
-    assert desk.failed == []
+    assert await desk.failed() == []
     assert await desk.rows() == [(True, "")]
 
 
@@ -331,7 +310,7 @@ async def test_it_is_tried_again_ever_more_rarely(desk: Desk) -> None:
         assert least <= pause <= 1.25 * least + 0.5
     assert len(duty.told) == 12
     await turn(pager, now)
-    assert desk.counted == [("duty", "failed")] * 12 + [("duty", "sent")]
+    assert desk.counted == {"failed": 12, "sent": 1}
     assert {(key, since) for _, key, since in duty.told[1:]} == {(duty.told[0][1], NOW)}
 
 
@@ -341,9 +320,9 @@ async def test_people_are_told_once_after_three_tries(desk: Desk) -> None:
     pager, now = desk.pager(duty), NOW
     for tries in range(1, 7):
         await turn(pager, now)
-        assert len(desk.failed) == (tries >= 3)
+        assert len(await desk.failed()) == (tries >= 3)
         now += timedelta(minutes=5)
-    [notice] = desk.failed
+    [notice] = await desk.failed()
     values = {"target": "duty", "reason": BUSY.reason, "given up": "no"}
     assert notice == Notice(Said.TARGET_FAILED, "prod", 31, values)
     assert desk.receipts["duty"].outcome is Told.SENT
@@ -358,12 +337,12 @@ async def test_a_permanent_failure_gives_up_at_once(desk: Desk, before: int) -> 
         await turn(pager, now)
         now += timedelta(minutes=5)
     assert len(duty.told) == before + 1
-    assert len(desk.failed) == 1
-    assert desk.counted[-1] == ("duty", "given_up")
+    assert len(await desk.failed()) == 1
+    assert desk.counted["given_up"] == 1
     assert await desk.rows() == [(True, REFUSED.reason)]
     assert desk.receipts["duty"].reason == REFUSED.reason
     if before < 2:
-        assert desk.failed[0].values["given up"] == "yes"
+        assert (await desk.failed())[0].values["given up"] == "yes"
 
 
 @pytest.mark.parametrize(
@@ -390,9 +369,9 @@ async def test_after_a_day_it_is_given_up(desk: Desk) -> None:
         now += timedelta(minutes=1)
         await turn(pager, now)
     assert timedelta(0) < NOW + GIVEN_UP_AFTER - now <= timedelta(minutes=5)
-    assert desk.counted[-1] == ("duty", "given_up")
+    assert desk.counted["given_up"] == 1
     assert desk.receipts["duty"].outcome is Told.GIVEN_UP
-    assert len(desk.failed) == 1
+    assert len(await desk.failed()) == 1
     assert await desk.rows() == [(True, BUSY.reason)]
 
 
@@ -400,15 +379,15 @@ async def test_who_asks_for_more_than_a_day_is_given_up(desk: Desk) -> None:
     limited = PageFailed("…", permanent=False, retry_after=timedelta(hours=24))
     await desk.write(PAGE)
     await turn(desk.pager(Scripted("duty", [limited])))
-    assert desk.counted == [("duty", "given_up")]
-    assert len(desk.failed) == 1
+    assert desk.counted == {"given_up": 1}
+    assert len(await desk.failed()) == 1
 
 
 async def test_a_target_that_is_no_more(desk: Desk) -> None:
     await desk.write(PAGE)
     await turn(desk.pager(Scripted("another")))
-    assert desk.failed[0].values["reason"] == "there is no target duty any more"
-    assert desk.counted == [("duty", "given_up")]
+    assert (await desk.failed())[0].values["reason"] == "there is no target duty any more"
+    assert desk.counted == {"given_up": 1}
 
 
 async def test_a_fault_of_ours_costs_no_page_and_no_key(
@@ -430,7 +409,9 @@ async def test_a_fault_of_ours_costs_no_page_and_no_key(
 
 async def test_a_page_goes_without_its_link_if_need_be(desk: Desk) -> None:
     duty = Scripted("duty")
-    await desk.write(replace(PAGE, incident=13), replace(PAGE, incident=0, key="by hand"))
+    await desk.write(PAGE, replace(PAGE, incident=0, key="by hand"))
+    async with desk.database.transaction() as connection:
+        await connection.execute(text("DROP TABLE posts"))
     await turn(desk.pager(duty))
     assert [page.link for page, _, _ in duty.told] == ["", ""]
 
@@ -467,7 +448,7 @@ async def test_nobody_is_woken_for_what_is_over(desk: Desk) -> None:
         (PageEvent.TRIGGER, "another alarm"),
     ]
     assert await desk.rows() == [(True, "the alarm is over"), (True, ""), (True, "")]
-    assert desk.failed == []
+    assert await desk.failed() == []
 
 
 async def test_what_is_over_is_not_opened_again_by_an_old_try(desk: Desk) -> None:
@@ -539,7 +520,7 @@ async def test_a_page_arrives_in_the_end(desk: Desk, make: Make, fault: Fault) -
         await turn(pager, NOW + timedelta(minutes=1))
         first, second = (each.content for each in servers.received)
         assert first == second
-        assert [outcome for _, outcome in desk.counted] == ["failed", "sent"]
+        assert desk.counted == {"failed": 1, "sent": 1}
         if notifier.name == "pagerduty":
             assert servers.alerts == {PAGE.key: "triggered"}
         if notifier.name == "webhook":
@@ -599,9 +580,9 @@ async def test_a_lost_post_is_looked_for(desk: Desk, slack: SlackServer, mention
     slack.fail("conversations.history", Fault(error="internal_error", status=None))
     pager = desk.pager(mention)
     await turn(pager, now)
-    assert [outcome for _, outcome in desk.counted] == ["failed"]
+    assert desk.counted == {"failed": 1}
     await turn(pager, now + timedelta(minutes=1))
-    assert [outcome for _, outcome in desk.counted] == ["failed", "sent"]
+    assert desk.counted == {"failed": 1, "sent": 1}
     assert len(slack.messages(PROD)) == 1
     assert len(slack.calls_of("chat.postMessage")) == 1
 
