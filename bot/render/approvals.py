@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bot.domain.approvals import NUMBER, Happened, Outcome, Request, State, Vote
+from bot.domain.approvals import NUMBER, Happened, Outcome, Request, State
 from bot.domain.environments import Environment
 from bot.domain.notices import Notice, Said
 from bot.render.blocks import (
@@ -143,7 +143,7 @@ def _carried_out(request: Request, outcome: Outcome, now: datetime, window: int 
         took,
     )
     lines = [*outcome.notes, _who(request)]
-    alone = _lone_vote(request)
+    alone = next((vote for vote in request.votes if vote.alone), None)
     if alone is not None:
         lines.append(f"{alone.person.name} decided alone:")
     blocks = [*_begin(request, first), *_facts(outcome.facts), section(join("\n", lines))]
@@ -189,10 +189,6 @@ def _what(request: Request) -> str:
 def _facts(facts: Sequence[tuple[str, str]]) -> Iterator[Block]:
     for at in range(0, len(facts), FIELDS_IN_SECTION):
         yield fields(facts[at : at + FIELDS_IN_SECTION])
-
-
-def _lone_vote(request: Request) -> Vote | None:
-    return next((vote for vote in request.votes if vote.alone), None)
 
 
 def _approvers_of(request: Request) -> str:
