@@ -8,7 +8,7 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +27,7 @@ from tests.support.slack_workspace import (
     View,
     Workspace,
     escape,
+    texts,
 )
 from tests.support.waits import LONGEST_WAIT
 
@@ -380,32 +381,29 @@ class Delivery:
         ]
 
     async def reply(self, timeout: float = LONGEST_WAIT, *, nth: int = 1) -> Message:  # noqa: ASYNC109 - a test's patience
-        """Wait for the first message made through the response_url (or the nth).
-
-        When none comes for some seconds, the bot's first later message in the channel counts, too.
+        """Wait for the first answer (or the nth): to the person, or signed for all in the channel.
 
         Raises
         ------
         TimeoutError
-            When neither came.
+            When none came.
         """
         what = f"reply to {self.payload.get('text', self.kind)!r} (error: {self.error})"
-        with contextlib.suppress(TimeoutError):
-            return await self.workspace.until(lambda: self._reply(nth), min(timeout, 3), what)
-
-        def find() -> Message | None:
-            return self._reply(nth) or (self._later() if nth == 1 else None)
-
-        return await self.workspace.until(find, timeout, what)
+        return await self.workspace.until(lambda: self._reply(nth), timeout, what)
 
     def _reply(self, nth: int) -> Message | None:
-        return self.replies[nth - 1] if len(self.replies) >= nth else None
+        found = [*self.replies, *self._signed()]
+        return found[nth - 1] if len(found) >= nth else None
 
-    def _later(self) -> Message | None:
+    def _signed(self) -> Iterator[Message]:
+        """Give what the bot posted since then and says is this person's doing."""
+        user = self.payload.get("user", {})
+        name = self.payload.get("user_name", user.get("name"))
+        signatures = {f"{by} {name}" for by in ("by", "Shared by", "Asked for by")}
         for message in self.workspace.in_channel(self.channel):
-            if message.number > self.number and message.user == self.workspace.bot_user_id:
-                return message
-        return None
+            said = {text for _, text in texts(message.blocks)} | {message.text.split("\n")[-1]}
+            if message.number > self.number and said & signatures:
+                yield message
 
 
 class Deliveries:
