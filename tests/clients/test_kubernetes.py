@@ -39,6 +39,7 @@ from tests.support.kubernetes_server import (
     failure,
     recorded,
 )
+from tests.support.waits import LONGEST_WAIT
 
 STAMP = "2026-11-25T16:04:02Z"
 LOCATION = ClusterLocation(
@@ -262,7 +263,7 @@ async def test_a_frozen_server_costs_its_time_limit(
     bot: KubernetesCluster, cluster: Cluster
 ) -> None:
     cluster.fault("GET", "statefulsets", hang=True)
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(LONGEST_WAIT):
         with pytest.raises(ClusterUnreachable) as found:
             await bot.workload()
     assert found.value.kind is ClusterTrouble.TIMED_OUT

@@ -26,6 +26,7 @@ from bot.clients.pagers import (
 )
 from bot.domain.oncall import Page, PageEvent, PageFailed, Target
 from bot.domain.rules import Severity
+from tests.support.an_oncall import A_PAGE
 from tests.support.faults import Fault, rate_limited
 from tests.support.pager_servers import (
     HEARTBEAT_KEY,
@@ -39,21 +40,7 @@ from tests.support.pager_servers import (
 from tests.support.proxy import ProxyServer
 
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
-PAGE = Page(
-    target="somebody",
-    step=PageEvent.TRIGGER,
-    key="prompt-redis-bot:prod:31:20261124T052958Z",
-    environment="prod",
-    label="PROD",
-    instrument="lsstcam",
-    rule="expiring",
-    severity=Severity.CRITICAL,
-    summary="PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC",
-    details=(("Waiting", "8,428 entries = 49 visits"), ("Read", "0.0 “entries”/s")),
-    link="https://example.slack.com/archives/C0PROD0001/p1",
-    at=NOW - timedelta(seconds=2),
-    incident=31,
-)
+PAGE = A_PAGE
 END = replace(PAGE, step=PageEvent.RESOLVE)
 BY_HAND = replace(
     PAGE, rule=None, instrument="", details=(), link="", incident=0, severity=Severity.WARNING
@@ -172,7 +159,7 @@ async def test_a_webhook_gets_the_page(servers: PagerServers, calls: Calls) -> N
         "delivery": "row",
         "step": "trigger",
         "key": PAGE.key,
-        "target": "somebody",
+        "target": PAGE.target,
         "incident": 31,
         "environment": "prod",
         "label": "PROD",

@@ -1,12 +1,12 @@
 """Maintenance from the typed line to the closing notice, through the front door."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from tests.support.a_watch import listed
 from tests.support.night import observing
 from tests.support.slack_server import Message
 from tests.support.waits import LONGEST_WAIT
@@ -83,8 +83,7 @@ async def test_a_window_from_its_announcement_to_its_end(bot: World) -> None:
 
     # An alarm during the window is held, and shown as soon as it is over.
     await bot.redis[PROD].xgroup_destroy("instrument:lsstcam", "lsstcam_consumer_group")
-    while "PROD lsstcam: missing" not in shown(await bot.type("alarms")):  # noqa: ASYNC110 -- asked
-        await asyncio.sleep(0.2)
+    await listed(bot, "PROD lsstcam: missing")
     assert not [m for m in bot.slack.messages(PROD) if "PROD lsstcam: missing" in m.text]
     await bot.slack.click(card, "End now", user="U0ANA")
     over = await posted(bot, "maintenance is over, but 1 alarm is firing")

@@ -1,6 +1,5 @@
 """The form of maintenance: hours in three zones and the night, before anything is posted."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -198,12 +197,6 @@ def test_forms_without_a_look_are_left_alone(registry: Registry) -> None:
 
 
 # --- through Slack ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def bot(world: World) -> AsyncIterator[World]:
-    async with world.bot():
-        yield world
 
 
 def state(starts: datetime, **more: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """People own, silence and escalate alarms: by command, by button, by form."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.support.a_watch import SHORT, Alarmed
+from tests.support.a_watch import SHORT, Alarmed, listed
 from tests.support.slack_server import Message
-from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
 ANA, BEN = "U0ANA", "U0BEN"
@@ -50,13 +48,6 @@ def fields(**typed: str) -> dict[str, Any]:
 
 def _option(value: str) -> dict[str, Any]:
     return {"text": {"type": "plain_text", "text": value}, "value": value}
-
-
-async def listed(world: World, words: str) -> None:
-    """Wait until `alarms` lists it."""
-    async with asyncio.timeout(LONGEST_WAIT):
-        while words not in shown(await world.type("alarms")):  # noqa: ASYNC110 -- it is asked
-            await asyncio.sleep(0.2)
 
 
 async def test_owning(bot: World) -> None:

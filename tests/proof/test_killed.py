@@ -261,7 +261,7 @@ async def test_killed(scene: Scene, step: Callable[[Scene], Awaitable[None]]) ->
         assert "Approve" in card.buttons
         assert not before
         await scene.click()
-    await scene.slack.until(scene.mentions, 12, "mention")
+    await scene.slack.until(scene.mentions, LONGEST_WAIT, "mention")
     await scene.state.until(SETTLED)
 
     made = await truth(scene)

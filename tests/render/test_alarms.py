@@ -15,7 +15,7 @@ from bot.clients.pagers import PagerDuty
 from bot.domain.alarms import Holding, Incident, Silence, Skipped, Transition
 from bot.domain.approvals import Plan, Request, State
 from bot.domain.environments import Environment, Person
-from bot.domain.oncall import On, Page, PageEvent, Receipt, Target, Told, When
+from bot.domain.oncall import On, Receipt, Target, Told, When
 from bot.domain.reports import DuskReport, NightReport
 from bot.domain.rules import RULES, Finding, Severity, rule_of
 from bot.domain.samples import Figures
@@ -36,6 +36,7 @@ from commands import oncall
 from commands.alarms import history, list_alarms
 from commands.silence import silenced
 from commands.unsilence import unsilenced
+from tests.support.an_oncall import A_PAGE
 from tests.support.limits import default_thresholds
 from tests.support.slack_blocks import check_message
 from tests.support.slack_workspace import mentions
@@ -535,29 +536,16 @@ def test_what_a_pager_shows_beside() -> None:
 
 
 def test_a_page_in_slack() -> None:
-    page = Page(
-        target="prompt-oncall",
-        step=PageEvent.TRIGGER,
-        key="k",
-        environment="prod",
-        label="PROD",
-        instrument="lsstcam",
-        rule="expiring",
-        severity=Severity.CRITICAL,
-        summary="PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC",
-        details=(),
-        link="https://slack.example/p1",
-        at=NOW,
-        incident=31,
-    )
-    text, blocks, buttons = pages.mention(page, "S0123")
-    assert text == page.summary
+    text, blocks, buttons = pages.mention(A_PAGE, "S0123")
+    assert text == A_PAGE.summary
     assert [each["text"]["text"] for each in blocks] == [
-        f"<!subteam^S0123> {page.summary}.",
-        "<https://slack.example/p1|Alarm 31>",
+        f"<!subteam^S0123> {A_PAGE.summary}.",
+        f"<{A_PAGE.link}|Alarm 31>",
     ]
     assert [each.label for each in buttons] == ["I'm on it"]
-    by_hand = replace(page, incident=0, link="", summary=f"PROD: Ana calls for help: {HOSTILE * 9}")
+    by_hand = replace(
+        A_PAGE, incident=0, link="", summary=f"PROD: Ana calls for help: {HOSTILE * 9}"
+    )
     drawn = pages.mention(by_hand, "S0123")
     _within_limits(drawn)
     assert _pings(drawn) == ["<!subteam^S0123>"]

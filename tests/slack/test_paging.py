@@ -29,7 +29,6 @@ from bot.domain.oncall import (
     Target,
     Told,
 )
-from bot.domain.rules import Severity
 from bot.metrics import Metrics
 from bot.preflight import check
 from bot.services.oncall import Receipts
@@ -43,6 +42,7 @@ from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts, add_post
 from bot.storage.schema import outbox as table
 from bot.storage.schema import posts
+from tests.support.an_oncall import A_PAGE
 from tests.support.databases import as_process
 from tests.support.faults import Fault, rate_limited
 from tests.support.pager_servers import (
@@ -56,21 +56,8 @@ from tests.support.world import PROD, World
 
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-PAGE = Page(
-    target="duty",
-    step=PageEvent.TRIGGER,
-    key="prompt-redis-bot:prod:31:20261124T052958Z",
-    environment="prod",
-    label="PROD",
-    instrument="lsstcam",
-    rule="expiring",
-    severity=Severity.CRITICAL,
-    summary="PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC",
-    details=(("Waiting", "8,428 entries = 49 visits"),),
-    link="",
-    at=NOW,
-    incident=31,
-)
+PAGE = replace(A_PAGE, link="", at=NOW)
+"""Its link is found when it is sent."""
 _PAGES = table.c.lane == "page"
 GROUP = Target("group", Mention.kind, usergroup="S0ONCALL")
 OWNED, END = (replace(PAGE, step=each) for each in (PageEvent.ACKNOWLEDGE, PageEvent.RESOLVE))

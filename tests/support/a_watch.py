@@ -43,7 +43,7 @@ from tests.support.databases import as_process
 from tests.support.limits import default_thresholds
 from tests.support.slack_server import Message
 from tests.support.waits import LONGEST_WAIT
-from tests.support.world import PROD, World
+from tests.support.world import PROD, World, shown
 
 Result = TypeVar("Result")
 Found = TypeVar("Found")
@@ -332,6 +332,13 @@ class Alarmed:
 
     async def until(self, find: Callable[[], Found | None], what: str) -> Found:
         return await self.world.slack.until(find, self.patience, what)
+
+
+async def listed(world: World, words: str) -> None:
+    """Wait until `alarms` lists it."""
+    async with asyncio.timeout(LONGEST_WAIT):
+        while words not in shown(await world.type("alarms")):  # noqa: ASYNC110 -- it is asked
+            await asyncio.sleep(0.2)
 
 
 def a_minute_passes(world: World) -> None:

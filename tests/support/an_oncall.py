@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from bot.clients.pagers import PagerDuty, Webhook
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment, People, Person
 from bot.domain.errors import CannotLookUp
-from bot.domain.oncall import On, Target, When
+from bot.domain.oncall import On, Page, PageEvent, Target, When
+from bot.domain.rules import Severity
 from bot.metrics import Metrics
 from bot.services.oncall import Oncall, PageWords, Receipts
 from bot.slack.paging import Mention
@@ -18,6 +20,22 @@ TARGETS = (
     Target("group", Mention.kind, usergroup="S0ONCALL"),
     Target("duty", PagerDuty.kind, on=On.FIRE),
     Target("nightly", Webhook.kind, when=When.OBSERVING),
+)
+
+A_PAGE = Page(
+    target="duty",
+    step=PageEvent.TRIGGER,
+    key="prompt-redis-bot:prod:31:20261124T052958Z",
+    environment="prod",
+    label="PROD",
+    instrument="lsstcam",
+    rule="expiring",
+    severity=Severity.CRITICAL,
+    summary="PROD lsstcam: 49 visits waiting, first one is skipped at 06:26 UTC",
+    details=(("Waiting", "8,428 entries = 49 visits"), ("Read", "0.0 “entries”/s")),
+    link="https://example.slack.com/archives/C0PROD0001/p1",
+    at=datetime(2026, 11, 24, 5, 56, 58, tzinfo=UTC),
+    incident=31,
 )
 
 

@@ -27,7 +27,6 @@ _VARIES = [
     (re.compile(r"(\bup(?: for)?|\*Up for\*\n +) \d[\d a-z]*"), r"\1 ‹time›"),
     (re.compile(r"(\*Longest idle\*\n +)\d+ s\b"), r"\1‹time›"),
     (re.compile(r"(\bsilent (?:for )?\d+ min) \d+ s\b"), r"\1 ‹time›"),
-    (re.compile(r"(\*Longest idle\*\n +)\d+ s\b"), r"\1‹time›"),
     (re.compile(r"(\bconnection refused), \d+ times\b"), r"\1, ‹some› times"),
     (re.compile(r"\b(last snapshot) \d\d:\d\d UTC"), r"\1 ‹time›"),
     (re.compile(r"\bvalkey \d+\.\d+\.\d+"), "valkey ‹version›"),
@@ -143,6 +142,8 @@ class Expected:
         said = [each for each in messages if not each.ephemeral_to]
         roots = [each for each in said if not each.thread_ts]
         threads = [[each for each in said if each.thread_ts == root.ts] for root in roots]
+        placed = len(roots) + sum(map(len, threads))
+        assert placed == len(said), "a message in the thread of none that is there"
         self.value(
             name,
             [
@@ -169,7 +170,8 @@ class Expected:
             for name, text in self._came.items():
                 (self._folder / f"{name}.yaml").write_text(text, "utf-8")
             return
-        differences: list[str] = []
+        # An empty file differs in nothing from one that is not there.
+        differences = [f"{each} is no file, or did not come" for each in there.keys() ^ self._came]
         for name in sorted(there.keys() | self._came.keys()):
             wanted = there[name].read_text("utf-8") if name in there else ""
             came = self._came.get(name, "")
