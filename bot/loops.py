@@ -1,10 +1,10 @@
 """Work in the background: ticks that are called again and again, and tasks that run once.
 
-The only place that waits for the next tick: what else waits is within one, between two tries of a
-call or two looks at what is being changed. A tick that raises is logged and called again at its next time, so one
-bad item stops no loop; only a `FatalError` ends the process. Tasks are the work behind Slack's
-deliveries: Bolt starts listeners without limit and forgets them, and a task that nobody holds may
-be collected midway, so they are held, bounded and waited for here.
+The only place that waits for the next tick: what else waits does so between two tries of a call,
+or two looks at what is being changed. A tick that raises is logged and called again at its next
+time, so one bad item stops no loop; only a `FatalError` ends the process. Tasks are the work behind
+Slack's deliveries: Bolt starts listeners without limit and forgets them, and a task that nobody
+holds may be collected midway, so they are held, bounded and waited for here.
 """
 
 import asyncio

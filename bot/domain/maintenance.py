@@ -90,10 +90,6 @@ class Due:
     word: Word
     at: datetime
 
-    def late(self, now: datetime) -> bool:
-        """Tell whether it is said so long after its time that it must say so."""
-        return now - self.at > LATE
-
 
 @dataclass(frozen=True)
 class Window:

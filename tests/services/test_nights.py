@@ -245,9 +245,11 @@ async def test_the_figures_of_a_night(scene: Scene) -> None:
         ("backlog", Severity.CRITICAL, 60, 30),
         ("pending", Severity.WARNING, 90, 10),
         ("unreachable", Severity.CRITICAL, -300, 5),
+        ("missing", Severity.CRITICAL, 100, 40),
     ):
         began = BEGINS + minute * MINUTE
-        instrument = "" if name == "unreachable" else "lsstcam"
+        # The last is about another instrument.
+        instrument = {"unreachable": "", "missing": "latiss"}.get(name, "lsstcam")
         findings = {name: Finding(name, bad, began)}
         draft = Incident(
             0, "prod", name, instrument, began, began, findings, Figures(began), worst=bad
