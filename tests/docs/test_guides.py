@@ -254,8 +254,8 @@ def test_what_people_read_is_what_the_program_says() -> None:
     quoted = re.findall(r'"([^"]+)"', told)
     assert len(quoted) > 10
     for each in quoted:
-        # The name of a variable, and a figure, are put in.
-        for piece in re.split(r"SLACK_APP_TOKEN|\d+ ", each):
+        # The name of a variable, a figure, and what stands for …, are put in.
+        for piece in re.split(r"SLACK_APP_TOKEN|\d+ |…", each):
             assert any(piece.strip() in sentence for sentence in sentences()), each
     for trouble in StateTrouble:
         assert f'"{trouble.value}"' in told or trouble is StateTrouble.OTHER
