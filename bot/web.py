@@ -9,8 +9,14 @@ from aiohttp import web
 
 from bot.domain.errors import FatalError
 
-LARGEST_BODY = 2**20
-"""Bytes; Slack's largest form is a tenth of it."""
+_LINGER = 1.0
+"""Seconds in which what is still on its way is thrown away: else its sender hears no answer."""
+
+_SHUTDOWN = 1.0
+"""Seconds for which a request that runs at the end is waited for."""
+
+_BUFFER = 2**14
+"""Bytes of a body that lie unread; anybody can send one."""
 
 Probe = Callable[[], Awaitable[list[str]]]
 """Gives what is wrong, in a few words each; nothing if all is well."""
@@ -42,13 +48,21 @@ class Web:
         self._host = host
         self._port = port
         self._metrics = metrics
-        self._app = web.Application(client_max_size=LARGEST_BODY)
+        self._app = web.Application()
         self._app.router.add_get("/livez", self._answer(livez))
         self._app.router.add_get("/readyz", self._answer(readyz))
         self._app.router.add_get("/metrics", self._figures)
         if events is not None:
             self._app.router.add_post("/slack/events", events)
-        self._runner = web.AppRunner(self._app, access_log=None)
+        self._runner = web.AppRunner(
+            self._app,
+            access_log=None,
+            # A megabyte may be a gigabyte of zeros, which would be inflated before anybody asks.
+            auto_decompress=False,
+            read_bufsize=_BUFFER,
+            lingering_time=_LINGER,
+            shutdown_timeout=_SHUTDOWN,
+        )
 
     @property
     def port(self) -> int:

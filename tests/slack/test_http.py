@@ -1,16 +1,23 @@
 """HTTP mode: what is genuine is answered, what is not is refused without a fuss."""
 
+import asyncio
 import io
 import json
 import logging
 import random
+import resource
 import time
+import zlib
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import aiohttp
 import pytest
 
+from tests.support.waits import LONGEST_WAIT
 from tests.support.world import PROD, World, shown
 
 
@@ -135,6 +142,150 @@ async def test_a_large_body_is_413(http: World) -> None:
             http.slack.request_url, data=io.BytesIO(body), headers=http.slack.sign(body)
         )
     assert answer.status == 413
+
+
+@pytest.mark.parametrize("size", [2**16 + 1, 10**5])
+async def test_a_large_body_that_slack_signed_is_read(http: World, size: int) -> None:
+    delivery = slash(http, text="ping " + "x" * size)
+    assert await post(http, delivery) == 200
+
+
+# --- who is not Slack costs little ------------------------------------------------------------
+
+
+@dataclass
+class Caller:
+    """One connection of somebody who knows how a signature looks, and has none."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def status(self) -> int:
+        line = await self.reader.readline()
+        return int(line.split()[1]) if line else 0
+
+
+def head(length: int, *more: str, path: str = "/slack/events") -> bytes:
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "Host: bot",
+        f"X-Slack-Request-Timestamp: {int(time.time())}",
+        f"X-Slack-Signature: v0={'0' * 64}",
+        f"Content-Length: {length}",
+        *more,
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+@asynccontextmanager
+async def calling(port: int, *sent: bytes) -> AsyncIterator[Caller]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for each in sent:
+            writer.write(each)
+        yield Caller(reader, writer)
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def port_of(world: World) -> int:
+    return int(world.settings["http"]["port"])
+
+
+async def test_a_body_that_does_not_come_is_given_up_after_five_seconds(http: World) -> None:
+    began = time.monotonic()
+    async with calling(port_of(http), head(1000), b"a=b&") as caller:
+        async with asyncio.timeout(LONGEST_WAIT):
+            assert await caller.status() == 408
+    assert time.monotonic() - began >= 4
+
+
+@pytest.mark.parametrize(
+    "line", ["X-Slack-Signature: v0=0", "X-Slack-Request-Timestamp: 1", "X-Nothing: here"]
+)
+async def test_what_cannot_be_signed_is_401_before_its_body_is_read(http: World, line: str) -> None:
+    name = line.split(":", maxsplit=1)[0].encode()
+    lines = [each for each in head(10**6).split(b"\r\n") if not each.startswith(name)]
+    if b"Nothing" in name:
+        lines = [each for each in lines if not each.startswith(b"X-Slack")]
+    request = b"\r\n".join([lines[0], line.encode(), *lines[1:]])
+    async with calling(port_of(http), request, b"x" * 1000) as caller:
+        async with asyncio.timeout(4):
+            assert await caller.status() == 401
+
+
+async def test_what_is_half_sent_is_cut(http: World) -> None:
+    """Many who announce a megabyte each, and send it but for the last byte."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    statuses: Counter[int] = Counter()
+
+    async def one() -> None:
+        async with calling(port_of(http), head(10**6)) as caller:
+            with suppress(ConnectionError):
+                for _ in range(10):
+                    caller.writer.write(b"x" * 99_999)
+                    await caller.writer.drain()
+                statuses[await caller.status()] += 1
+
+    async with asyncio.timeout(LONGEST_WAIT):
+        await asyncio.gather(*(one() for _ in range(250)))
+        assert "PONG" in (await http.type("ping")).text
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < 100, f"{grown:.0f} MiB, {statuses}"
+    assert set(statuses) <= {0, 408, 413, 503}, statuses
+
+
+@pytest.mark.parametrize("mode", ["http", "socket"])
+@pytest.mark.parametrize("path", ["/slack/events", "/livez"])
+async def test_nothing_is_inflated(
+    world: World, unused_tcp_port: int, mode: str, path: str
+) -> None:
+    world.settings = {"slack": {"mode": mode}, "http": {"port": unused_tcp_port}}
+    world.slack.request_url = f"http://127.0.0.1:{unused_tcp_port}/slack/events"
+    # A megabyte of these is a gigabyte of zeros.
+    squeezed = zlib.compressobj(9)
+    zeros = b"".join(squeezed.compress(b"\0" * 2**20) for _ in range(1024)) + squeezed.flush()
+    request = head(len(zeros), "Content-Encoding: deflate", path=path).replace(
+        b"POST /livez", b"GET /livez"
+    )
+    longest = 0.0
+
+    async def turning() -> None:
+        nonlocal longest
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - began)
+
+    async with world.bot():
+        turn = asyncio.create_task(turning())
+        async with AsyncExitStack() as stack:
+            callers = [
+                await stack.enter_async_context(calling(unused_tcp_port, request, zeros))
+                for _ in range(3)
+            ]
+            async with asyncio.timeout(LONGEST_WAIT):
+                found = {await each.status() for each in callers}
+        turn.cancel()
+    expected = {200} if path == "/livez" else {415} if mode == "http" else {404}
+    assert found == expected
+    assert longest < 2, f"nothing else went on for {longest:.1f} s"
+
+
+async def test_bodies_that_dawdle_do_not_keep_the_process(
+    world: World, unused_tcp_port: int
+) -> None:
+    world.settings = {"slack": {"mode": "http"}, "http": {"port": unused_tcp_port}}
+    async with AsyncExitStack() as stack:
+        async with world.bot():
+            for _ in range(5):
+                await stack.enter_async_context(calling(unused_tcp_port, head(1000), b"a"))
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as client:
+                assert (await client.get("/livez")).status == 200
+            began = time.monotonic()
+        assert time.monotonic() - began < 10
 
 
 async def test_no_signed_body_is_a_fault(http: World) -> None:
