@@ -283,6 +283,8 @@ class App:
                 api=slack,
                 channels=channels,
             ),
+            self._incidents,
+            self.services,
             leader=self.leader,
             receipts=self._receipts,
             posts=self._posts,

@@ -1,7 +1,7 @@
 """`alarms`: what fires now, and what has fired."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from bot.command import Call, Purpose, Read, Reply
@@ -32,7 +32,9 @@ async def run_history(call: Call) -> Reply:
     """List the last ones, whether they still fire or not."""
     found = await call.services.alarms.history(_LAST)
     links = await call.services.alarms.links(found)
-    return Reply(*history(call.environment, found, call.now, links), call.reading_buttons)
+    reach = await call.services.oncall.reach(*found)
+    told = {number for number, each in reach.items() if each.told}
+    return Reply(*history(call.environment, found, call.now, links, told), call.reading_buttons)
 
 
 # What is answered.
@@ -58,14 +60,24 @@ def list_alarms(
 
 
 def history(
-    environment: Environment, incidents: Sequence[Incident], now: datetime, links: Mapping[int, str]
+    environment: Environment,
+    incidents: Sequence[Incident],
+    now: datetime,
+    links: Mapping[int, str],
+    told: Collection[int] = (),
 ) -> tuple[str, list[Block]]:
-    """Draw the last alarms, newest first, whether they still fire or not."""
+    """Draw the last alarms, newest first, whether they still fire or not.
+
+    Parameters
+    ----------
+    told
+        Numbers of those that on-call was told of.
+    """
     if not incidents:
         first = f"🟢 *{environment.label}: no alarm has fired yet.*"
         return first, [section(first)]
     first = f"*{environment.label}: the last {count(len(incidents), 'alarm')}.*"
-    drawn = [_was(each, now, links) for each in incidents[:_LISTED]]
+    drawn = [_was(each, now, links, told=each.id in told) for each in incidents[:_LISTED]]
     return first, [section(first), *paragraphs(drawn, len(incidents))]
 
 
@@ -91,7 +103,7 @@ def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Mark
     return join("\n      ", [first_line(incident, now), below + _link(incident, links)])
 
 
-def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
+def _was(incident: Incident, now: datetime, links: Mapping[int, str], *, told: bool) -> Markup:
     if incident.resolved is None:
         return _firing(incident, now, links)
     ended = incident.resolved
@@ -105,7 +117,7 @@ def _was(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
         parts.append(f"{skipped(incident)} skipped, {SAFE}")
     if incident.owner is not None:
         parts.append(name(incident.owner.name))
-    if incident.told:
+    if told:
         parts.append("on-call told")
     return join("\n      ", [first, ", ".join(parts) + _link(incident, links)])
 

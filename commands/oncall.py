@@ -15,13 +15,15 @@ from bot.domain.oncall import On, Receipt, Target, Told, When
 from bot.domain.rules import RULES
 from bot.render.alarms import name
 from bot.render.blocks import Block, Drawn, code, context, join, mark, section, truncate, typed
-from bot.render.pages import LONGEST_TARGET, failure
+from bot.render.pages import LONGEST_TARGET, failure, names
 from bot.render.rules import matters, where
 from bot.render.words import clock, count
 
 _HOURS = {When.ALWAYS: "at any hour", When.OBSERVING: "at night", When.DAY: "by day"}
 _WHAT = {On.ESCALATE: "when nobody owns a critical alarm", On.FIRE: "of every alarm at once"}
 _LISTED = 15
+_ALL = 600
+"""Characters for the names of all targets."""
 _LONGEST = 500
 """Characters of a call that the audit keeps."""
 
@@ -116,8 +118,8 @@ def _receipt(receipt: Receipt, now: datetime) -> Iterator[str]:
 
 def escalated(incident: Incident, targets: Sequence[Target], by: str, now: datetime) -> Drawn:
     """Draw that somebody had the on-call told of an incident."""
-    said = f"{name(by)} has on-call told of alarm {incident.id}"
-    return _told(where(incident), said, targets, now)
+    said = f"{name(by)} calls on-call for alarm {incident.id}"
+    return _called(where(incident), said, targets, now)
 
 
 def called(
@@ -125,7 +127,7 @@ def called(
 ) -> Drawn:
     """Draw that somebody called for the on-call, and with which words."""
     said = f"{name(by)} calls for whoever is on call"
-    first, blocks, buttons = _told(environment.label, said, targets, now)
+    first, blocks, buttons = _called(environment.label, said, targets, now)
     return first, [blocks[0], *typed(text), *blocks[1:]], buttons
 
 
@@ -136,21 +138,19 @@ def tested(environment: Environment, targets: Sequence[Target], by: str, now: da
         "Nothing is wrong."
     )
     text = (
-        f"{first}\n{_names(targets)}\nEach of them should hear of it within a minute; `oncall` "
-        "shows what came of it."
+        f"{first}\nBeing told: {_names(targets)}.\nEach of them should hear of it within a minute; "
+        "the channel hears who was told."
     )
     return first, [section(text), _at(now)], []
 
 
-def _told(subject: str, said: str, targets: Sequence[Target], now: datetime) -> Drawn:
+def _called(subject: str, said: str, targets: Sequence[Target], now: datetime) -> Drawn:
     first = f"🔴 *{subject}: {said}.*"
-    return first, [section(f"{first}\nThrough {_names(targets)}."), _at(now)], []
+    return first, [section(f"{first}\nBeing told: {_names(targets)}."), _at(now)], []
 
 
 def _names(targets: Sequence[Target]) -> str:
-    shown = [truncate(each.name, LONGEST_TARGET) for each in targets[:_LISTED]]
-    more = f" and {len(targets) - _LISTED:,} more" if len(targets) > _LISTED else ""
-    return f"{', '.join(shown)}{more}"
+    return names((each.name for each in targets), _ALL)
 
 
 def _at(now: datetime) -> Block:

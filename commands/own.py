@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from bot.command import Act, Call, Purpose, Reply
 from bot.domain.alarms import Incident
+from bot.domain.paging import Reach
 from bot.render.blocks import Block, section
 from bot.render.rules import where
 
@@ -11,15 +12,16 @@ from bot.render.rules import where
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Take it; its message shows everybody who has."""
     incident = await call.services.alarms.own(call.number, call.person, call.now)
-    yield Reply(*owned(incident), private=True)
+    reach = await call.services.oncall.reach(incident)
+    yield Reply(*owned(incident, reach[incident.id]), private=True)
 
 
-def owned(incident: Incident) -> tuple[str, list[Block]]:
+def owned(incident: Incident, reach: Reach) -> tuple[str, list[Block]]:
     """Tell whoever took an incident what follows from it."""
     first = f"You are on alarm {incident.id} ({where(incident)}). Its message says so."
     more = (
         "On-call knows of it already."
-        if incident.told
+        if reach.told
         else "On-call is not told by the clock any more."
     )
     text = f"{first}\n{more} You alone are asked from time to time whether you still are."

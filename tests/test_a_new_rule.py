@@ -98,7 +98,7 @@ async def test_from_its_first_line_to_its_last(bot: World, pagers: PagerServers)
     assert "Since" in shown(root)
     assert root.buttons == ["I'm on it", "Silence…", "Figures now"]
 
-    await prod.told(root, "on-call is told: duty.")
+    await prod.told(root, "on-call told: duty ")
     paged = pagers.sent_to("pagerduty")[0].content["payload"]
     assert paged["summary"] == "PROD lsstcam: 3 consumers came"
     assert (paged["class"], paged["severity"]) == ("crowded", "warning")

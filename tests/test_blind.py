@@ -74,7 +74,7 @@ async def test_a_window_that_was_missed_holds_nothing(world: World) -> None:
         assert not list(card.elements())
         alarm = await channel.root("missing")
         assert "held" not in shown(alarm)
-        await channel.told(alarm, "on-call is told: group")
+        await channel.told(alarm, "on-call told: group")
         assert "no maintenance is planned" in (await world.type("maintenance list")).text
     said = [each for each in world.slack.messages(PROD) if "has started" in each.text]
     assert said == []

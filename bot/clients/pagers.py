@@ -36,6 +36,8 @@ SQUADCAST_TEXT = 3000
 
 # Timed out, in conflict with something that goes on, too early, too many: over by themselves.
 _PASSING = (408, 409, 425, 429)
+# A gateway says these of whoever is behind it and may have taken a page.
+_BEHIND = (502, 504)
 _CLIENT = "prompt-redis-bot"
 
 
@@ -339,7 +341,7 @@ class Calls:
         self, target: str, response: aiohttp.ClientResponse, accepted: Container[int]
     ) -> PageFailed | None:
         """Say why an answer is no success; None where it is one."""
-        status, permanent = response.status, False
+        status, slow = response.status, False
         if status in accepted:
             return None
         if status in SUCCESS:
@@ -349,15 +351,15 @@ class Calls:
         elif status in _PASSING or status >= 500:  # noqa: PLR2004 -- their own trouble
             reason = f"{target} cannot take it now (HTTP {status})"
         elif status in {401, 403}:
-            reason, permanent = f"{target} refuses our key (HTTP {status})", True
+            reason, slow = f"{target} refuses our key (HTTP {status})", True
         elif status in {404, 410}:
-            reason, permanent = f"{target} is not at its address any more (HTTP {status})", True
+            reason, slow = f"{target} is not at its address any more (HTTP {status})", True
         else:
-            reason, permanent = f"{target} refuses it (HTTP {status})", True
+            reason, slow = f"{target} refuses it (HTTP {status})", True
         # Where the time to wait for is a date, then one by the clock of whoever wrote it.
         here = _date(response.headers.get("Date")) or self.clock()
         pause = retry_after(response.headers.get("Retry-After"), here)
-        return PageFailed(reason, permanent=permanent, retry_after=pause)
+        return PageFailed(reason, slow=slow, perhaps=status in _BEHIND, retry_after=pause)
 
 
 async def connect(target: str, url: str, seconds: float = GIVEN_SECONDS) -> None:
@@ -413,10 +415,10 @@ def _date(text: str | None) -> datetime | None:
 
 def _unanswered(error: Exception, target: str, seconds: float, otherwise: str) -> PageFailed:
     """Say why there was no answer, in words of our own."""
-    permanent = False
+    slow = perhaps = False
     match error:
         case TimeoutError():
-            reason = f"{target} has not answered within {seconds:g} s"
+            reason, perhaps = f"{target} has not answered within {seconds:g} s", True
         case aiohttp.ClientHttpProxyError():
             reason = f"the proxy lets nothing through to {target} (HTTP {error.status})"
         case aiohttp.ClientProxyConnectionError():
@@ -426,12 +428,12 @@ def _unanswered(error: Exception, target: str, seconds: float, otherwise: str) -
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLError():
             reason = f"{target} shows no certificate that can be trusted"
         case ValueError() | aiohttp.NonHttpUrlClientError():
-            reason, permanent = f"the address of {target} is not one that can be called", True
+            reason, slow = f"the address of {target} is not one that can be called", True
         case aiohttp.ClientConnectorError():
             reason = f"{target} takes no connection"
         case _:
-            reason = otherwise
-    return PageFailed(reason, permanent=permanent)
+            reason, perhaps = otherwise, True
+    return PageFailed(reason, slow=slow, perhaps=perhaps)
 
 
 def _iso(at: datetime) -> str:

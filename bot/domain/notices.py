@@ -40,6 +40,8 @@ class Said(Enum):
     """In the thread: an incident has changed its state."""
     ASKED = "asked"
     """In the thread: asks the owner of an incident, by a mention, whether they are still on it."""
+    ONCALL = "on-call"
+    """In the thread of an alarm, else in the channel: whom a page has reached."""
     TARGET_FAILED = "target failed"
     """In the channel: somebody who is to be told of alarms could not be."""
     SUMMARY = "summary"
@@ -64,6 +66,8 @@ class Notice:
         What is not in the subject.
     channel
         Name or ID of a mirror; empty for the environment's own channel.
+    due
+        When to say it; None for at once.
     """
 
     said: Said
@@ -71,6 +75,7 @@ class Notice:
     subject: int | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     channel: str = ""
+    due: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -140,14 +145,20 @@ Content = TypeVar("Content", Notice, Page)
 
 @dataclass(frozen=True)
 class Queued(Generic[Content]):
-    """A notice or a page that waits to be sent.
+    """A notice or a page that waits to be sent, or has been.
 
     Parameters
     ----------
     key
         Random; by it a message whose answer was lost is found again.
     attempts
-        How often it was tried; above 0 it may have been sent.
+        How often it was tried.
+    perhaps
+        Whether one of these may have sent it.
+    closed
+        When it was sent or given up; None while it waits.
+    why
+        Why it was given up, or why the last try failed; empty where it was sent.
     """
 
     id: int
@@ -155,6 +166,14 @@ class Queued(Generic[Content]):
     written: datetime
     key: str
     attempts: int = 0
+    perhaps: bool = False
+    closed: datetime | None = None
+    why: str = ""
+
+    @property
+    def taken(self) -> bool:
+        """Whether it is known to have been sent."""
+        return self.closed is not None and not self.why
 
 
 _NOT_INSIDE = "I am not in this channel; invite me"

@@ -7,14 +7,14 @@ from enum import Enum
 from bot.domain.alarms import Incident
 from bot.domain.rules import Severity
 
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=4)
+PAUSES = timedelta(seconds=2), timedelta(minutes=4)
 """Between the first two tries, and at most; up to a quarter is added to either."""
+
+SLOW_PAUSES = timedelta(seconds=10), timedelta(minutes=10)
+"""The same where somebody has to put something right first."""
 
 GIVEN_UP_AFTER = timedelta(hours=24)
 """What could not be told by then is not told any more."""
-
-SAID_AFTER = 3
-"""Failed tries after which people are told that a target cannot be reached."""
 
 
 class PageEvent(Enum):
@@ -157,18 +157,26 @@ class PageFailed(Exception):
     ----------
     reason
         Which target and why, without any address or key: everybody may read it.
-    permanent
-        True if another try would end the same way.
+    slow
+        True if somebody has to put something right first: it is tried again more rarely.
+    perhaps
+        True if it may have been told all the same.
     retry_after
         How long the target asks to be left alone; None where it does not.
     """
 
     def __init__(
-        self, reason: str, *, permanent: bool, retry_after: timedelta | None = None
+        self,
+        reason: str,
+        *,
+        slow: bool = False,
+        perhaps: bool = False,
+        retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.permanent = permanent
+        self.slow = slow
+        self.perhaps = perhaps
         self.retry_after = retry_after
 
 
@@ -198,7 +206,7 @@ def key_of(incident: Incident) -> str:
     return f"prompt-redis-bot:{incident.environment}:{incident.id}:{opened:%Y%m%dT%H%M%SZ}"
 
 
-def pause_after(attempts: int, jitter: float) -> timedelta:
+def pause_after(attempts: int, jitter: float, *, slow: bool = False) -> timedelta:
     """Give the time before the next try.
 
     Parameters
@@ -207,7 +215,10 @@ def pause_after(attempts: int, jitter: float) -> timedelta:
         Tries before the one that has just failed.
     jitter
         From 0 to 1, at random: targets are not all called at the same moment.
+    slow
+        Whether somebody has to put something right first.
     """
+    first, longest = SLOW_PAUSES if slow else PAUSES
     # No further doubling than the longest pause needs: a day of tries would overflow.
-    doubled = FIRST_PAUSE * (1 << min(attempts, 10))
-    return min(doubled, LONGEST_PAUSE) * (1 + jitter / 4)
+    doubled = first * (1 << min(attempts, 10))
+    return min(doubled, longest) * (1 + jitter / 4)

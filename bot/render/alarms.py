@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from bot.domain.alarms import Holding, Incident, Silence, Skipped, Transition, pages_at
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
+from bot.domain.paging import Reach
 from bot.domain.rules import BACKLOG, EXPIRING, ChainLink, Diagnosis, Runs, Severity, Thresholds
 from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
@@ -26,6 +27,7 @@ from bot.render.blocks import (
     truncate,
     typed,
 )
+from bot.render.pages import by_phone, names, reach_words
 from bot.render.rules import claim, facts, first_line, outcome, skipped, text_of, where, words_of
 from bot.render.words import SAFE, amount, clock, count, duration, in_minutes, quick
 from bot.render.workloads import NOTHING_KNOWN, Around, jobs, pod
@@ -63,6 +65,7 @@ def incident(
     *,
     escalate_after: timedelta,
     targets: str,
+    reach: Reach,
     now: datetime,
     thresholds: Thresholds,
     around: Around = NOTHING_KNOWN,
@@ -75,13 +78,15 @@ def incident(
         On-call is told of a critical one that nobody has owned for so long.
     targets
         Who would be told at this hour; empty where nobody would.
+    reach
+        Whom its pages have reached.
     around
         What is known of what runs Redis and its workers, and of the window it falls into.
     """
     if incident.resolved is not None:
-        return (*resolved_alarm(incident, now), [])
+        return (*resolved_alarm(incident, reach, now), [])
     if incident.ending:
-        return _ending(incident, environment, targets, now)
+        return _ending(incident, environment, reach, now)
     first = first_line(incident, now)
     diagnosis = incident.diagnosis
     night = is_night(environment.site, now)
@@ -93,7 +98,10 @@ def incident(
     if incident.rule.inhibits:
         advice.append(f"Other {environment.label} alarms are held while this one is open.")
     due = pages_at(incident, escalate_after, now, night=night, thresholds=thresholds)
-    clocks = _on_call(incident, escalate_after, targets, now, due)
+    if reach.failed and not reach.told and not reach.waiting:
+        missed, phone = names(reach.failed), by_phone(environment)
+        advice.append(mark("🔴 *On-call could not be told:* {}; {}.", missed, phone))
+    clocks = reach_words(reach, now) or _on_call(incident, escalate_after, targets, now, due)
     window = [mark("in {}", _window(around))] if around.window is not None else []
     foot = [*window, *_who(incident, now), *clocks, f"updated {clock(now, seconds=True)}"]
     blocks = [
@@ -101,20 +109,24 @@ def incident(
         section(join("\n", advice)),
         context(join(" · ", foot)),
     ]
-    return first, blocks, buttons(incident, environment, targets, around)
+    # Told, or about to be.
+    known = bool(reach.told or reach.waiting)
+    return first, blocks, buttons(incident, environment, "" if known else targets, around)
 
 
-def _ending(incident: Incident, environment: Environment, targets: str, now: datetime) -> Drawn:
+def _ending(incident: Incident, environment: Environment, reach: Reach, now: datetime) -> Drawn:
     """Draw one of which nothing is so any more: what is true now, and nothing that no longer is."""
     first = first_line(incident, now)
     ends = clock(incident.ends or now, seconds=True, now=now)
-    foot = [on_it(incident, now), *_told(incident, now), f"updated {clock(now, seconds=True)}"]
+    # Nobody is being told while it ends.
+    told = reach_words(Reach(reach.told), now)
+    foot = [on_it(incident, now), *told, f"updated {clock(now, seconds=True)}"]
     blocks = [
         section(first, facts(incident, environment, now)),
         section(f"Resolved if it stays so until {ends} UTC."),
         context(" · ".join(filter(None, foot))),
     ]
-    return first, blocks, buttons(incident, environment, targets)
+    return first, blocks, buttons(incident, environment, "")
 
 
 def buttons(
@@ -133,7 +145,7 @@ def buttons(
         wanted.append(Button("Restart…", "restart"))
     if not incident.pierces and incident.held is not Holding.SILENCE:
         wanted.append(Button("Silence…", "silence", number))
-    if targets and not incident.told:
+    if targets:
         wanted.append(Button("Tell on-call now", "escalate", number))
     wanted.append(figures)
     return wanted[:BUTTONS_IN_MESSAGE]
@@ -229,11 +241,9 @@ def on_it(incident: Incident, now: datetime) -> str:
 def _on_call(
     incident: Incident, escalate_after: timedelta, targets: str, now: datetime, due: datetime | None
 ) -> Iterator[str]:
-    """Say whether on-call knows, and else when they are told."""
+    """Say when on-call is told, of whom nobody is yet."""
     critical = incident.severity is Severity.CRITICAL
-    if incident.told:
-        yield from _told(incident, now)
-    elif incident.owner is not None or incident.held is not None:
+    if incident.owner is not None or incident.held is not None:
         return
     elif not targets:
         if critical:
@@ -246,11 +256,6 @@ def _on_call(
         yield f"on-call is told if it is critical for {duration(escalate_after)}"
 
 
-def _told(incident: Incident, now: datetime) -> Iterator[str]:
-    if incident.told:
-        yield f"on-call told {clock(min(incident.told.values()), seconds=True, now=now)}"
-
-
 def _next_minute(at: datetime) -> datetime:
     """Round up, so that what is promised for a minute has happened when it ends."""
     whole = at.replace(second=0, microsecond=0)
@@ -260,7 +265,7 @@ def _next_minute(at: datetime) -> datetime:
 # One that is over.
 
 
-def resolved_alarm(incident: Incident, now: datetime) -> tuple[str, list[Block]]:
+def resolved_alarm(incident: Incident, reach: Reach, now: datetime) -> tuple[str, list[Block]]:
     """Draw an incident that is over; nothing more can be done about it."""
     ended = incident.resolved or now
     lasted = ended - incident.began
@@ -268,9 +273,9 @@ def resolved_alarm(incident: Incident, now: datetime) -> tuple[str, list[Block]]
         f"🟢 *{where(incident)}: resolved after {in_minutes(lasted)}. {outcome(incident)}* "
         f"Alarm {incident.id}"
     )
-    concerned = incident.skipped or incident.owner is not None or incident.told
+    concerned = incident.skipped or incident.owner is not None or reach.told
     brief = lasted < BRIEF and not concerned
-    blocks = [section(first, _remains(incident, ended, brief=brief))]
+    blocks = [section(first, _remains(incident, reach, ended, brief=brief))]
     check = words_of(incident.name).check
     if check:
         blocks.append(section(f"*Check:* {check}"))
@@ -278,7 +283,9 @@ def resolved_alarm(incident: Incident, now: datetime) -> tuple[str, list[Block]]
     return first, [*blocks, context(foot)]
 
 
-def _remains(incident: Incident, ended: datetime, *, brief: bool) -> Iterator[tuple[str, str]]:
+def _remains(
+    incident: Incident, reach: Reach, ended: datetime, *, brief: bool
+) -> Iterator[tuple[str, str]]:
     began = clock(incident.began, seconds=True, now=ended)
     yield "From, to", f"{began} to {clock(ended, seconds=True)} UTC"
     if incident.name == BACKLOG.name:
@@ -293,9 +300,11 @@ def _remains(incident: Incident, ended: datetime, *, brief: bool) -> Iterator[tu
     if incident.owner is not None:
         since = f" from {clock(incident.owned, now=ended)} UTC" if incident.owned else ""
         yield "Who", f"{name(incident.owner.name)} was on it{since}"
-    if incident.told:
-        told = clock(min(incident.told.values()), now=ended)
-        yield "On-call", f"told at {told} UTC"
+    if reach.told:
+        told = clock(min(reach.told.values()), now=ended)
+        yield "On-call", f"{names(reach.told)} told at {told} UTC"
+    elif reach.failed:
+        yield "On-call", f"could not be told: {names(reach.failed)}"
 
 
 def _all_skipped(incident: Incident, ended: datetime) -> str:
@@ -381,8 +390,8 @@ def _said(incident: Incident, transition: Transition, now: datetime, by: str) ->
             who = name(incident.owner.name) if incident.owner else "nobody"
             return f"{who} is on it."
         case Transition.ESCALATED:
-            told = ", ".join(_just_told(incident)) or "nobody"
-            return f"{name(by)} has on-call told: {told}." if by else f"on-call is told: {told}."
+            called = ", ".join(_just_called(incident)) or "nobody"
+            return f"{name(by)} calls on-call: {called}." if by else f"on-call is called: {called}."
         case Transition.HELD:
             held = HELD[incident.held or Holding.SILENCE]
             return f"{held}; its figures above go on, nobody is told."
@@ -395,7 +404,7 @@ def _said(incident: Incident, transition: Transition, now: datetime, by: str) ->
             return "still on it?"
 
 
-def _just_told(incident: Incident) -> list[str]:
+def _just_called(incident: Incident) -> list[str]:
     last = max(incident.told.values(), default=None)
     return [each for each, at in incident.told.items() if at == last]
 

@@ -1,10 +1,12 @@
 """What people on call are told, and what the channel hears of it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.oncall import Page
+from bot.domain.paging import Reach
 from bot.render.blocks import (
     FIRST_LINE,
     Button,
@@ -12,6 +14,7 @@ from bot.render.blocks import (
     Markup,
     code,
     context,
+    join,
     link,
     mark,
     section,
@@ -22,6 +25,9 @@ from bot.render.rules import facts, plain_claim, where
 from bot.render.words import clock
 
 LONGEST_TARGET = 40
+_ROOM = 40
+"""Characters for the names of targets in a first line."""
+_LISTED = 15
 _LONGEST_REASON = 200
 
 
@@ -67,37 +73,92 @@ def mention(page: Page, usergroup: str) -> Drawn:
     return summary, blocks, [Button("I'm on it", "own", str(page.incident))]
 
 
-def target_failed(
-    environment: Environment,
-    target: str,
-    reason: str,
-    *,
-    incident: int,
-    given_up: bool,
-    now: datetime,
-) -> Drawn:
-    """Draw that somebody who is to be told could not be.
+def reach_words(reach: Reach, now: datetime, *, zone: str = "") -> list[str]:
+    """Say whom pages have reached, whom not, and who is being told.
 
     Parameters
     ----------
-    reason
-        Why, without any address or key.
-    incident
-        Number of the alarm; 0 for a page by hand or a test.
-    given_up
-        True if it is not tried any more.
+    zone
+        What comes behind the last time.
     """
-    named, of = truncate(target, LONGEST_TARGET), f" of alarm {incident}" if incident else ""
-    first = f"🔴 *{environment.label}: on-call target {named} could not be told{of}.*"
-    what = "It is not tried any more." if given_up else "It is tried again, for up to 24 h."
-    text = (
-        f"{first}\nWhy: {failure(reason)}\n{what} *Next:* call them another way; `oncall` shows "
-        "who else there is."
-    )
-    buttons = [Button("I'm on it", "own", str(incident))] if incident else []
+    at: dict[str, list[str]] = {}
+    for name, when in reach.told.items():
+        at.setdefault(clock(when, seconds=True, now=now), []).append(name)
+    told = ", ".join(f"{names(each)} {when}" for when, each in at.items())
+    parts = [f"on-call told: {told}{zone}"] if told else []
+    if reach.waiting:
+        parts.append(f"being told: {names(reach.waiting)}")
+    if reach.failed:
+        who = "" if told or reach.waiting else "on-call "
+        parts.append(f"{who}could not be told: {names(reach.failed)}")
+    return parts
+
+
+def names(targets: Iterable[str], room: int = _ROOM) -> str:
+    """Name targets, as many as there is room for."""
+    shown = [truncate(each, LONGEST_TARGET) for each in targets]
+    most = len(shown)
+    while most > 1 and len(", ".join(shown[:most])) > room:
+        most -= 1
+    more = f" and {len(shown) - most:,} more" if most < len(shown) else ""
+    return ", ".join(shown[:most]) + more
+
+
+def by_phone(environment: Environment) -> Markup:
+    """Say what to do where a page reaches nobody."""
+    support = environment.link("support")
+    where_to = mark(" ({})", link(support, "support")) if support else Markup()
+    return mark("call whoever is on call by phone{}", where_to)
+
+
+def reached(
+    environment: Environment, reach: Reach, incident: Incident | None, summary: str, now: datetime
+) -> Drawn | None:
+    """Draw whom a page has reached; nothing where it has reached nobody.
+
+    Parameters
+    ----------
+    incident
+        What it is about; None for one by hand or a test.
+    summary
+        What one by hand says.
+    """
+    if not reach.told:
+        return None
+    said = "; ".join(reach_words(reach, now, zone=" UTC"))
+    if incident is not None:
+        mood = "🟢" if incident.resolved else "🔴"
+        first = f"{mood} *{where(incident)}, alarm {incident.id}:* {said}."
+        return first, [section(first)], []
+    first = f"🟢 *{environment.label}: {said}.*"
+    return first, [section(first), *typed(summary)], []
+
+
+def not_reached(
+    environment: Environment, reach: Reach, incident: Incident | None, summary: str, now: datetime
+) -> Drawn | None:
+    """Draw that somebody who is to be told could not be; see `reached`."""
+    if not reach.failed or (incident is not None and incident.resolved):
+        return None
+    number = str(incident.id) if incident is not None else ""
+    of, label = f" of alarm {number}" if number else "", environment.label
+    nobody = not (reach.told or reach.waiting)
+    if nobody:
+        first = f"🔴 *{label}: on-call could not be told{of}: {names(reach.failed)}.*"
+    else:
+        targets = "target" if len(reach.failed) == 1 else "targets"
+        first = f"🔴 *{label}: on-call {targets} {names(reach.failed)} could not be told{of}.*"
+    why = [f"Why: {failure(reason)}" for reason in dict.fromkeys(reach.failed.values())]
+    others = Reach(reach.told, reach.waiting)
+    lines = [*why[:_LISTED], "It is tried again, for up to 24 h."]
+    lines += [f"{part[0].upper()}{part[1:]}." for part in reach_words(others, now, zone=" UTC")]
+    remedy = by_phone(environment) if nobody else "`oncall` shows who else there is"
+    text = join("\n", [first, *lines, mark("*Next:* {}.", remedy)])
+    blocks = [section(text), *(typed(summary) if summary else [])]
+    buttons = [Button("I'm on it", "own", number)] if number else []
     return (
         first,
-        [section(text), context(f"{clock(now, seconds=True)} UTC")],
+        [*blocks, context(f"{clock(now, seconds=True)} UTC")],
         [*buttons, Button("On-call", "oncall")],
     )
 

@@ -303,7 +303,6 @@ class Alarms:
         pages = self._pages(after, now)
         if pages:
             after = after.told_to([each.target for each in pages], now)
-            transitions.append(Transition.ESCALATED)
         if after.resolved is not None and after.told:
             # Held or not: whoever was told of it still takes it for open.
             pages = self._oncall.about(after, sorted(after.told), PageEvent.RESOLVE, now)

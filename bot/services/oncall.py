@@ -1,9 +1,10 @@
 """Who is on call for an environment: who is told of what, in which words, and what came of it."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from bot.domain.alarms import Incident
@@ -11,8 +12,18 @@ from bot.domain.approvals import Request, Vote
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import CannotLookUp, UserError
 from bot.domain.night import is_night
-from bot.domain.notices import Notice, Said
-from bot.domain.oncall import SAID_AFTER, On, Page, PageEvent, Receipt, Target, Told, key_of
+from bot.domain.notices import Notice, Queued, Said
+from bot.domain.oncall import (
+    On,
+    Page,
+    PageEvent,
+    PageFailed,
+    Receipt,
+    Target,
+    Told,
+    key_of,
+)
+from bot.domain.paging import Reach
 from bot.domain.rules import Severity
 from bot.metrics import Metrics
 from bot.services.rights import Groups
@@ -21,6 +32,9 @@ from bot.storage.outbox import Outbox
 PageWords = tuple[str, Sequence[tuple[str, str]]]
 """One plain line that says what is wrong and how bad, and label and text of what else helps."""
 
+_TOGETHER = timedelta(seconds=2)
+"""So long the first target that took a page waits for the others, to be said with them."""
+
 _NOBODY = (
     "Nobody would be told: {} has no on-call target for this hour. Whoever deploys the bot names "
     "them in `oncall.targets`."
@@ -28,7 +42,7 @@ _NOBODY = (
 
 
 class Receipts:
-    """What came of telling each target, and what a channel hears of it.
+    """Keeps what came of telling each target, and has people hear of it.
 
     Attributes
     ----------
@@ -41,25 +55,47 @@ class Receipts:
         self._metrics = metrics
         self.last: dict[str, Receipt] = {}
 
-    async def note(self, page: Page, receipt: Receipt, tries: int) -> None:
-        """Note what came of a try.
+    async def taken(self, queued: Queued[Page], now: datetime) -> None:
+        """Note that a target has taken a page; whom it has reached is said."""
+        page = queued.content
+        self._note(page, Receipt(now, Told.SENT))
+        notices = [_about(Said.ONCALL, page, due=now + _TOGETHER)] if _wakes(page) else []
+        await self._outbox.sent(queued, now, *notices)
 
-        A failure is said in the channel once for a page: after several tries in vain, or at once
-        where no other try can help.
+    async def failed(
+        self, queued: Queued[Page], failure: PageFailed, now: datetime, again: datetime | None
+    ) -> None:
+        """Note that a target was not told; this is said after the first try, and the last.
+
+        Parameters
+        ----------
+        again
+            When it is tried again; None where it is not.
         """
+        page, why = queued.content, failure.reason
+        self._note(page, Receipt(now, Told.FAILED if again else Told.GIVEN_UP, why))
+        said = _wakes(page) and (queued.attempts == 0 or again is None)
+        notices = [_about(Said.TARGET_FAILED, page)] if said else []
+        if again is None:
+            await self._outbox.give_up(queued, now, why, *notices)
+        else:
+            await self._outbox.failed(
+                queued, now, *notices, not_before=again, why=why, perhaps=failure.perhaps
+            )
+
+    def _note(self, page: Page, receipt: Receipt) -> None:
         self.last[page.target] = receipt
         self._metrics.notified(page.target, receipt.outcome.value)
-        given_up = receipt.outcome is Told.GIVEN_UP
-        due = tries == SAID_AFTER or (given_up and tries < SAID_AFTER)
-        if receipt.outcome is Told.SENT or not due:
-            return
-        values = {
-            "target": page.target,
-            "reason": receipt.reason,
-            "given up": "yes" if given_up else "no",
-        }
-        notice = Notice(Said.TARGET_FAILED, page.environment, page.incident or None, values)
-        await self._outbox.add(receipt.at, notice)
+
+
+def _wakes(page: Page) -> bool:
+    return page.step is PageEvent.TRIGGER
+
+
+def _about(said: Said, page: Page, *, due: datetime | None = None) -> Notice:
+    """Write down what a page is about; whom it reached is looked up when it is said."""
+    values = {"about": page.key, "summary": "" if page.incident else page.summary}
+    return Notice(said, page.environment, page.incident or None, values, due=due)
 
 
 class Oncall:
@@ -166,6 +202,23 @@ class Oncall:
             due=due,
         )
         return self._addressed(page, [each for each in self.targets if each.name in names])
+
+    def again(self, page: Page, incident: Incident, now: datetime) -> Page:
+        """Write a page anew, from its alarm as it is now."""
+        [new] = self.about(incident, [page.target], page.step, now) or [page]
+        return replace(new, target=page.target)
+
+    async def reach(self, *incidents: Incident) -> Mapping[int, Reach]:
+        """Tell whom the pages about incidents have reached, by their numbers."""
+        keys = {each.id: key_of(each) for each in incidents}
+        found: defaultdict[str, list[Queued[Page]]] = defaultdict(list)
+        for queued in await self._outbox.about(*keys.values()):
+            found[queued.content.key].append(queued)
+        return {number: Reach.of(found[key]) for number, key in keys.items()}
+
+    async def reached(self, key: str) -> Reach:
+        """Tell whom the pages with a key have reached."""
+        return Reach.of(await self._outbox.about(key))
 
     async def alone(self, request: Request, vote: Vote) -> list[Page]:
         """Write the pages about a vote that breaks the glass.

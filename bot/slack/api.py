@@ -258,6 +258,7 @@ class SlackApi:
         perhaps_since: float | None = None,
         urgent: bool = False,
         longest: float = LONGEST_WAIT,
+        tries: int = _TRIES,
     ) -> str:
         """Post in a channel, exactly once; give the message's timestamp.
 
@@ -273,6 +274,8 @@ class SlackApi:
             Unix time since when it may have been posted already; None if it was not.
         urgent, longest
             As `Limit.call` has them.
+        tries
+            How often it is made where nobody answers.
         """
         key = key or secrets.token_hex(8)
         if perhaps_since is not None:
@@ -297,7 +300,8 @@ class SlackApi:
                 )
                 return str(answer["ts"])
 
-            return await _once(call, partial(self._find_post, channel, key, since, thread), take)
+            find = partial(self._find_post, channel, key, since, thread)
+            return await _once(call, find, take, tries)
 
         return await _with_blocks(message, once)
 
@@ -549,14 +553,17 @@ async def _repeat(
 
 
 async def _once(
-    call: Callable[[], Awaitable[str]], find: Callable[[], Awaitable[str | None]], take: _Take
+    call: Callable[[], Awaitable[str]],
+    find: Callable[[], Awaitable[str | None]],
+    take: _Take,
+    tries: int = _TRIES,
 ) -> str:
     """Make a call that must not be made twice: what it made is looked for before every repeat.
 
     Where nobody may look, it is repeated once: there twice is better than not at all.
     """
     lost = blind = False
-    for attempt in range(_TRIES):
+    for attempt in range(tries):
         try:
             return await take(partial(_asked, call))
         except (Limited, SlackRefused) as error:

@@ -1,7 +1,8 @@
 """Sends pages, and tells the on-call in Slack itself: by a new message, since edits wake nobody.
 
 A page is sent by the process that wrote it, and failing that by the leader. Whoever sends it
-claims it first. Every target has a lane of its own, so none waits for another that is slow.
+claims it first. Every target has a lane of its own in each environment, so none waits for another
+that is slow. A page is about its alarm as it is when it is sent: nobody is called for what is over.
 """
 
 import asyncio
@@ -25,18 +26,19 @@ from bot.domain.oncall import (
     Page,
     PageEvent,
     PageFailed,
-    Receipt,
     Target,
-    Told,
     pause_after,
 )
+from bot.domain.paging import Fate, fate
 from bot.loops import Tasks
 from bot.render.blocks import message
 from bot.render.pages import mention
+from bot.services.environments import Services
 from bot.services.oncall import Receipts
 from bot.slack.api import SlackApi, SlackRefused
 from bot.slack.directory import Channels
 from bot.slack.posting import CLAIMED_FOR, GIVEN, LOOK_BACK
+from bot.storage.alarms import Incidents
 from bot.storage.lease import Leader
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
@@ -49,20 +51,13 @@ AT_ONCE = 4
 _MOST = 500
 """Pages looked at in one turn: as many as may wait for a target that hangs."""
 
-_PERMANENT = frozenset(
-    {
-        "account_inactive",
-        "invalid_auth",
-        "is_archived",
-        "missing_scope",
-        "no_permission",
-        "not_authed",
-        "restricted_action",
-        "token_expired",
-        "token_revoked",
-    }
-)
-"""What Slack does not come back on by itself; an invitation to the channel may yet come."""
+_LONGEST = 5.0
+"""Seconds for which a mention waits for its turn. Before each try it is seen what is true then."""
+
+_NOT_INSIDE = ("channel_not_found", "not_in_channel")
+
+_Lane = tuple[str, str]
+"""An environment and a target: neither another target nor another environment is waited for."""
 
 
 class Mention(Notifier):
@@ -89,7 +84,7 @@ class Mention(Notifier):
         channel = self._channels.alarms_of(page.environment)
         if channel is None:
             reason = f"{self.name} has no channel in Slack that the bot is in"
-            raise PageFailed(reason, permanent=False)
+            raise PageFailed(reason)
         text, blocks, buttons = mention(page, self._usergroup)
         since = (perhaps_since - LOOK_BACK).timestamp() if perhaps_since else None
         try:
@@ -98,11 +93,18 @@ class Mention(Notifier):
                 message(text, blocks, buttons=buttons),
                 key=key or None,
                 perhaps_since=since,
+                urgent=True,
+                longest=_LONGEST,
+                tries=1,
             )
         except SlackRefused as error:
+            after = error.retry_after
             raise PageFailed(
                 f"Slack does not take the mention of {self.name} ({error.code})",
-                permanent=error.code in _PERMANENT,
+                # An invitation to the channel may come at any moment.
+                slow=error.final and error.code not in _NOT_INSIDE,
+                perhaps=not error.final and error.code != "ratelimited",
+                retry_after=None if after is None else timedelta(seconds=after),
             ) from error
 
 
@@ -145,6 +147,8 @@ class Pager:
     ----------
     notifiers
         How each target is told, by its name.
+    incidents, services
+        Know the alarm of a page as it is when it is sent, and its words.
     leader
         Tells whether this process sends for the others, too.
     posts
@@ -160,6 +164,8 @@ class Pager:
         self,
         outbox: Outbox,
         notifiers: Mapping[str, Notifier],
+        incidents: Incidents,
+        services: Mapping[str, Services],
         *,
         leader: Leader,
         receipts: Receipts,
@@ -167,29 +173,31 @@ class Pager:
     ) -> None:
         self._outbox = outbox
         self._notifiers = notifiers
+        self._incidents = incidents
+        self._services = services
         self._leader = leader
         self._receipts = receipts
         self._posts = posts
         # Nothing waits in a lane: what does, waits where every process finds it.
-        self._lanes = defaultdict[str, Tasks](lambda: Tasks(at_once=AT_ONCE, waiting=0))
+        self._lanes = defaultdict[_Lane, Tasks](lambda: Tasks(at_once=AT_ONCE, waiting=0))
         self._sending: dict[int, Queued[Page]] = {}
         self.wake = outbox.listen()
 
     async def tick(self, now: datetime) -> None:
         """Begin to send what waits."""
         waiting = await self._outbox.pages(now, own=not self._leader.leads(), limit=_MOST)
-        for queued in waiting:
-            lane = self._lanes[queued.content.target]
+        # What was never tried is not kept waiting by what has failed.
+        for queued in sorted(waiting, key=lambda each: each.attempts > 0):
+            lane = self._lanes[queued.content.environment, queued.content.target]
             if queued.id in self._sending or lane.full:
                 continue
-            if await self._outbox.is_over(queued):
-                _log.info("a page is not sent: its alarm is over", page=queued.id)
-                await self._outbox.give_up(queued, now, "the alarm is over")
+            # What happens to an alarm is told in its order.
+            if _alarm(queued) in map(_alarm, self._sending.values()):
                 continue
-            # The end of an alarm never overtakes its beginning.
-            if _alarm(queued) not in map(_alarm, self._sending.values()):
+            page = await self._page(queued, now)
+            if page is not None:
                 self._sending[queued.id] = queued
-                lane.start(self._send(queued, now), name=f"page {queued.id}")
+                lane.start(self._send(queued, page, now), name=f"page {queued.id}")
 
     async def finish(self, now: datetime, seconds: float) -> None:
         """Send what waits, as far as that is possible in this time; then no more."""
@@ -197,72 +205,83 @@ class Pager:
             await self.tick(now)
         await asyncio.gather(*(lane.drain(seconds) for lane in self._lanes.values()))
 
-    async def _send(self, queued: Queued[Page], now: datetime) -> None:
+    async def _page(self, queued: Queued[Page], now: datetime) -> Page | None:
+        """Give a page as it is to be sent now; None where it is not."""
+        page = queued.content
+        if not page.incident:
+            return page
+        incident = await self._incidents.find(page.incident)
+        decided = fate(queued, await self._outbox.about(page.key), incident)
+        if decided is Fate.REST:
+            return None
+        if decided is not Fate.SEND:
+            _log.info("a page is not sent", page=queued.id, reason=decided.value)
+            await self._outbox.drop(queued, now, decided.value)
+            return None
+        services = self._services.get(page.environment)
+        if incident is None or services is None:
+            return page
+        return services.oncall.again(page, incident, now)
+
+    async def _send(self, queued: Queued[Page], page: Page, now: datetime) -> None:
         try:
             claimed = await self._outbox.claim(queued, now, now + CLAIMED_FOR)
             if claimed is not None:
-                await self._try(claimed, now)
+                await self._try(claimed, page, now)
         except StateError:
             # The claim runs out by itself, and every target knows a page that it has.
             _log.exception("a page may have been sent", page=queued.id)
         finally:
             del self._sending[queued.id]
 
-    async def _try(self, queued: Queued[Page], now: datetime) -> None:
-        target = queued.content.target
+    async def _try(self, queued: Queued[Page], page: Page, now: datetime) -> None:
         begun = monotonic()
-        failure = await self._notify(queued)
+        failure = await self._notify(queued, page)
         # What a target asks for counts from its answer, and that may have taken a while.
         now += timedelta(seconds=monotonic() - begun)
         if failure is None:
-            await self._receipts.note(queued.content, Receipt(now, Told.SENT), queued.attempts + 1)
-            await self._outbox.sent(queued, now)
+            await self._receipts.taken(queued, now)
             return
-        tries = queued.attempts + 1
         pause = max(
-            pause_after(queued.attempts, secrets.randbelow(101) / 100),
+            pause_after(queued.attempts, secrets.randbelow(101) / 100, slow=failure.slow),
             failure.retry_after or timedelta(0),
         )
-        last = failure.permanent or now + pause - queued.written >= GIVEN_UP_AFTER
-        receipt = Receipt(now, Told.GIVEN_UP if last else Told.FAILED, failure.reason)
+        again = now + pause if now + pause - queued.written < GIVEN_UP_AFTER else None
         _log.warning(
-            "a page is given up" if last else "a page could not be sent",
+            "a page could not be sent" if again else "a page is given up",
             page=queued.id,
-            target=target,
+            target=page.target,
             reason=failure.reason,
-            tries=tries,
+            tries=queued.attempts + 1,
         )
-        await self._receipts.note(queued.content, receipt, tries)
-        if last:
-            await self._outbox.give_up(queued, now, failure.reason)
-        else:
-            await self._outbox.failed(queued, not_before=now + pause)
+        await self._receipts.failed(queued, failure, now, again)
 
-    async def _notify(self, queued: Queued[Page]) -> PageFailed | None:
-        target = queued.content.target
+    async def _notify(self, queued: Queued[Page], page: Page) -> PageFailed | None:
+        target = page.target
         notifier = self._notifiers.get(target)
         if notifier is None:
-            return PageFailed(f"there is no target {target} any more", permanent=True)
-        if queued.content.step not in notifier.kind.events:
+            return PageFailed(f"there is no target {target} any more", slow=True)
+        if page.step not in notifier.kind.events:
             # Written while the target was of another kind.
             return None
         try:
             async with asyncio.timeout(GIVEN):
                 await notifier.notify(
-                    await self._with_link(queued.content),
+                    await self._with_link(page),
                     key=queued.key,
-                    perhaps_since=queued.written if queued.attempts else None,
+                    perhaps_since=queued.written if queued.perhaps else None,
                 )
         except PageFailed as failure:
             return failure
         except TimeoutError:
-            return PageFailed(f"{target} has not answered within {GIVEN:g} s", permanent=False)
+            reason = f"{target} has not answered within {GIVEN:g} s"
+            return PageFailed(reason, perhaps=True)
         except Exception as error:  # noqa: BLE001 -- a fault of ours must not cost a page
             # Without its text, which may hold an address and so a key.
             where = "".join(traceback.format_tb(error.__traceback__))
             _log.error("a page failed", target=target, error=type(error).__name__, where=where)
             reason = f"{target} could not be told, by a fault of the bot"
-            return PageFailed(reason, permanent=False)
+            return PageFailed(reason, perhaps=True)
         return None
 
     async def _with_link(self, page: Page) -> Page:

@@ -23,6 +23,7 @@ from bot.domain.environments import Person, Right
 from bot.domain.errors import BotError, RedisError, StateError
 from bot.domain.maintenance import Window, Word
 from bot.domain.notices import Notice, Post, Queued, Said, Subject
+from bot.domain.paging import Reach
 from bot.domain.rules import Finding, Runs, Severity
 from bot.loops import Tasks
 from bot.render import alarms, approvals, maintenance, nights, pages
@@ -53,8 +54,8 @@ _LONGEST_PAUSE = timedelta(seconds=60)
 
 _DELETED = ("message_not_found", "cant_update_message")
 _NO_MESSAGE = "its message is not there yet"
-_OF_CHANNEL = (Said.OUTCOME, Said.RESOLVED, Said.ALONE, Said.DROPPED, Said.WINDOW)
-_IN_THREAD = (Said.OUTCOME, Said.RESOLVED, Said.TRANSITION, Said.ASKED)
+_OF_CHANNEL = (Said.OUTCOME, Said.RESOLVED, Said.ALONE, Said.DROPPED, Said.WINDOW, Said.ONCALL)
+_IN_THREAD = (Said.OUTCOME, Said.RESOLVED, Said.TRANSITION, Said.ASKED, Said.ONCALL)
 
 
 class Cards:
@@ -172,9 +173,11 @@ async def _card(services: Services, post: Post, now: datetime) -> tuple[Drawn, d
             return drawn, request.asked
         case Subject.ALARM:
             incident = await services.alarms.find(post.subject)
+            reach = await services.oncall.reach(incident)
             drawn = alarms.incident(
                 incident,
                 environment,
+                reach=reach[incident.id],
                 escalate_after=services.alarms.escalate_after,
                 targets=", ".join(each.name for each in services.oncall.hearing(now)),
                 now=now,
@@ -284,7 +287,7 @@ class Notices:
             pause = min(timedelta(seconds=2**queued.attempts), most)
             pause *= 1 + secrets.randbelow(50) / 100
             _log.warning("a notice could not be sent", notice=queued.id, reason=str(error))
-            await self._outbox.failed(queued, not_before=now + pause)
+            await self._outbox.failed(queued, now, not_before=now + pause)
 
     async def _post(self, queued: Queued[Notice], now: datetime) -> None:
         notice = queued.content
@@ -303,9 +306,11 @@ class Notices:
         below = notice.said in _IN_THREAD or notice.values.get("place") == "thread"
         if below and notice.subject is not None:
             post = await self._posts.find(notice.subject)
-            if post is None or post.ts is None:
+            if post is not None and post.ts is not None:
+                thread, channel = post.ts, post.channel or channel
+            elif post is not None or notice.said is not Said.ONCALL:
+                # Somebody may have had the on-call told of an alarm that is held, and has none.
                 raise SlackRefused(_NO_MESSAGE)
-            thread, channel = post.ts, post.channel or channel
         drawn = await _notice(services, notice, now)
         if drawn is None:
             return
@@ -330,15 +335,11 @@ async def _notice(services: Services, notice: Notice, now: datetime) -> Drawn | 
             # The transition; the key is that of older releases, see `Alarms`.
             happened = Transition(values["turn"])
             return alarms.transition(incident, happened, at, by=values.get("by", ""))
-        case Said.TARGET_FAILED:
-            return pages.target_failed(
-                environment,
-                values["target"],
-                values["reason"],
-                incident=notice.subject or 0,
-                given_up=values["given up"] == "yes",
-                now=now,
-            )
+        case Said.ONCALL | Said.TARGET_FAILED:
+            reach = await _reach(services, values)
+            drawn = pages.reached if notice.said is Said.ONCALL else pages.not_reached
+            of = await services.alarms.find(notice.subject) if notice.subject else None
+            return drawn(environment, reach, of, values.get("summary", ""), now)
         case Said.SUMMARY:
             evening = date.fromisoformat(values["evening"])
             report = await services.nights.night(values["instrument"], evening, now)
@@ -356,6 +357,14 @@ async def _notice(services: Services, notice: Notice, now: datetime) -> Drawn | 
             about = notice.subject
             request = None if about is None else await services.approvals.find(about)
             return approvals.notice(notice, request)
+
+
+async def _reach(services: Services, values: Mapping[str, str]) -> Reach:
+    """Tell whom pages with one key have reached by now."""
+    if "about" not in values:
+        # An older release wrote it.
+        return Reach(failed={values["target"]: values["reason"]})
+    return await services.oncall.reached(values["about"])
 
 
 async def _progress(

@@ -189,9 +189,9 @@ class Database:
         # The file was another process's, which is gone: nothing is claimed, and nobody leads.
         nobody = {"claimed_by": None, "claimed_until": None}
         async with self.transaction() as connection:
-            for table in (posts, outbox):
+            for table, more in ((posts, {}), (outbox, {"perhaps": True})):
                 claimed = table.c.claimed_by.is_not(None)
-                await connection.execute(update(table).where(claimed).values(nobody))
+                await connection.execute(update(table).where(claimed).values(nobody | more))
             await connection.execute(update(leadership).values(holder=None, until=None))
 
 

@@ -7,15 +7,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.notices import Content, Notice, Queued
-from bot.domain.oncall import Page, PageEvent
+from bot.domain.oncall import Page
 from bot.storage.database import Database
-from bot.storage.posts import new_key, unclaimed
+from bot.storage.posts import new_key, unclaimed, want
 from bot.storage.rows import Rows
 from bot.storage.schema import outbox
 
@@ -25,6 +26,9 @@ TOO_OLD = timedelta(hours=24)
 _log = structlog.get_logger()
 
 _TALK, _PAGE = "talk", "page"
+_PERHAPS = or_(outbox.c.perhaps, outbox.c.claimed_by.is_not(None))
+"""Whoever had it and has not given it back may have sent it."""
+
 _NOTICES: Rows[Queued[Notice]] = Rows(outbox, Queued)
 _PAGES: Rows[Queued[Page]] = Rows(outbox, Queued)
 
@@ -65,20 +69,10 @@ class Outbox:
         """Give the pages that are due and that nobody is at, as `notices` gives the notices."""
         return await self._due(_PAGE, _PAGES, now, own, limit)
 
-    async def is_over(self, queued: Queued[Page]) -> bool:
-        """Tell whether it opens an alarm whose end was written later for the same target."""
-        page = queued.content
-        if page.step is not PageEvent.TRIGGER or not page.incident:
-            return False
-        query = select(outbox).where(
-            outbox.c.lane == _PAGE,
-            outbox.c.said == PageEvent.RESOLVE.value,
-            outbox.c.subject == page.incident,
-            # Sent or not, and whoever sent it: that one may be dead by now.
-            outbox.c.id > queued.id,
-        )
-        ends = [_PAGES.read(row).content for row in await self._database.fetch(query)]
-        return any((each.target, each.key) == (page.target, page.key) for each in ends)
+    async def about(self, *keys: str) -> list[Queued[Page]]:
+        """Give all pages that bear one of these keys, sent or not, oldest first."""
+        query = select(outbox).where(outbox.c.about.in_(keys)).order_by(outbox.c.id)
+        return [_PAGES.read(row) for row in await self._database.fetch(query)]
 
     async def claim(
         self, queued: Queued[Content], now: datetime, until: datetime
@@ -95,8 +89,8 @@ class Outbox:
         Returns
         -------
         Queued or None
-            As it is at this moment; `attempts` counts those before this one. None if it has been
-            sent, or another process was first.
+            As it is at this moment; `attempts` and `perhaps` tell of those before this one. None
+            if it has been sent, or another process was first.
         """
         statement = (
             update(outbox)
@@ -105,39 +99,81 @@ class Outbox:
                 claimed_by=self._database.process,
                 claimed_until=until,
                 attempts=outbox.c.attempts + 1,
+                perhaps=_PERHAPS,
             )
-            .returning(outbox.c.attempts)
+            .returning(outbox.c.attempts, outbox.c.perhaps)
         )
-        for (attempts,) in await self._database.fetch(statement):
+        for row in await self._database.fetch(statement):
             # Nothing else of it ever changes.
-            return replace(queued, attempts=attempts - 1)
+            return replace(queued, attempts=row.attempts - 1, perhaps=row.perhaps)
         return None
 
-    async def sent(self, queued: Queued[Content], now: datetime) -> None:
-        """Record that it has been said."""
-        await self.give_up(queued, now, "")
+    async def sent(self, queued: Queued[Content], now: datetime, *notices: Notice) -> None:
+        """Record that it has been said, with what must be said of that."""
+        await self.give_up(queued, now, "", *notices)
 
-    async def failed(self, queued: Queued[Content], *, not_before: datetime) -> None:
-        """Give it back as claimed, for a later time; the attempt counts."""
-        statement = (
-            update(outbox)
-            .where(
-                outbox.c.id == queued.id,
-                # Not if its time ran out, and another process is at it now.
-                outbox.c.attempts == queued.attempts + 1,
-            )
-            .values(claimed_by=None, claimed_until=None, not_before=not_before)
-        )
-        await self._database.change(statement)
+    async def failed(
+        self,
+        queued: Queued[Content],
+        now: datetime,
+        *notices: Notice,
+        not_before: datetime,
+        why: str = "",
+        perhaps: bool = True,
+    ) -> None:
+        """Give it back as claimed, for a later time; the attempt counts.
 
-    async def give_up(self, queued: Queued[Content], now: datetime, why: str) -> None:
+        Parameters
+        ----------
+        notices
+            What must be said of that.
+        perhaps
+            Whether it may have been sent all the same.
+        """
+        # Not if its time ran out, and another process is at it now.
+        mine = outbox.c.attempts == queued.attempts + 1
+        values = {"not_before": not_before, "why": why, "perhaps": queued.perhaps or perhaps}
+        await self._change(queued, now, mine, values, notices)
+
+    async def give_up(
+        self, queued: Queued[Content], now: datetime, why: str, *notices: Notice
+    ) -> None:
         """Record that it will not be said."""
+        values = {"closed": now, "why": why}
+        await self._change(queued, now, outbox.c.closed.is_(None), values, notices)
+
+    async def drop(self, queued: Queued[Page], now: datetime, why: str) -> None:
+        """Record that it is not sent any more, unless somebody is at it."""
+        free = and_(outbox.c.closed.is_(None), unclaimed(outbox, now))
+        await self._change(queued, now, free, {"closed": now, "why": why, "perhaps": _PERHAPS}, ())
+
+    async def _change(
+        self,
+        queued: Queued[Content],
+        now: datetime,
+        still: ColumnElement[bool],
+        values: dict[str, Any],
+        notices: Sequence[Notice],
+    ) -> None:
+        """Give it back as changed, have its alarm drawn anew, and say what must be said of it."""
+        content: Notice | Page = queued.content
         statement = (
             update(outbox)
-            .where(outbox.c.id == queued.id, outbox.c.closed.is_(None))
-            .values(claimed_by=None, claimed_until=None, closed=now, why=why)
+            .where(outbox.c.id == queued.id, still)
+            .values(claimed_by=None, claimed_until=None, **values)
         )
-        await self._database.change(statement)
+        if isinstance(content, Notice):
+            await self._database.change(statement)
+            return
+        async with self._database.transaction() as connection:
+            if (await connection.execute(statement)).rowcount == 0:
+                return
+            if content.incident:
+                await want(connection, content.incident)
+            for notice in notices:
+                if not await _waits(connection, notice):
+                    await add_all(connection, [notice], writer=self._database.process, now=now)
+        self._database.wake()
 
     async def _due(
         self, lane: str, rows: Rows[Queued[Content]], now: datetime, own: bool, limit: int
@@ -177,6 +213,7 @@ async def add_all(
             "writer": writer,
             "key": new_key(),
             "attempts": 0,
+            "perhaps": False,
             "why": "",
         }
         for content in contents
@@ -185,12 +222,36 @@ async def add_all(
         await connection.execute(insert(outbox), rows)
 
 
+async def _waits(connection: AsyncConnection, notice: Notice) -> bool:
+    """Tell whether a notice that is drawn when it is sent waits for that already.
+
+    One that somebody is at may have been drawn before what has changed now.
+    """
+    query = select(outbox).where(
+        outbox.c.lane == _TALK,
+        outbox.c.said == notice.said.value,
+        outbox.c.subject == notice.subject,
+        outbox.c.closed.is_(None),
+        outbox.c.claimed_by.is_(None),
+    )
+    # Nobody begins to draw it before this transaction ends.
+    rows = await connection.execute(query.with_for_update())
+    return any(_NOTICES.read(row).content.values == notice.values for row in rows)
+
+
 def _filed(content: Notice | Page) -> dict[str, str | int | datetime | None]:
     if isinstance(content, Notice):
-        lane, said, subject, due = _TALK, content.said.value, content.subject, None
+        lane, said, subject, about = _TALK, content.said.value, content.subject, ""
     else:
-        lane, said, subject, due = _PAGE, content.step.value, content.incident or None, content.due
-    return {"lane": lane, "said": said, "subject": subject, "not_before": due}
+        lane, said, subject = _PAGE, content.step.value, content.incident or None
+        about = content.key
+    return {
+        "lane": lane,
+        "said": said,
+        "subject": subject,
+        "about": about,
+        "not_before": content.due,
+    }
 
 
 def _named(content: Notice | Page) -> dict[str, str]:

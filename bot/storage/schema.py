@@ -122,11 +122,15 @@ outbox = Table(
     # same reason.
     Column("said", Text, nullable=False),
     Column("subject", Integer),
+    # The key of a page, for whoever asks what became of all that bear it.
+    Column("about", Text, nullable=False),
     Column("content", Json(Notice | Page), nullable=False),
     Column("written", Time, nullable=False),
     Column("writer", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    # It may have been sent.
+    Column("perhaps", Boolean, nullable=False),
     Column("claimed_by", Text),
     Column("claimed_until", Time),
     Column("not_before", Time),
@@ -141,6 +145,7 @@ outbox = Table(
         postgresql_where=text("closed IS NULL"),
     ),
     Index("outbox_by_closed", "closed"),
+    Index("outbox_by_about", "about"),
 )
 
 alarms = Table(

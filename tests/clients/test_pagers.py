@@ -218,7 +218,7 @@ def test_every_class_is_listed() -> None:
 
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize(
-    ("status", "permanent"),
+    ("status", "slow"),
     [
         (302, True),
         (400, True),
@@ -235,38 +235,38 @@ def test_every_class_is_listed() -> None:
         (503, False),
     ],
 )
-async def test_a_refusal_says_whether_a_repeat_can_help(
-    servers: PagerServers, calls: Calls, make: Make, *, status: int, permanent: bool
+async def test_a_refusal_says_whether_somebody_must_put_it_right(
+    servers: PagerServers, calls: Calls, make: Make, *, status: int, slow: bool
 ) -> None:
     notifier = make(servers, calls)
     elsewhere = {"Location": servers.webhook} if status == 302 else {}
     servers.fail(notifier.name, Fault(status=status, headers=elsewhere))
     failed = await failure(notifier)
-    assert failed.permanent is permanent
+    assert failed.slow is slow
     assert notifier.name in str(failed)
     assert f"(HTTP {status})" in str(failed)
     assert len(servers.received) == 1, "the key goes nowhere else"
 
 
 @pytest.mark.parametrize("make", ALL)
-async def test_a_wrong_key_is_permanent(servers: PagerServers, calls: Calls, make: Make) -> None:
+async def test_a_wrong_key_is_for_somebody_to_put_right(
+    servers: PagerServers, calls: Calls, make: Make
+) -> None:
     failed = await failure(make(servers, calls, "0123456789abcdef0123456789abcdef"))  # type: ignore[call-arg]
-    assert failed.permanent
+    assert failed.slow
     assert "refuses our key" in failed.reason
 
 
-async def test_a_routing_key_of_another_kind_is_permanent(
-    servers: PagerServers, calls: Calls
-) -> None:
+async def test_a_routing_key_of_another_kind(servers: PagerServers, calls: Calls) -> None:
     failed = await failure(pagerduty(servers, calls, "short"))
-    assert failed.permanent
+    assert failed.slow
     assert str(failed) == "pagerduty refuses it (HTTP 400)"
 
 
 async def test_only_pagerduty_itself_takes_an_event(servers: PagerServers, calls: Calls) -> None:
     servers.fail("pagerduty", Fault(status=200, body="<h1>Please log in</h1>"))
     failed = await failure(pagerduty(servers, calls))
-    assert not failed.permanent
+    assert not failed.slow
     assert "something else answers in place of pagerduty (HTTP 200)" in failed.reason
 
 
@@ -321,7 +321,7 @@ async def test_no_answer_is_waited_for_briefly(
     servers.fail(notifier.name, Fault(hang=20))
     failed = await failure(notifier)
     assert str(failed) == f"{notifier.name} has not answered within 0.3 s"
-    assert not failed.permanent
+    assert not failed.slow
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -332,7 +332,7 @@ async def test_a_lost_answer_is_repeated_without_harm(
     servers.fail(notifier.name, Fault(lost=True))
     failed = await failure(notifier)
     assert str(failed) == f"the connection to {notifier.name} was lost"
-    assert not failed.permanent
+    assert not failed.slow
     await notifier.notify(PAGE, key="row", perhaps_since=NOW)
     first, second = (each.content for each in servers.received)
     assert first == second
@@ -343,7 +343,7 @@ async def test_a_lost_answer_is_repeated_without_harm(
 
 
 @pytest.mark.parametrize(
-    ("url", "reason", "permanent"),
+    ("url", "reason", "slow"),
     [
         ("http://127.0.0.1:1/{key}", "somebody takes no connection", False),
         ("http://no-such-host.invalid/{key}", "the host of somebody has no address", False),
@@ -353,11 +353,11 @@ async def test_a_lost_answer_is_repeated_without_harm(
     ],
 )
 async def test_an_address_that_leads_nowhere(
-    calls: Calls, url: str, reason: str, *, permanent: bool
+    calls: Calls, url: str, reason: str, *, slow: bool
 ) -> None:
     failed = await failure(webhook_at(url, calls))
     assert failed.reason.startswith(reason)
-    assert failed.permanent is permanent
+    assert failed.slow is slow
     assert WEBHOOK_KEY not in "".join(traceback.format_exception(failed))
 
 
@@ -387,7 +387,7 @@ async def test_what_is_not_http(calls: Calls) -> None:
     async with no_tls() as port:
         url = f"http://127.0.0.1:{port}/{{key}}"
         failed = await failure(webhook_at(url, calls))
-        assert not failed.permanent
+        assert not failed.slow
         assert WEBHOOK_KEY not in "".join(traceback.format_exception(failed))
 
 
@@ -428,7 +428,7 @@ async def test_a_proxy_that_is_away() -> None:
     async with Calls(lambda _: "http://127.0.0.1:1", clock=lambda: NOW) as calls:
         failed = await failure(webhook_at("http://x.org", calls))
         assert str(failed) == "the proxy on the way to somebody cannot be reached"
-        assert not failed.permanent
+        assert not failed.slow
 
 
 async def test_looking_at_the_way_tells_nobody(servers: PagerServers) -> None:

@@ -5,14 +5,22 @@ import re
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
+from tests.support.a_watch import counted as counted_rows
 from tests.support.faults import Fault
-from tests.support.pager_servers import ROUTING_KEY, WEBHOOK_KEY, PagerServers
+from tests.support.pager_servers import (
+    ROUTING_KEY,
+    SQUADCAST_KEY,
+    WEBHOOK_KEY,
+    PagerServers,
+)
 from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
@@ -58,6 +66,10 @@ def steps(pagers: PagerServers, to: str) -> list[str]:
     return [str(each.content[key]) for each in pagers.sent_to(to)]
 
 
+def reached(pagers: PagerServers, to: str, times: int) -> bool:
+    return len(steps(pagers, to)) == times
+
+
 async def metrics(port: int) -> str:
     async with (
         aiohttp.ClientSession() as http,
@@ -96,12 +108,12 @@ async def test_each_is_told_once_and_of_the_end(world: World, pagers: PagerServe
         await seen(world, WELL)
         await missing(world)
         root = await prod.root("PROD lsstcam: missing")
-        await prod.told(root, "on-call is told: duty.")
+        await prod.told(root, "on-call told: duty ")
         assert steps(pagers, "webhook") == []
-        await prod.told(root, "on-call is told: hook, group.")
+        await prod.told(root, "on-call told: ")
         await arrived(lambda: mentions(world))
         await arrived(lambda: steps(pagers, "webhook"))
-        await prod.says(root, "on-call told")
+        await prod.says(root, "on-call told: ")
         await seen(world, "environment = 'dev' OR NOT there")
         sent = {("duty", "sent"): 1, ("group", "sent"): 1, ("hook", "sent"): 1}
         assert await counted(port) == sent
@@ -141,10 +153,10 @@ async def test_an_owner_stops_the_clock_and_a_person_does_not_wait_for_it(
         assert refused.text.startswith("You are not an operator of PROD")
         assert mentions(world) == []
         assert steps(pagers, "webhook") == []
-        await prod.done("escalate 1", "ana has on-call told of alarm 1")
+        await prod.done("escalate 1", "ana calls on-call for alarm 1")
         await arrived(lambda: mentions(world))
         await arrived(lambda: steps(pagers, "webhook"))
-        assert await prod.told(root, "ana has on-call told: ")
+        assert await prod.told(root, "ana calls on-call: ")
     assert prod.roots == [root]
     assert len(mentions(world)) == 1
     assert len(pagers.alerts) == 1
@@ -160,9 +172,9 @@ async def test_the_button(world: World, pagers: PagerServers) -> None:
         root = await prod.root("PROD lsstcam: not reading")
         assert root.buttons == ["I'm on it", "Silence…", "Tell on-call now", "Figures now"]
         await world.slack.click(root, "Tell on-call now", user=ANA)
-        await prod.said("ana has on-call told of alarm 1")
+        await prod.said("ana calls on-call for alarm 1")
         await arrived(lambda: steps(pagers, "webhook"))
-        await prod.says(root, "on-call told")
+        await prod.says(root, "on-call told: ")
         assert "Tell on-call now" not in root.buttons
         assert "`escalate 1` by ana: *done*" in shown(await world.type("audit"))
 
@@ -196,7 +208,61 @@ async def test_by_hand(world: World, pagers: PagerServers) -> None:
     assert prod.roots == []
 
 
-async def test_a_target_that_cannot_be_told_is_said_once(
+def failing(pagers: PagerServers) -> list[dict[str, Any]]:
+    """Five targets, none of which can be told, each for another reason."""
+    pagers.fail("webhook", Fault(status=404, times=None))
+    pagers.fail("pagerduty", Fault(status=400, times=None))
+    pagers.fail("squadcast", Fault(dropped=True, times=None))
+    pagers.fail("bell", Fault(status=302, headers={"Location": pagers.webhook}, times=None))
+    return [
+        {"name": name, "kind": kind, "url": url, "on": "fire", "environments": ["prod"]}
+        for name, kind, url in (
+            ("hook", "webhook", pagers.webhook),
+            ("duty", "pagerduty", pagers.pagerduty),
+            ("cast", "squadcast", pagers.squadcast),
+            ("moved", "webhook", pagers.bell.replace("{key}", "moved")),
+            ("away", "webhook", "http://127.0.0.1:1/"),
+        )
+    ]
+
+
+async def test_nobody_is_told_before_a_target_took_it(world: World, pagers: PagerServers) -> None:
+    world.settings["oncall"]["targets"] = failing(pagers)
+    world.settings["alarms"]["links"] = {"support": "https://help.example/"}
+    world.environ["PROMPT_REDIS_ONCALL_CAST_KEY"] = SQUADCAST_KEY
+    prod = Alarmed(world)
+    async with world.bot():
+        await seen(world, WELL)
+        await missing(world)
+        root = await prod.root("PROD lsstcam: missing")
+        failed = await prod.said("on-call could not be told of alarm 1: ")
+        for reason in ("(HTTP 404)", "(HTTP 400)", "was lost", "(HTTP 302)", "no connection"):
+            assert reason in shown(failed)
+        assert "call whoever is on call by phone (<https://help.example/|support>)" in shown(failed)
+        assert "It is tried again, for up to 24 h." in shown(failed)
+        assert failed.buttons == ["I'm on it", "On-call"]
+        for key in (WEBHOOK_KEY, SQUADCAST_KEY, ROUTING_KEY):
+            assert key not in shown(failed)
+        await prod.says(root, "on-call could not be told: ")
+        await prod.says(root, "call whoever is on call by phone (<https://help.example/|support>)")
+        assert root.buttons == ["I'm on it", "Ask to bootstrap", "Tell on-call now", "Figures now"]
+        assert prod.thread(root) == []
+        assert "on-call told" not in shown(root)
+
+        pagers.faults.clear()
+        world.ahead += timedelta(seconds=20)
+        await prod.told(root, "on-call told: ")
+        await prod.says(root, "on-call told: ")
+        for name in ("hook", "duty", "cast", "moved"):
+            await prod.says(root, name)
+        await prod.says(root, "could not be told: away")
+        assert "by phone" not in shown(root)
+    assert sum("could not be told" in each.text for each in prod.roots) == 0
+    for to in ("webhook", "pagerduty"):
+        assert steps(pagers, to) == ["trigger"] * 2
+
+
+async def test_one_target_that_cannot_be_told_is_said_once(
     world: World, pagers: PagerServers
 ) -> None:
     pagers.fail("webhook", Fault(status=403, times=None))
@@ -204,11 +270,77 @@ async def test_a_target_that_cannot_be_told_is_said_once(
     async with world.bot():
         await missing(world)
         failed = await prod.said("on-call target hook could not be told of alarm 1")
-        assert "It is not tried any more." in shown(failed)
-        assert "HTTP 403" in shown(failed)
-        assert WEBHOOK_KEY not in shown(failed)
-        assert failed.buttons == ["I'm on it", "On-call"]
+        assert "hook refuses our key (HTTP 403)" in shown(failed)
         await arrived(lambda: mentions(world))
+        world.ahead += timedelta(minutes=5)
+        await arrived(lambda: len(steps(pagers, "webhook")) > 1)
         await seen(world, "environment = 'dev' OR NOT there")
-    assert sum("could not be told" in m.text for m in world.slack.messages(PROD)) == 1
-    assert len(steps(pagers, "webhook")) == 1
+    said = [each for each in world.slack.messages(PROD) if each.thread_ts is None]
+    assert sum("could not be told" in each.text for each in said) == 1
+
+
+GROUP_TRIED = """
+SELECT count(*) = 1 FROM outbox
+WHERE lane = 'page' AND attempts > 0 AND content LIKE '%"target":"group"%'
+"""
+
+
+async def settled(world: World) -> None:
+    """Wait until there is nothing more to say, or to tell."""
+    await counted_rows(world, "SELECT count(*) = 0 FROM outbox WHERE closed IS NULL")
+    await counted_rows(world, "SELECT count(*) = 0 FROM posts WHERE shown < wanted")
+
+
+async def test_nobody_is_mentioned_for_what_ended_while_slack_was_away(world: World) -> None:
+    prod = Alarmed(world)
+    async with world.bot():
+        await seen(world, WELL)
+        world.slack.fail("chat.postMessage", Fault(dropped=True, times=None))
+        await missing(world)
+        await counted_rows(world, GROUP_TRIED)
+        await world.group()
+        await seen(world, WELL)
+        world.ahead += timedelta(seconds=15)
+        await counted_rows(world, "SELECT resolved IS NOT NULL FROM alarms")
+        world.slack.heal("chat.postMessage")
+        world.ahead += timedelta(minutes=2)
+        root = await prod.root("resolved after")
+        await prod.told(root, "resolved after")
+        await settled(world)
+    assert mentions(world) == []
+    assert prod.roots == [root]
+    assert sum("resolved after" in each for each in prod.thread(root)) == 1
+
+
+async def test_nobody_is_called_for_what_ends_or_is_over(
+    world: World, pagers: PagerServers
+) -> None:
+    """Who could not be told in time hears nothing of it any more, not of its end either."""
+    pagers.fail("webhook", Fault(status=503))
+    prod = Alarmed(world)
+
+    def of_the_alarm() -> list[str]:
+        sent = [each.content for each in pagers.sent_to("webhook")]
+        return [each["step"] for each in sent if each["incident"]]
+
+    async with world.bot():
+        await seen(world, WELL)
+        await missing(world)
+        root = await prod.root("PROD lsstcam: missing")
+        await prod.said("on-call target hook could not be told of alarm 1")
+        await world.group()
+        await seen(world, WELL)
+        await prod.says(root, "Resolved if it stays so until")
+        # Its next try is due.
+        world.ahead += timedelta(seconds=5)
+        for number in (1, 2):
+            await prod.done("oncall test", "ana tries 3 on-call targets")
+            await arrived(partial(reached, pagers, "webhook", 1 + number))
+        assert of_the_alarm() == ["trigger"]
+        assert "could not" not in shown(root)
+        world.ahead += timedelta(seconds=15)
+        await prod.told(root, "resolved after")
+        await settled(world)
+    assert of_the_alarm() == ["trigger"]
+    assert "hook" not in "".join(prod.thread(root)).replace("could not be told: hook", "")
+    assert "hook" not in shown(root)

@@ -319,7 +319,7 @@ class Shown:
             assert len(roots) == 1, _brief(roots)
             assert "resolved after" in roots[0].text
             said = self.thread(roots[0])
-            told = sum("on-call is told: hook." in text for text in said)
+            told = sum("on-call told: hook " in text for text in said)
             ended = sum("resolved after" in text for text in said)
             assert (told, ended, len(said)) == (1, 1, 2), said
         return len(rows)

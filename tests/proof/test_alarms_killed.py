@@ -127,7 +127,7 @@ async def paged_and_not_recorded(scene: Scene) -> None:
 async def told_in_the_thread_and_not_recorded(scene: Scene) -> None:
     scene.state.freeze("outbox", "NEW.closed IS NOT NULL AND NEW.lane = 'talk'")
     await scene.lose()
-    await scene.prod.told(await scene.prod.root(), "on-call is told: hook.")
+    await scene.prod.told(await scene.prod.root(), "on-call told: hook ")
     await scene.state.frozen()
 
 
@@ -152,7 +152,7 @@ async def test_killed(scene: Scene, step: Callable[[Scene], Awaitable[None]]) ->
     await scene.kill()
     bot = await scene.start()
     root = await scene.prod.root("PROD lsstcam: missing")
-    await scene.prod.told(root, "on-call is told: hook.")
+    await scene.prod.told(root, "on-call told: hook ")
     await scene.state.until(SETTLED)
     assert scene.prod.roots == [root]
     assert len(scene.prod.thread(root)) == 1

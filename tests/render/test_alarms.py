@@ -16,6 +16,7 @@ from bot.domain.alarms import Holding, Incident, Silence, Skipped, Transition
 from bot.domain.approvals import Plan, Request, State
 from bot.domain.environments import Environment, Person
 from bot.domain.oncall import On, Receipt, Target, Told, When
+from bot.domain.paging import Reach
 from bot.domain.reports import DuskReport, NightReport
 from bot.domain.rules import RULES, Finding, Severity, rule_of
 from bot.domain.samples import Figures
@@ -102,18 +103,23 @@ def incident(rule: str, *more: str, figures: Figures = FIGURES, critical: bool =
     )
 
 
+UNTOLD = Reach()
+
+
 def draw(
     shown: Incident,
     environment: Environment = PROD,
     *,
     now: datetime = NOW,
     targets: str = "prompt-oncall",
+    reach: Reach = UNTOLD,
 ) -> Drawn:
     return alarms.incident(
         shown,
         environment,
         escalate_after=timedelta(minutes=10),
         targets=targets,
+        reach=reach,
         now=now,
         thresholds=LIMITS,
     )
@@ -140,10 +146,9 @@ BACKLOG = incident("backlog")
 EXPIRING = replace(
     incident("expiring", "backlog", "stalled"),
     critical_since=at(5, 31, 58),
-    told={"prompt-oncall": at(5, 56, 58)},
     figures=replace(FIGURES, at=at(5, 56, 58), waiting=8428, visits=49, wait=timedelta(minutes=30)),
 )
-RESOLVED = replace(EXPIRING, resolved=at(6, 9, 20), told={}, owner=ANA, owned=at(6, 1))
+RESOLVED = replace(EXPIRING, resolved=at(6, 9, 20), owner=ANA, owned=at(6, 1))
 SKIPPED = tuple(
     Skipped(f"2026-11-24T05:2{number}:34.118", 172, at(6, 26, 55) + number * timedelta(seconds=37))
     for number in range(6)
@@ -176,7 +181,8 @@ def test_a_delay_warning() -> None:
 
 
 def test_about_to_be_skipped() -> None:
-    drawn = draw(EXPIRING, now=at(5, 56, 58))
+    told = Reach({"prompt-oncall": at(5, 56, 58)})
+    drawn = draw(EXPIRING, now=at(5, 56, 58), reach=told)
     assert lines(drawn) == [
         "🔴 *PROD lsstcam: first visit is skipped in 30 min (06:26 UTC).* Alarm 31",
         "Waiting: 8,428 entries = 49 visits",
@@ -186,7 +192,10 @@ def test_about_to_be_skipped() -> None:
         "Images are safe; skipped visits send no science alerts tonight.",
         "*Likely:* KEDA or the workers.",
         "*Next:* <https://argo.example/lsstcam|jobs in Argo CD>, `runbook not reading`",
-        "warned 05:29 UTC, nobody owns it · on-call told 05:56:58 · updated 05:56:58",
+        (
+            "warned 05:29 UTC, nobody owns it · on-call told: prompt-oncall 05:56:58 · "
+            "updated 05:56:58"
+        ),
     ]
     assert labels(drawn) == ["I'm on it", "Figures now"]
 
@@ -286,12 +295,12 @@ def test_every_rule_has_words_and_all_words_have_a_rule() -> None:
 )
 def test_redis_is_away(kind: str, line: str, how: str) -> None:
     away = incident("unreachable", figures=replace(FIGURES, kind=kind))
-    drawn = draw(replace(away, told={"prompt-oncall": NOW}))
+    drawn = draw(away, reach=Reach({"prompt-oncall": NOW}))
     assert drawn[0] == f"🔴 *PROD: {line} 05:26:58 UTC (3 min).* Alarm 31"
     shown = lines(drawn)
     assert f"Tried: prompt-redis.prompt-redis:6379, {how}, 6 times" in shown
     assert "Other PROD alarms are held while this one is open." in shown
-    assert shown[-1] == "nobody owns this · on-call told 05:29:58 · updated 05:29:58"
+    assert shown[-1] == "nobody owns this · on-call told: prompt-oncall 05:29:58 · updated 05:29:58"
     skipped = (
         "Visits announced now are skipped, one every 37 s: the fan-out service does not repeat "
         "them. Images are safe."
@@ -394,7 +403,6 @@ def test_in_dev_nothing_is_skipped() -> None:
         ({}, "a", "nobody owns this · on-call is told at 05:47 UTC if it lasts"),
         ({}, "", "nobody owns this"),
         ({"owner": ANA, "owned": at(5, 31)}, "a", "Ana is on it since 05:31"),
-        ({"told": {"a": at(5, 41, 58)}}, "a", "nobody owns this · on-call told 05:41:58"),
         ({"held": Holding.SILENCE}, "a", "held by a silence · nobody owns this"),
         ({"held": Holding.WINDOW}, "a", "held by the maintenance window · nobody owns this"),
     ],
@@ -402,7 +410,30 @@ def test_in_dev_nothing_is_skipped() -> None:
 def test_who_is_on_it(changes: dict[str, Any], targets: str, expected: str) -> None:
     drawn = draw(replace(BACKLOG, **changes), targets=targets)
     assert lines(drawn)[-1] == f"{expected} · updated 05:29:58"
-    assert ("Tell on-call now" in labels(drawn)) is (bool(targets) and "told" not in changes)
+    assert ("Tell on-call now" in labels(drawn)) is bool(targets)
+
+
+@pytest.mark.parametrize(
+    ("reach", "foot", "button"),
+    [
+        (Reach({"a": at(5, 41, 58)}), "on-call told: a 05:41:58", False),
+        (
+            Reach({"a": NOW, "b": NOW, "c": at(5, 30)}, ("d",), {"e": "no answer"}),
+            "on-call told: a, b 05:29:58, c 05:30:00 · being told: d · could not be told: e",
+            False,
+        ),
+        (Reach({}, ("d", "e")), "being told: d, e", False),
+        (Reach({}, ("d",), {"e": ""}), "being told: d · could not be told: e", False),
+        (Reach(failed={"d": "", "e": ""}), "on-call could not be told: d, e", True),
+    ],
+)
+def test_whom_pages_have_reached(reach: Reach, foot: str, *, button: bool) -> None:
+    drawn = draw(BACKLOG, reach=reach)
+    assert lines(drawn)[-1] == f"nobody owns this · {foot} · updated 05:29:58"
+    assert ("Tell on-call now" in labels(drawn)) is button
+    helped = "🔴 *On-call could not be told:* d, e; call whoever is on call by phone"
+    assert (helped in "\n".join(lines(drawn))) is button
+    assert len(lines(drawn)) == len(lines(draw(BACKLOG))) + button
 
 
 @pytest.mark.parametrize(
@@ -450,7 +481,7 @@ def test_where_nobody_knows_when_no_time_is_promised() -> None:
         (
             replace(BACKLOG, told={"old": BEGAN, "phone": NOW, "pager": NOW}),
             Transition.ESCALATED,
-            "🟡 *PROD lsstcam, alarm 31:* on-call is told: phone, pager.",
+            "🟡 *PROD lsstcam, alarm 31:* on-call is called: phone, pager.",
         ),
         (
             replace(BACKLOG, held=Holding.SILENCE),
@@ -484,7 +515,7 @@ def test_what_the_thread_is_told(shown: Incident, transition: Transition, expect
 def test_who_had_the_on_call_told() -> None:
     told = replace(BACKLOG, told={"phone": NOW})
     text, _, _ = alarms.transition(told, Transition.ESCALATED, NOW, by="Ben")
-    assert "Ben has on-call told: phone. " in text
+    assert "Ben calls on-call: phone. " in text
 
 
 def test_the_owner_alone_is_asked() -> None:
@@ -578,7 +609,7 @@ def test_who_is_on_call() -> None:
 
 def test_what_the_channel_hears_of_pages() -> None:
     text, _, _ = oncall.escalated(BACKLOG, TARGETS, "Ana", NOW)
-    assert text == "🔴 *PROD lsstcam: Ana has on-call told of alarm 31.*"
+    assert text == "🔴 *PROD lsstcam: Ana calls on-call for alarm 31.*"
     called = oncall.called(PROD, HOSTILE, TARGETS, "Ana", NOW)
     assert called[0] == "🔴 *PROD: Ana calls for whoever is on call.*"
     assert {"type": "plain_text", "text": HOSTILE, "emoji": False} in [
@@ -587,9 +618,53 @@ def test_what_the_channel_hears_of_pages() -> None:
     assert _pings(called) == []
     tested = oncall.tested(PROD, TARGETS, "Ana", NOW)
     assert tested[0] == "🔧 *PROD: Ana tries 2 on-call targets.* Nothing is wrong."
-    failed = pages.target_failed(PROD, "pager", "HTTP 503", incident=31, given_up=False, now=NOW)
-    assert failed[0] == "🔴 *PROD: on-call target pager could not be told of alarm 31.*"
-    assert "It is tried again, for up to 24 h." in "".join(lines(failed))
+
+
+def test_what_is_said_of_those_who_could_not_be_told() -> None:
+    one = Reach({"phone": NOW}, ("bell",), {"pager": "pager cannot take it (HTTP 503)"})
+    drawn = pages.not_reached(PROD, one, BACKLOG, "", NOW)
+    assert drawn is not None
+    assert lines(drawn) == [
+        "🔴 *PROD: on-call target pager could not be told of alarm 31.*",
+        "Why: `pager cannot take it (HTTP 503)`",
+        "It is tried again, for up to 24 h.",
+        "On-call told: phone 05:29:58 UTC.",
+        "Being told: bell.",
+        "*Next:* `oncall` shows who else there is.",
+        "05:29:58 UTC",
+    ]
+    assert labels(drawn) == ["I'm on it", "On-call"]
+    nobody = Reach(failed={"pager": HOSTILE, "phone": "the connection was lost"})
+    help_there = replace(PROD, links={"support": "https://help.example/"})
+    drawn = pages.not_reached(help_there, nobody, None, HOSTILE, NOW)
+    assert drawn is not None
+    assert drawn[0] == "🔴 *PROD: on-call could not be told: pager, phone.*"
+    last = "*Next:* call whoever is on call by phone (<https://help.example/|support>)."
+    assert last in lines(drawn)
+    assert {"type": "plain_text", "text": HOSTILE, "emoji": False} in [
+        each.get("text") for each in drawn[1]
+    ]
+    assert _pings(drawn) == ["<https://help.example/|support>"]
+    assert labels(drawn) == ["On-call"]
+    for late in (UNTOLD, Reach({"pager": NOW})):
+        assert pages.not_reached(PROD, late, BACKLOG, "", NOW) is None
+    over = replace(BACKLOG, resolved=NOW)
+    assert pages.not_reached(PROD, nobody, over, "", NOW) is None
+
+
+def test_what_is_said_of_those_who_were_told() -> None:
+    some = Reach({"phone": NOW, "duty": NOW}, (), {"pager": HOSTILE})
+    drawn = pages.reached(PROD, some, EXPIRING, "", NOW)
+    assert drawn is not None
+    assert drawn[0] == (
+        "🔴 *PROD lsstcam, alarm 31:* on-call told: phone, duty 05:29:58 UTC; "
+        "could not be told: pager."
+    )
+    drawn = pages.reached(PROD, Reach({"phone": NOW}), None, f"PROD: Ana calls for {HOSTILE}", NOW)
+    assert drawn is not None
+    assert drawn[0] == "🟢 *PROD: on-call told: phone 05:29:58 UTC.*"
+    assert _pings(drawn) == []
+    assert pages.reached(PROD, Reach(failed={"pager": ""}), EXPIRING, "", NOW) is None
 
 
 SILENCE = Silence(34, "prod", ANA, "camera work", NOW, at(7, 30), instrument="lsstcam")
@@ -616,8 +691,8 @@ def test_what_fires() -> None:
 
 
 def test_what_has_fired() -> None:
-    over = replace(RESOLVED, worst=Severity.CRITICAL, skipped=SKIPPED, told={"phone": NOW})
-    drawn = history(PROD, [over], at(9, 0), {})
+    over = replace(RESOLVED, worst=Severity.CRITICAL, skipped=SKIPPED)
+    drawn = history(PROD, [over], at(9, 0), {}, {31})
     assert drawn[0] == "*PROD: the last 1 alarm.*"
     assert lines(drawn)[1:] == [
         "🟢 31 *PROD lsstcam* backlog, critical",
@@ -903,12 +978,32 @@ def any_incident(draw_from: st.DrawFn) -> Incident:
     )
 
 
-@given(any_incident(), TIMES, st.sampled_from(["", "prompt-oncall"]), st.sampled_from(Transition))
+_TARGETS = st.from_regex(r"[a-z][a-z0-9-]{0,60}", fullmatch=True)
+REACHES = st.builds(
+    Reach,
+    st.dictionaries(_TARGETS, TIMES, max_size=20),
+    st.lists(_TARGETS, max_size=20).map(tuple),
+    st.dictionaries(_TARGETS, st.text(), max_size=20),
+)
+
+
+@given(
+    any_incident(),
+    TIMES,
+    st.sampled_from(["", "prompt-oncall"]),
+    st.sampled_from(Transition),
+    REACHES,
+)
 def test_any_incident_can_be_drawn(
-    shown: Incident, now: datetime, targets: str, transition: Transition
+    shown: Incident, now: datetime, targets: str, transition: Transition, reach: Reach
 ) -> None:
+    for said in (pages.reached, pages.not_reached):
+        for about in (shown, None):
+            of_pages = said(PROD, reach, about, "PROD: Ana calls for help", now)
+            if of_pages is not None:
+                _within_limits(of_pages)
     for environment in (PROD, DEV):
-        drawn = draw(shown, environment, now=now, targets=targets)
+        drawn = draw(shown, environment, now=now, targets=targets, reach=reach)
         assert len(drawn[0]) <= FIRST_LINE
         _within_limits(drawn)
     _within_limits(alarms.transition(shown, transition, now))

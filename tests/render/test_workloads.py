@@ -8,6 +8,7 @@ import pytest
 from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import Unreachable
+from bot.domain.paging import Reach
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
 from bot.domain.workloads import Jobs, Pod
@@ -75,6 +76,7 @@ def test_an_alarm_links_to_the_window_it_falls_into() -> None:
         PROD,
         escalate_after=timedelta(minutes=10),
         targets="",
+        reach=Reach(),
         now=ASKED,
         thresholds=default_thresholds(),
         around=around,

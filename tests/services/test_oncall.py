@@ -14,12 +14,12 @@ from bot.domain.alarms import Incident
 from bot.domain.approvals import Plan, Request, Vote
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import UserError
-from bot.domain.notices import Said
+from bot.domain.notices import Notice, Said
 from bot.domain.oncall import (
     On,
     Page,
     PageEvent,
-    Receipt,
+    PageFailed,
     Target,
     Told,
     When,
@@ -37,6 +37,7 @@ from tests.support.an_oncall import Lists, an_oncall
 
 NOW = datetime(2026, 11, 24, 5, 57, tzinfo=UTC)
 NOON = NOW.replace(hour=18)
+SECOND = timedelta(seconds=1)
 ANA, BEN = Person("U0ANA", "Ana"), Person("U0BEN", "Ben")
 PROD = Environment("prod", ("lsstcam",))
 TARGETS = (
@@ -241,31 +242,45 @@ async def test_whoever_goes_on_alone_is_told_of(oncall: Oncall) -> None:
 @pytest.mark.parametrize(
     ("outcomes", "said"),
     [
-        ("s", []),
-        ("ffs", []),
-        ("ffffffs", ["no"]),
-        ("fff", ["no"]),
-        ("g", ["yes"]),
-        ("fg", ["yes"]),
-        ("ffg", ["yes"]),
-        ("fffg", ["no"]),
+        ("s", [Said.ONCALL]),
+        ("ffs", [Said.TARGET_FAILED, Said.ONCALL]),
+        ("ffffffs", [Said.TARGET_FAILED, Said.ONCALL]),
+        ("fff", [Said.TARGET_FAILED]),
+        ("g", [Said.TARGET_FAILED]),
+        ("fffg", [Said.TARGET_FAILED, Said.TARGET_FAILED]),
     ],
 )
-async def test_a_failed_page_is_said_once_in_the_channel(
-    database: Database, outcomes: str, said: list[str]
+async def test_what_came_of_a_page_is_said(
+    database: Database, outcomes: str, said: list[Said]
 ) -> None:
-    metrics, outbox = Metrics(), Outbox(database)
+    metrics, outbox, now = Metrics(), Outbox(database), NOW
     receipts = Receipts(outbox, metrics)
     oncall = an_oncall(PROD, database, TARGETS)
-    [page] = oncall.about(INCIDENT, ["duty"], PageEvent.TRIGGER, NOW)
-    kinds = {"s": Told.SENT, "f": Told.FAILED, "g": Told.GIVEN_UP}
-    for tries, outcome in enumerate(outcomes, 1):
-        await receipts.note(page, Receipt(NOW, kinds[outcome], "no answer"), tries)
-    notices = [each.content for each in await outbox.notices(NOW + timedelta(seconds=1))]
-    assert [notice.values["given up"] for notice in notices] == said
+    await outbox.add(NOW, *oncall.about(INCIDENT, ["duty"], PageEvent.TRIGGER, NOW))
+    notices: list[Notice] = []
+    for outcome in outcomes:
+        [waiting] = await outbox.pages(now)
+        queued = await outbox.claim(waiting, now, now + SECOND)
+        assert queued is not None
+        if outcome == "s":
+            await receipts.taken(queued, now)
+        else:
+            again = now + SECOND if outcome == "f" else None
+            await receipts.failed(queued, PageFailed("no answer"), now, again)
+        now += SECOND
+        for each in await outbox.notices(now + 2 * SECOND):
+            notices.append(each.content)
+            await outbox.sent(each, now)
+    assert [each.said for each in notices] == said
     for notice in notices:
-        assert (notice.said, notice.environment, notice.subject) == (Said.TARGET_FAILED, "prod", 31)
-        assert (notice.values["target"], notice.values["reason"]) == ("duty", "no answer")
+        assert (notice.environment, notice.subject) == ("prod", 31)
+        assert notice.values == {"about": key_of(INCIDENT), "summary": ""}
+    kinds = {"s": Told.SENT, "f": Told.FAILED, "g": Told.GIVEN_UP}
     assert receipts.last["duty"].outcome is kinds[outcomes[-1]]
     counted = f'notifications_total{{outcome="{kinds[outcomes[0]].value}",target="duty"}}'
     assert counted in metrics.text().decode()
+    reach = (await oncall.reach(INCIDENT))[INCIDENT.id]
+    assert reach == await oncall.reached(key_of(INCIDENT))
+    assert (set(reach.told), set(reach.failed)) == (
+        ({"duty"}, set()) if outcomes[-1] == "s" else (set(), {"duty"})
+    )

@@ -3,6 +3,7 @@
 from bot.clients.pagers import Calls, Heartbeat
 from bot.domain.alarms import Holding, Silence, opened
 from bot.domain.approvals import Plan
+from bot.domain.paging import Reach
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
 from bot.render.alarms import resolved_alarm
@@ -312,5 +313,5 @@ async def test_an_alarm_of_a_rule_that_this_release_lacks_ends(post: Post) -> No
     await post.passes(POLL)
     for alarm in await post.alarms():
         assert alarm.resolved is not None
-        first, _ = resolved_alarm(alarm, post.now)
+        first, _ = resolved_alarm(alarm, Reach(), post.now)
         assert first.endswith(f"This release of the bot lacks its rule.* Alarm {alarm.id}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copy
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text, update
@@ -18,6 +19,7 @@ from bot.clients.pagers import (
     Squadcast,
     Webhook,
 )
+from bot.domain.alarms import Incident
 from bot.domain.notices import Notice, Said, Subject
 from bot.domain.oncall import (
     GIVEN_UP_AFTER,
@@ -36,12 +38,14 @@ from bot.slack.api import Proxy, SlackApi
 from bot.slack.directory import Channels
 from bot.slack.paging import AT_ONCE, Mention, Pager
 from bot.slack.posting import CLAIMED_FOR
+from bot.storage.alarms import Incidents
 from bot.storage.database import Database
 from bot.storage.lease import Leader
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts, add_post
+from bot.storage.schema import counters, posts
 from bot.storage.schema import outbox as table
-from bot.storage.schema import posts
+from tests.storage.drafts import incident
 from tests.support.an_oncall import A_PAGE
 from tests.support.databases import as_process
 from tests.support.faults import Fault, rate_limited
@@ -61,15 +65,16 @@ PAGE = replace(A_PAGE, link="", at=NOW)
 _PAGES = table.c.lane == "page"
 GROUP = Target("group", Mention.kind, usergroup="S0ONCALL")
 OWNED, END = (replace(PAGE, step=each) for each in (PageEvent.ACKNOWLEDGE, PageEvent.RESOLVE))
-BUSY = PageFailed("duty cannot take it now (HTTP 503)", permanent=False)
-REFUSED = PageFailed("duty refuses our key (HTTP 403)", permanent=True)
+BUSY = PageFailed("duty cannot take it now (HTTP 503)")
+REFUSED = PageFailed("duty refuses our key (HTTP 403)", slow=True)
+LOST = PageFailed("the connection to duty was lost", perhaps=True)
 
 
 @dataclass
 class Scripted(Notifier):
     """A target that answers as scripted, and then well; while `held` is set it does not answer."""
 
-    kind = Kind("scripted", "a script")
+    kind = Kind("scripted", "a script", events=tuple(PageEvent))
 
     name: str
     answers: list[Exception | None] = field(default_factory=list)
@@ -123,13 +128,29 @@ class Desk:
         )
         return {outcome: int(times) for outcome, times in found}
 
+    async def said(self, said: Said) -> list[Notice]:
+        """Take what waits to be said of pages, as if it were said now."""
+        waiting = await self.outbox.notices(NOW + GIVEN_UP_AFTER)
+        found = [each for each in waiting if each.content.said is said]
+        for each in found:
+            await self.outbox.sent(each, NOW + GIVEN_UP_AFTER)
+        return [each.content for each in found]
+
+    async def fires(self) -> Incident:
+        """Let the alarm that the pages are about fire."""
+        async with self.database.transaction() as connection:
+            await connection.execute(update(counters).values(value=PAGE.incident - 1))
+        return await Incidents(self.database).create(incident(), now=NOW)
+
+    async def step(self, before: Incident, **changes: Any) -> Incident:
+        """Let something happen to the alarm."""
+        after = replace(before, version=before.version + 1, **changes)
+        assert await Incidents(self.database).replace(before, after, now=NOW)
+        return after
+
     @property
     def receipts(self) -> dict[str, Receipt]:
         return self.outcomes.last
-
-    async def failed(self) -> list[Notice]:
-        """What the channel is told of targets that cannot be reached."""
-        return [each.content for each in await self.outbox.notices(NOW + GIVEN_UP_AFTER)]
 
     def outbox_of(self, process: str) -> Outbox:
         return Outbox(as_process(self.database, process))
@@ -138,6 +159,8 @@ class Desk:
         return Pager(
             self.outbox_of(holder),
             {each.name: each for each in notifiers},
+            Incidents(self.database),
+            {},
             leader=Leading(self),
             receipts=self.outcomes,
             posts=Posts(self.database, "https://example.slack.com/"),
@@ -209,7 +232,7 @@ async def test_a_page_is_sent_once(desk: Desk) -> None:
     assert since is None
     assert desk.counted == {"sent": 1}
     assert desk.receipts["duty"].outcome is Told.SENT
-    assert await desk.failed() == []
+    assert await desk.said(Said.TARGET_FAILED) == []
     assert await desk.rows() == [(True, "")]
 
 
@@ -247,13 +270,26 @@ async def test_a_page_of_a_dead_process_is_sent_by_the_next(desk: Desk) -> None:
     assert (key, since) == (queued.key, NOW), "it may have been sent"
 
 
+async def test_prod_waits_for_no_page_of_dev(desk: Desk) -> None:
+    slow = Scripted("duty", held=asyncio.Event())
+    pages = [replace(PAGE, environment="dev", key=f"{n}") for n in range(20)]
+    await desk.write(*pages)
+    await desk.write(PAGE)
+    pager = desk.pager(slow)
+    await pager.tick(NOW)
+    assert slow.held is not None
+    slow.held.set()
+    await settled(pager)
+    assert [page.environment for page, _, _ in slow.told] == ["dev"] * AT_ONCE + ["prod"]
+
+
 async def test_a_page_never_waits_for_another_target(desk: Desk) -> None:
     slow, quick = Scripted("slow", held=asyncio.Event()), Scripted("quick")
     await desk.write(*(replace(PAGE, target="slow", key=f"{n}") for n in range(20)))
     await desk.write(replace(PAGE, target="quick"))
     pager = desk.pager(slow, quick)
     await pager.tick(NOW)
-    await asyncio.gather(*pager._lanes["quick"]._tasks)
+    await asyncio.gather(*pager._lanes["prod", "quick"]._tasks)
     assert len(quick.told) == 1
     assert slow.held is not None
     slow.held.set()
@@ -281,7 +317,7 @@ async def test_a_hanging_target_does_not_hold_the_loop(desk: Desk) -> None:
 
 
 async def test_it_is_tried_again_ever_more_rarely(desk: Desk) -> None:
-    duty = Scripted("duty", [BUSY] * 12)
+    duty = Scripted("duty", [LOST] * 12)
     await desk.write(PAGE)
     pager = desk.pager(duty)
     now, pauses = NOW, []
@@ -301,42 +337,73 @@ async def test_it_is_tried_again_ever_more_rarely(desk: Desk) -> None:
     assert {(key, since) for _, key, since in duty.told[1:]} == {(duty.told[0][1], NOW)}
 
 
-async def test_people_are_told_once_after_three_tries(desk: Desk) -> None:
+async def test_people_are_told_once_and_at_once(desk: Desk) -> None:
     duty = Scripted("duty", [BUSY] * 5)
     await desk.write(PAGE)
     pager, now = desk.pager(duty), NOW
-    for tries in range(1, 7):
-        await turn(pager, now)
-        assert len(await desk.failed()) == (tries >= 3)
+    await turn(pager, now)
+    values = {"about": PAGE.key, "summary": ""}
+    assert await desk.said(Said.TARGET_FAILED) == [Notice(Said.TARGET_FAILED, "prod", 31, values)]
+    for _ in range(6):
         now += timedelta(minutes=5)
-    [notice] = await desk.failed()
-    values = {"target": "duty", "reason": BUSY.reason, "given up": "no"}
-    assert notice == Notice(Said.TARGET_FAILED, "prod", 31, values)
+        await turn(pager, now)
+    assert await desk.said(Said.TARGET_FAILED) == []
     assert desk.receipts["duty"].outcome is Told.SENT
+    [told] = await desk.said(Said.ONCALL)
+    assert (told.subject, told.values) == (31, values)
 
 
-@pytest.mark.parametrize("before", [0, 1, 2, 3])
-async def test_a_permanent_failure_gives_up_at_once(desk: Desk, before: int) -> None:
-    duty = Scripted("duty", [*[BUSY] * before, REFUSED])
+async def test_what_becomes_of_several_targets_is_said_together(desk: Desk) -> None:
+    """What waits to be said is drawn when it is said, so one notice is enough."""
+    names = ["one", "two", "three", "four"]
+    await desk.write(*(replace(PAGE, target=each) for each in names))
+    pager = desk.pager(
+        Scripted("one", [BUSY]), Scripted("two", [REFUSED]), Scripted("three"), Scripted("four")
+    )
+    await turn(pager)
+    assert len(await desk.said(Said.TARGET_FAILED)) == 1
+    assert len(await desk.said(Said.ONCALL)) == 1
+
+
+async def test_what_may_have_been_drawn_already_is_said_again(desk: Desk) -> None:
+    slow = Scripted("slow", [BUSY], held=asyncio.Event())
+    await desk.write(PAGE, replace(PAGE, target="slow"))
+    pager = desk.pager(Scripted("duty", [BUSY]), slow)
+    await pager.tick(NOW)
+    await asyncio.gather(*pager._lanes["prod", "duty"]._tasks)
+    [first] = await desk.outbox.notices(NOW)
+    assert await desk.outbox.claim(first, NOW, NOW + SECOND)
+    assert slow.held is not None
+    slow.held.set()
+    await settled(pager)
+    [second] = await desk.outbox.notices(NOW)
+    assert second.content == first.content
+    assert second.id != first.id
+
+
+async def test_whatever_is_answered_is_tried_again(desk: Desk) -> None:
+    """Somebody may put right what is refused; until then it is tried more rarely."""
+    duty = Scripted("duty", [REFUSED] * 9)
     await desk.write(PAGE)
-    pager, now = desk.pager(duty), NOW
-    for _ in range(before + 3):
+    pager, now, pauses = desk.pager(duty), NOW, []
+    for _ in range(9):
         await turn(pager, now)
-        now += timedelta(minutes=5)
-    assert len(duty.told) == before + 1
-    assert len(await desk.failed()) == 1
-    assert desk.counted["given_up"] == 1
-    assert await desk.rows() == [(True, REFUSED.reason)]
-    assert desk.receipts["duty"].reason == REFUSED.reason
-    if before < 2:
-        assert (await desk.failed())[0].values["given up"] == "yes"
+        pause = await desk.waits(now)
+        assert pause is not None
+        pauses.append(pause)
+        now += timedelta(seconds=pause)
+    for pause, least in zip(pauses, [10, 20, 40, 80, 160, 320, 600, 600, 600], strict=True):
+        assert least <= pause <= 1.25 * least + 0.5
+    await turn(pager, now)
+    assert desk.counted == {"failed": 9, "sent": 1}
+    assert await desk.rows() == [(True, "")]
 
 
 @pytest.mark.parametrize(
     ("asked", "least", "most"), [(600, 600, 601), (1, 2, 3), (0, 2, 3), (7200, 7200, 7201)]
 )
 async def test_retry_after_is_honoured(desk: Desk, asked: int, least: int, most: int) -> None:
-    limited = PageFailed("…", permanent=False, retry_after=timedelta(seconds=asked))
+    limited = PageFailed("…", retry_after=timedelta(seconds=asked))
     await desk.write(PAGE)
     await turn(desk.pager(Scripted("duty", [limited])))
     pause = await desk.waits(NOW)
@@ -351,30 +418,30 @@ async def test_after_a_day_it_is_given_up(desk: Desk) -> None:
     for hours in (0, 1, 2, 12, 23, 23.8):
         now = NOW + timedelta(hours=hours)
         await turn(pager, now)
-    assert await desk.rows() == [(False, "")]
+    assert await desk.rows() == [(False, BUSY.reason)]
     while not (await desk.rows())[0][0]:
         now += timedelta(minutes=1)
         await turn(pager, now)
     assert timedelta(0) < NOW + GIVEN_UP_AFTER - now <= timedelta(minutes=5)
     assert desk.counted["given_up"] == 1
     assert desk.receipts["duty"].outcome is Told.GIVEN_UP
-    assert len(await desk.failed()) == 1
+    assert len(await desk.said(Said.TARGET_FAILED)) == 1
     assert await desk.rows() == [(True, BUSY.reason)]
 
 
 async def test_who_asks_for_more_than_a_day_is_given_up(desk: Desk) -> None:
-    limited = PageFailed("…", permanent=False, retry_after=timedelta(hours=24))
+    limited = PageFailed("…", retry_after=timedelta(hours=24))
     await desk.write(PAGE)
     await turn(desk.pager(Scripted("duty", [limited])))
     assert desk.counted == {"given_up": 1}
-    assert len(await desk.failed()) == 1
+    assert len(await desk.said(Said.TARGET_FAILED)) == 1
 
 
 async def test_a_target_that_is_no_more(desk: Desk) -> None:
     await desk.write(PAGE)
     await turn(desk.pager(Scripted("another")))
-    assert (await desk.failed())[0].values["reason"] == "there is no target duty any more"
-    assert desk.counted == {"given_up": 1}
+    assert desk.receipts["duty"].reason == "there is no target duty any more"
+    assert len(await desk.said(Said.TARGET_FAILED)) == 1
 
 
 async def test_a_fault_of_ours_costs_no_page_and_no_key(
@@ -406,11 +473,16 @@ async def test_a_page_goes_without_its_link_if_need_be(desk: Desk) -> None:
 # --- beginning and end -----------------------------------------------------------------------
 
 
+OVER, UNTOLD = "the alarm is over", "it was not told of the alarm"
+
+
 async def test_an_end_follows_its_beginning(desk: Desk) -> None:
     duty = Scripted("duty", held=asyncio.Event())
+    alarm = await desk.fires()
     await desk.write(PAGE)
     pager = desk.pager(duty)
     await pager.tick(NOW)
+    await desk.step(alarm, resolved=NOW)
     await desk.write(END)
     await pager.tick(NOW)
     await pager.tick(NOW)
@@ -422,53 +494,114 @@ async def test_an_end_follows_its_beginning(desk: Desk) -> None:
     assert duty.steps == [PageEvent.TRIGGER, PageEvent.RESOLVE]
 
 
-async def test_nobody_is_woken_for_what_is_over(desk: Desk) -> None:
+async def test_nobody_is_called_for_what_is_over(desk: Desk) -> None:
     duty = Scripted("duty", [BUSY])
+    alarm = await desk.fires()
     await desk.write(PAGE)
     pager = desk.pager(duty)
     await turn(pager)
-    await desk.write(END, replace(PAGE, key="another alarm"))
+    await desk.step(alarm, resolved=NOW)
+    await desk.write(END, replace(PAGE, incident=0, key="by hand"))
     later = NOW + timedelta(minutes=1)
-    await turn(pager, later)
-    assert [(page.step, page.key) for page, _, _ in duty.told[1:]] == [
-        (PageEvent.RESOLVE, PAGE.key),
-        (PageEvent.TRIGGER, "another alarm"),
-    ]
-    assert await desk.rows() == [(True, "the alarm is over"), (True, ""), (True, "")]
-    assert await desk.failed() == []
+    for _ in range(3):
+        await turn(pager, later)
+    assert [page.key for page, _, _ in duty.told[1:]] == ["by hand"]
+    assert await desk.rows() == [(True, OVER), (True, UNTOLD), (True, "")]
 
 
-async def test_what_is_over_is_not_opened_again_by_an_old_try(desk: Desk) -> None:
-    duty = Scripted("duty", [BUSY])
+async def test_who_may_have_been_told_hears_of_the_end(desk: Desk) -> None:
+    """An alarm that stays open for ever would hide the next one."""
+    duty = Scripted("duty", [LOST, BUSY])
+    alarm = await desk.fires()
     await desk.write(PAGE)
-    await turn(desk.pager(duty))
-    # Another process knows nothing of the try, which is not due yet.
-    await desk.write(END)
-    pager = desk.pager(duty, holder="two")
-    await turn(pager, NOW + SECOND)
-    await turn(pager, NOW + timedelta(minutes=1))
-    assert duty.steps == [PageEvent.TRIGGER, PageEvent.RESOLVE]
-    assert await desk.rows() == [(True, "the alarm is over"), (True, "")]
-
-
-async def test_an_end_is_sent_when_it_is_due(desk: Desk) -> None:
-    duty, due = Scripted("duty"), NOW + timedelta(minutes=15)
-    await desk.write(replace(END, due=due))
     pager = desk.pager(duty)
-    await turn(pager, due - SECOND)
-    assert duty.steps == []
-    await turn(pager, due)
+    await turn(pager)
+    await turn(pager, NOW + timedelta(minutes=1))
+    await desk.step(alarm, resolved=NOW)
+    await desk.write(END)
+    for _ in range(2):
+        await turn(pager, NOW + timedelta(minutes=2))
+    assert duty.steps == [PageEvent.TRIGGER, PageEvent.TRIGGER, PageEvent.RESOLVE]
+    assert await desk.rows() == [(True, OVER), (True, "")]
+
+
+async def test_what_another_process_had_in_its_hands_may_have_been_told(desk: Desk) -> None:
+    alarm = await desk.fires()
+    await desk.write(PAGE)
+    [queued] = await desk.outbox.pages(NOW)
+    await desk.outbox.claim(queued, NOW, NOW + CLAIMED_FOR)
+    await desk.step(alarm, resolved=NOW)
+    await desk.write(END)
+    duty = Scripted("duty")
+    pager = desk.pager(duty)
+    await turn(pager, NOW + SECOND)
+    assert duty.told == [], "it may be under way"
+    for _ in range(2):
+        await turn(pager, NOW + CLAIMED_FOR)
     assert duty.steps == [PageEvent.RESOLVE]
 
 
-async def test_what_is_paged_after_the_end_is_sent(desk: Desk) -> None:
+async def test_nobody_is_called_while_it_ends(desk: Desk) -> None:
     duty = Scripted("duty")
-    await desk.write(END)
+    alarm = await desk.fires()
+    found = alarm.findings["backlog"]
+    ends = {"backlog": replace(found, ends=NOW + timedelta(minutes=1))}
+    alarm = await desk.step(alarm, findings=ends)
+    await desk.write(PAGE)
+    pager = desk.pager(duty)
+    await turn(pager, NOW + SECOND)
+    assert duty.told == []
+    await desk.step(alarm, findings={"backlog": found})
+    await turn(pager, NOW + 2 * SECOND)
+    assert duty.steps == [PageEvent.TRIGGER], "it is so again"
+
+
+async def test_what_fires_again_is_not_said_to_be_over(desk: Desk) -> None:
+    duty = Scripted("duty")
+    alarm = await desk.fires()
+    await desk.write(PAGE)
     pager = desk.pager(duty)
     await turn(pager)
+    alarm = await desk.step(alarm, resolved=NOW)
+    due = NOW + timedelta(minutes=15)
+    await desk.write(replace(END, due=due))
+    alarm = await desk.step(alarm, resolved=None)
+    later = NOW + timedelta(minutes=10)
+    await desk.step(alarm, resolved=later)
+    await desk.write(replace(END, at=later, due=due + timedelta(minutes=10)))
+    await turn(pager, due)
+    assert duty.steps == [PageEvent.TRIGGER]
+    await turn(pager, due + timedelta(minutes=10))
+    assert duty.steps == [PageEvent.TRIGGER, PageEvent.RESOLVE]
+    assert await desk.rows() == [(True, ""), (True, "the alarm fires again"), (True, "")]
+
+
+async def test_a_newer_page_takes_the_place_of_one_that_could_not_be_sent(desk: Desk) -> None:
+    duty = Scripted("duty", [BUSY])
+    await desk.fires()
     await desk.write(PAGE)
+    pager = desk.pager(duty)
     await turn(pager)
-    assert duty.steps == [PageEvent.RESOLVE, PageEvent.TRIGGER]
+    await desk.write(replace(PAGE, summary="worse"))
+    for minutes in range(3):
+        await turn(pager, NOW + timedelta(minutes=minutes))
+    assert [page.summary for page, _, _ in duty.told] == [PAGE.summary, "worse"]
+
+
+@pytest.mark.parametrize("well", [True, False])
+async def test_somebody_is_on_it_where_they_were_told(desk: Desk, *, well: bool) -> None:
+    duty = Scripted("duty", [] if well else [BUSY])
+    await desk.fires()
+    await desk.write(PAGE)
+    pager = desk.pager(duty)
+    await turn(pager)
+    await desk.write(OWNED)
+    await turn(pager)
+    told = [PageEvent.TRIGGER, PageEvent.ACKNOWLEDGE]
+    assert duty.steps == (told if well else told[:1]), "not before its beginning"
+    for _ in range(2):
+        await turn(pager, NOW + timedelta(minutes=1))
+    assert duty.steps == (told if well else [PageEvent.TRIGGER, *told])
 
 
 # --- over the wire ---------------------------------------------------------------------------
@@ -552,12 +685,19 @@ async def test_nothing_but_the_group_is_mentioned(slack: SlackServer, mention: M
 
 async def test_an_end_mentions_nobody(desk: Desk, slack: SlackServer, mention: Mention) -> None:
     """One that was written while the target was of another kind."""
-    await desk.write(*(replace(each, target="group") for each in (OWNED, END)))
+    alarm = await desk.fires()
+    pages = [replace(each, target="group") for each in (PAGE, OWNED, END)]
+    await desk.write(pages[0])
     pager = desk.pager(mention)
     await turn(pager)
+    assert len(slack.messages(PROD)) == 1
+    await desk.write(pages[1])
     await turn(pager)
-    assert slack.messages(PROD) == []
-    assert await desk.rows() == [(True, ""), (True, "")]
+    await desk.step(alarm, resolved=NOW)
+    await desk.write(pages[2])
+    await turn(pager)
+    assert len(slack.messages(PROD)) == 1
+    assert await desk.rows() == [(True, "")] * 3
 
 
 async def test_a_lost_post_is_looked_for(desk: Desk, slack: SlackServer, mention: Mention) -> None:
@@ -575,7 +715,7 @@ async def test_a_lost_post_is_looked_for(desk: Desk, slack: SlackServer, mention
 
 
 @pytest.mark.parametrize(
-    ("error", "permanent"),
+    ("error", "slow"),
     [
         ("invalid_auth", True),
         ("is_archived", True),
@@ -585,20 +725,20 @@ async def test_a_lost_post_is_looked_for(desk: Desk, slack: SlackServer, mention
     ],
 )
 async def test_what_slack_refuses(
-    slack: SlackServer, mention: Mention, error: str, *, permanent: bool
+    slack: SlackServer, mention: Mention, error: str, *, slow: bool
 ) -> None:
     slack.fail("chat.postMessage", Fault(error=error))
     with pytest.raises(PageFailed) as caught:
         await mention.notify(PAGE, key="row")
     assert str(caught.value) == f"Slack does not take the mention of group ({error})"
-    assert caught.value.permanent is permanent
+    assert caught.value.slow is slow
 
 
 async def test_a_channel_that_is_not_known_yet(web: SlackApi) -> None:
     unknown = Mention(GROUP, web, Channels(web, {"prod": "no-such-channel"}))
     with pytest.raises(PageFailed, match="no channel") as caught:
         await unknown.notify(PAGE)
-    assert not caught.value.permanent
+    assert not caught.value.slow
 
 
 # --- the preflight ---------------------------------------------------------------------------

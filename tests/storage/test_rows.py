@@ -48,7 +48,7 @@ TABLES: list[tuple[Rows[Any], set[str], set[str]]] = [
     (Rows(schema.posts, Post), CLAIM, set()),
     (
         Rows(schema.outbox, Queued),
-        {*CLAIM, "lane", "said", "subject", "writer", "closed", "why"},
+        {*CLAIM, "lane", "said", "subject", "about", "writer"},
         set(),
     ),
 ]

@@ -1,7 +1,11 @@
 """Messages that a channel refused: why, what they took the place of, and which go first.
 
+What pages are about, and which of them a target may have taken.
+
 Revision ID: 0005
 """
+
+import json
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,3 +23,22 @@ def upgrade() -> None:
     )
     op.add_column("posts", sa.Column("former", sa.Text()))
     op.add_column("posts", sa.Column("refused", sa.Text(), nullable=False, server_default=""))
+    _pages()
+
+
+def _pages() -> None:
+    op.add_column("outbox", sa.Column("about", sa.Text(), nullable=False, server_default=""))
+    op.add_column(
+        "outbox", sa.Column("perhaps", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
+    table = sa.table("outbox", *map(sa.column, ("id", "lane", "content", "about")))
+    connection = op.get_bind()
+    pages = sa.select(table.c.id, table.c.content).where(table.c.lane == "page")
+    keys = [
+        {"row": row.id, "key": json.loads(row.content)["key"]} for row in connection.execute(pages)
+    ]
+    if keys:
+        row, key = sa.bindparam("row", type_=sa.Integer()), sa.bindparam("key", type_=sa.Text())
+        connection.execute(sa.update(table).where(table.c.id == row).values(about=key), keys)
+    op.execute("UPDATE outbox SET perhaps = (attempts > 0)")
+    op.create_index("outbox_by_about", "outbox", ["about"])
