@@ -25,6 +25,9 @@ from bot.services.environments import Services
 
 SHARE = "share"
 
+_SEEN_WITHIN = timedelta(seconds=3)
+"""For so long an answer waits for the message that it speaks of."""
+
 
 class Purpose(Enum):
     """Under which heading `help` lists a subcommand, in this order."""
@@ -164,6 +167,19 @@ class Call:
         if len(found) > 1:
             raise self.mistake("One instrument at a time: each has its own plan.")
         return found[0]
+
+    async def unseen(self, number: int) -> str:
+        """Say that the channel does not show what was done, as it had time to; empty if it does.
+
+        Parameters
+        ----------
+        number
+            ID of the request, alarm or window whose message should show it.
+        """
+        post = await self.services.posts.settled(number, _SEEN_WITHIN)
+        if post is None or post.current:
+            return ""
+        return f"The channel does not see this: {post.reason}."
 
     @property
     def number(self) -> int:

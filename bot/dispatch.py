@@ -19,6 +19,7 @@ from bot.command import SHARE, Act, Call, Change, Command, Deployment, Read, Reg
 from bot.domain.approvals import AuditLine
 from bot.domain.environments import Person, Right
 from bot.domain.errors import CannotLookUp, Refused, StateError
+from bot.domain.notices import NOT_YET
 from bot.execution import Execution
 from bot.metrics import Metrics
 from bot.render import errors
@@ -250,11 +251,24 @@ class Dispatcher:
         request = await call.services.approvals.request(
             command.name, typed, plan, call.person, call.now, reason=reason
         )
-        until = clock(request.expires, now=request.asked)
-        text = (
-            f"Request {request.id} is in the channel, open until {until} UTC. You are "
-            "mentioned in its thread when it is decided."
-        )
+        until, number = clock(request.expires, now=request.asked), request.id
+        post = await call.services.posts.settled(number)
+        if post is not None and post.current:
+            text = (
+                f"Request {number} is in the channel, open until {until} UTC. You are "
+                "mentioned in its thread when it is decided."
+            )
+        elif post is not None and post.given_up:
+            text = (
+                f"Request {number} is closed, nothing was changed: its card could not be shown, "
+                f"{post.reason}."
+            )
+        else:
+            text = (
+                f"Request {number} is asked for, open until {until} UTC, and not in the channel: "
+                f"{post.reason if post else NOT_YET}. It comes as soon as it can; `requests "
+                f"{number}` shows it meanwhile."
+            )
         return Reply(text, [section(text)])
 
     async def _note_refusal(self, line: Line, why: str) -> None:

@@ -46,11 +46,15 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     )
     if isinstance(voted, Approved):
         number = voted.request.id
-        text = f"Request {number} is approved and running. Its card shows the rest."
-        yield replace(privately(text), approved=voted)
+        text = f"Request {number} is approved and running."
+        # It runs from here on, whatever the channel shows.
+        yield replace(privately(f"{text} Its card shows the rest."), approved=voted)
+        if unseen := await call.unseen(number):
+            yield privately(f"{text} {unseen} `requests {number}` shows the rest.")
         return
     missing = count(max(voted.needed - len(voted.votes), 1), "approval")
-    yield privately(f"Your approval of request {voted.id} counts. It needs {missing} more.")
+    text = f"Your approval of request {voted.id} counts. It needs {missing} more."
+    yield privately(f"{text} {await call.unseen(voted.id)}".strip())
 
 
 COMMANDS = (

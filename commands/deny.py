@@ -27,7 +27,8 @@ async def run(call: Call) -> AsyncIterator[Reply]:
         call.number, call.person, call.now, reason=call.arguments.rest
     )
     name = request.requester.name
-    yield privately(f"Request {request.id} is denied. {name} is told in its thread.")
+    told = await call.unseen(request.id) or f"{name} is told in its thread."
+    yield privately(f"Request {request.id} is denied. {told}")
 
 
 COMMANDS = (

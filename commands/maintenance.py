@@ -133,8 +133,8 @@ async def run(call: Call) -> AsyncIterator[Reply]:
 
 async def run_announce(call: Call) -> AsyncIterator[Reply]:
     """Say something once; there is no window."""
-    mirrors = await call.services.maintenance.announce(call.arguments.rest, call.person, call.now)
-    yield privately(announced(mirrors))
+    places = await call.services.maintenance.announce(call.arguments.rest, call.person, call.now)
+    yield privately(announced(places))
 
 
 async def _start(call: Call) -> Window:
@@ -208,7 +208,9 @@ def _stepping(step: Callable[[Call], Awaitable[Window]]) -> Callable[[Call], Asy
     """Tell whoever takes a step how the window stands; everybody else reads the announcement."""
 
     async def run(call: Call) -> AsyncIterator[Reply]:
-        yield privately(told(await step(call), call.now))
+        window = await step(call)
+        post = await call.services.posts.settled(window.id)
+        yield privately(told(window, call.now, post))
 
     return run
 

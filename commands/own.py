@@ -13,12 +13,15 @@ async def run(call: Call) -> AsyncIterator[Reply]:
     """Take it; its message shows everybody who has."""
     incident = await call.services.alarms.own(call.number, call.person, call.now)
     reach = await call.services.oncall.reach(incident)
-    yield Reply(*owned(incident, reach[incident.id]), private=True)
+    drawn = owned(incident, reach[incident.id], await call.unseen(incident.id))
+    yield Reply(*drawn, private=True)
 
 
-def owned(incident: Incident, reach: Reach) -> tuple[str, list[Block]]:
+def owned(incident: Incident, reach: Reach, unseen: str) -> tuple[str, list[Block]]:
     """Tell whoever took an incident what follows from it."""
-    first = f"You are on alarm {incident.id} ({where(incident)}). Its message says so."
+    first = (
+        f"You are on alarm {incident.id} ({where(incident)}). {unseen or 'Its message says so.'}"
+    )
     more = (
         "On-call knows of it already."
         if reach.told

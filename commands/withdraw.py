@@ -9,7 +9,8 @@ from bot.domain.environments import Right
 async def run(call: Call) -> AsyncIterator[Reply]:
     """Close the request."""
     request = await call.services.approvals.withdraw(call.number, call.person, call.now)
-    yield privately(f"Request {request.id} is withdrawn. Nothing was changed.")
+    text = f"Request {request.id} is withdrawn. Nothing was changed."
+    yield privately(f"{text} {await call.unseen(request.id)}".strip())
 
 
 COMMANDS = (

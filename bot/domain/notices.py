@@ -12,9 +12,13 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from bot.domain.oncall import Page
+from bot.domain.rules import Severity
 
 ANSWERED_WITHIN = timedelta(seconds=10)
 """For so long whoever asked for something waits to see it in the channel."""
+
+NOT_YET = "Slack has not taken it yet"
+"""Why a channel does not show something that it still may."""
 
 
 class Subject(Enum):
@@ -77,6 +81,11 @@ class Notice:
     channel: str = ""
     due: datetime | None = None
 
+    @property
+    def urgent(self) -> bool:
+        """True if it goes before those that are not: it tells of what is critical."""
+        return self.values.get("severity") == Severity.CRITICAL.value
+
 
 @dataclass(frozen=True)
 class Post:
@@ -127,11 +136,16 @@ class Post:
         return self.ts is not None and self.shown >= self.wanted and not self.refused
 
     @property
+    def given_up(self) -> bool:
+        """True if the channel never shows it: what it was about was taken back."""
+        return self.ts is None and self.shown >= self.wanted
+
+    @property
     def reason(self) -> str:
         """Why the channel does not show it as it is now, in words; empty where it does."""
         if self.current:
             return ""
-        return why_refused(self.refused) if self.refused else "Slack has not taken it yet"
+        return why_refused(self.refused) if self.refused else NOT_YET
 
     def address(self, workspace: str) -> str:
         """Give its address, from that of the Slack workspace; empty where either is not known."""
@@ -176,12 +190,14 @@ class Queued(Generic[Content]):
         return self.closed is not None and not self.why
 
 
-_NOT_INSIDE = "I am not in this channel; invite me"
-_RESTRICTED = "not everybody may post in this channel; whoever runs it must let me"
+_NOT_INSIDE = "I am not in the channel; invite me"
+_RESTRICTED = "not everybody may post in the channel; whoever runs it must let me"
 _REFUSED = {
     "channel_not_found": _NOT_INSIDE,
     "not_in_channel": _NOT_INSIDE,
-    "is_archived": "this channel is archived; somebody must restore it",
+    "is_archived": "the channel is archived; somebody must restore it",
+    "no_answer": "Slack does not answer",
+    "ratelimited": "Slack is asked for too much at the moment",
     "missing_scope": "the Slack app lacks a scope; whoever deploys the bot sees which by `check`",
 }
 

@@ -89,6 +89,18 @@ def same_redis(error: SameRedis) -> Drawn:
     return first, [section(first)], []
 
 
+def refused(environment: Environment, number: int, what: str, why: str) -> Drawn:
+    """Tell one person that their channel has refused what they asked for, long after they did."""
+    first = f"⚪ *{environment.label}: {what} {number} could not be shown, and is closed.*"
+    return first, [section(f"{first}\nIn the channel: {why}. Nothing was changed.")], []
+
+
+def replaced() -> Drawn:
+    """Say below a message that can be neither edited nor deleted that it is over."""
+    text = "This message can no longer be edited, and is over: a newer one in the channel goes on."
+    return text, [section(text)], []
+
+
 def _mistake(error: UserError, slash: str) -> Drawn:
     """Draw what was typed wrong, the usage line, and a button for what was probably meant."""
     # The text is ours, but quotes what was typed.

@@ -9,6 +9,7 @@ from bot.domain.approvals import Happened, Request
 from bot.domain.environments import Environment
 from bot.domain.maintenance import LATE, Closing, Stage, Window, Word
 from bot.domain.night import next_dusk, nights_around
+from bot.domain.notices import NOT_YET, Post
 from bot.domain.streams import Look, ServerInfo, Verdict, worst_verdict
 from bot.domain.times import lasting, whole, zones
 from bot.render.alarms import name, own_buttons
@@ -145,24 +146,41 @@ def summary_line(windows: Sequence[Window], now: datetime) -> str:
     return f"{line}{more}"
 
 
-def told(window: Window, now: datetime) -> str:
-    """Tell whoever acted how the window stands now."""
-    return f"Window {window.id} {_how(window, now)}. Its announcement says so."
+def told(window: Window, now: datetime, post: Post | None) -> str:
+    """Tell whoever acted how the window stands now, and whether its announcement says so."""
+    if post is not None and post.given_up:
+        return (
+            f"Window {window.id} could not be announced: {post.reason}. So there is none, and "
+            "no alarm is held."
+        )
+    text = f"Window {window.id} {_how(window, now)}."
+    if post is not None and not post.current:
+        return f"{text} Its announcement does not say so yet: {post.reason}."
+    return f"{text} Its announcement says so."
 
 
-def announced(mirrors: Sequence[str]) -> Markup:
-    """Tell whoever announced something where it is said.
+def announced(places: Mapping[str, str]) -> Markup:
+    """Tell whoever announced something where it is said, and where not.
 
     Parameters
     ----------
-    mirrors
-        Names or IDs of the channels beside this one.
+    places
+        Names or IDs of the channels, and why it is not said there; this one is the empty name.
     """
-    others = [
-        mark("<#{}>", each) if re.fullmatch(r"[CG][A-Z0-9]{6,}", each) else f"#{each}"
-        for each in mirrors
-    ]
-    return mark("It is announced in {}.", join(", ", ["this channel", *others]))
+    heard = [_place(each) for each, why in places.items() if not why]
+    lines = [mark("It is announced in {}.", join(", ", heard))] if heard else []
+    for each, why in places.items():
+        if why == NOT_YET:
+            lines.append(mark("Not yet in {}: {}.", _place(each), why))
+        elif why:
+            lines.append(mark("It could not be announced in {}: {}.", _place(each), why))
+    return join("\n", lines)
+
+
+def _place(channel: str) -> str:
+    if not channel:
+        return "this channel"
+    return mark("<#{}>", channel) if re.fullmatch("[CG][A-Z0-9]{6,}", channel) else f"#{channel}"
 
 
 def confirmation(environment: Environment, starts: datetime, ends: datetime) -> Markup:

@@ -24,7 +24,7 @@ from bot.domain.approvals import (
 )
 from bot.domain.environments import Environment, Person, Right, label_of
 from bot.domain.errors import Refused, UserError
-from bot.domain.notices import Notice, Said
+from bot.domain.notices import ANSWERED_WITHIN, Notice, Said
 from bot.domain.times import clock, duration
 from bot.domain.workloads import RESTART_LIMIT
 from bot.metrics import Metrics
@@ -310,6 +310,26 @@ class Approvals:
             notice = _told(request)
         return await self._replace(request, after, now, Effects([notice], line=_line(after, now)))
 
+    async def refused(self, number: int, why: str, now: datetime) -> bool:
+        """Close an open request whose card its channel refuses: nobody could decide it.
+
+        Returns
+        -------
+        bool
+            True if there is nothing to show any more.
+        """
+        request = await self._requests.find(number)
+        if request is None or request.state is not State.OPEN:
+            return request is None or (request.state is State.FAILED and not request.votes)
+        headline = f"nothing was changed: its card could not be shown, {why}"
+        after = request.finished(Outcome(Happened.NO, headline), now)
+        values = {"person": request.requester.id, "what": "request", "why": why}
+        told = Notice(Said.REFUSED, request.environment, number, values)
+        # Until then whoever asked is told in the answer.
+        notices = [told] if now - request.asked > ANSWERED_WITHIN else []
+        effects = Effects(notices, line=_line(after, now), redraw=False)
+        return await self._replace(request, after, now, effects)
+
     async def _end(self, number: int, now: datetime, end: Callable[[Request], Request]) -> Request:
         for _ in range(_TRIES):
             request = await self._open(number, now)
@@ -435,6 +455,8 @@ def _over(request: Request, now: datetime) -> str:
     """Say what has become of a request that is no longer open."""
     number, state = request.id, request.state
     ended = f"{clock(request.ended, now=now)} UTC" if request.ended else ""
+    if request.outcome is not None and not request.votes:
+        return f"Request {number} was closed at {ended}: {request.outcome.headline}."
     last = request.votes[-1].person.name if request.votes else "Somebody"
     if state in (State.APPROVED, State.RUNNING):
         before = duration(now - request.votes[-1].at)

@@ -5,7 +5,7 @@ compare-and-set in the database, with what must be said about it in the same tra
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from bot.domain.approvals import AuditLine
 from bot.domain.environments import BOT, Environment, Person
 from bot.domain.errors import Refused, UserError
 from bot.domain.maintenance import LONGEST_TEXT, Closing, Due, Stage, Window, Word, check_times
-from bot.domain.notices import Notice, Said
+from bot.domain.notices import ANSWERED_WITHIN, Notice, Said
 from bot.storage.alarms import Incidents
 from bot.storage.approvals import Requests
 from bot.storage.maintenance import Overlaps, Windows
@@ -106,13 +106,14 @@ class Maintenance:
         open_ones = await self.windows()
         return next((each for each in open_ones if each.stage is Stage.STARTED), None)
 
-    async def announce(self, text: str, person: Person, now: datetime) -> Sequence[str]:
+    async def announce(self, text: str, person: Person, now: datetime) -> Mapping[str, str]:
         """Say something once, in the channel and the mirrors; nothing is held.
 
         Returns
         -------
-        Sequence
-            The mirrors that hear of it.
+        Mapping
+            Each place that hears of it, with why it does not, once Slack had time to take it; the
+            channel itself is the empty name.
         """
         _check_text(text)
         values = {"word": "announce", "text": text, "by": person.name, "at": now.isoformat()}
@@ -120,8 +121,9 @@ class Maintenance:
             self._notice(None, {**values, "place": place}, channel)
             for place, channel in self._everywhere()
         ]
-        await self._outbox.add(now, *notices)
-        return self._mirrors
+        numbers = await self._outbox.add(now, *notices)
+        found = await self._outbox.settled(numbers)
+        return {each.channel: found[number] for each, number in zip(notices, numbers, strict=True)}
 
     async def schedule(
         self,
@@ -229,6 +231,32 @@ class Maintenance:
             return window.cancelled(person, now)
 
         return await self._step(number, cancelled, Word.CANCELLED, person, now, action="cancel")
+
+    async def refused(self, number: int, why: str, now: datetime) -> bool:
+        """Take back a window whose announcement its channel refuses: nobody would know of it.
+
+        Returns
+        -------
+        bool
+            True if there is nothing to show any more.
+        """
+        window = await self._windows.find(number)
+        if window is None or window.stage.final:
+            return True
+        line = self._line(f"maintenance cancel {number}", BOT, now, f"not announced: {why}")
+        notices = []
+        if now - window.announced > ANSWERED_WITHIN:
+            values = {"person": window.owner.id, "what": "window", "why": why}
+            notices.append(Notice(Said.REFUSED, window.environment, number, values))
+        if window.stage is Stage.STARTED:
+            after = window.over(BOT, f"It could not be announced: {why}", now)
+            mirrors = [("mirror", each) for each in self._mirrors]
+            notices += self._about(after, Word.ENDED, now, BOT, places=mirrors)
+        else:
+            after = window.cancelled(BOT, now)
+        done = await self._replace(window, after, Effects(notices, line=line, redraw=False), now)
+        self.ended.set()
+        return done
 
     async def closing(self, window: Window) -> Closing:
         """Tell what a window held, what still fires, and what was carried out during it."""

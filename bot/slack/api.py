@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -48,7 +48,7 @@ SCOPES = frozenset(
 )
 """Bot scopes that what exists so far cannot do without."""
 
-_NO_ANSWER = "no_answer"
+NO_ANSWER = "no_answer"
 """Our word, in the place of Slack's, where Slack has not answered after several tries."""
 
 _OK = 200
@@ -74,7 +74,7 @@ _Answer = TypeVar("_Answer")
 
 _PASSING = frozenset(
     {
-        _NO_ANSWER,
+        NO_ANSWER,
         "fatal_error",
         "internal_error",
         "ratelimited",
@@ -92,7 +92,7 @@ class SlackRefused(Exception):
     Parameters
     ----------
     code
-        Slack's word for it, or `_NO_ANSWER`.
+        Slack's word for it, or `NO_ANSWER`.
     retry_after
         Seconds after which Slack takes such calls again; None where it did not say.
     """
@@ -106,6 +106,13 @@ class SlackRefused(Exception):
     def final(self) -> bool:
         """True where the same call will be refused until somebody changes something in Slack."""
         return self.code not in _PASSING and not self.code.startswith("http_")
+
+
+class Turn(TypedDict, total=False):
+    """How a call waits for its turn, see `Limit.call`."""
+
+    urgent: bool
+    longest: float
 
 
 class _NoAnswer(Exception):
@@ -256,9 +263,8 @@ class SlackApi:
         thread: str | None = None,
         key: str | None = None,
         perhaps_since: float | None = None,
-        urgent: bool = False,
-        longest: float = LONGEST_WAIT,
         tries: int = _TRIES,
+        **turn: Unpack[Turn],
     ) -> str:
         """Post in a channel, exactly once; give the message's timestamp.
 
@@ -272,10 +278,10 @@ class SlackApi:
             By it the post is found again; None takes a random one.
         perhaps_since
             Unix time since when it may have been posted already; None if it was not.
-        urgent, longest
-            As `Limit.call` has them.
         tries
             How often it is made where nobody answers.
+        turn
+            As `Limit.call` has it.
         """
         key = key or secrets.token_hex(8)
         if perhaps_since is not None:
@@ -283,9 +289,7 @@ class SlackApi:
             if made is not None:
                 return made
         since = time.time() - LONGEST_WAIT
-        take = partial(
-            self._limits["chat.postMessage", channel].call, urgent=urgent, longest=longest
-        )
+        take = partial(self._limits["chat.postMessage", channel].call, **turn)
 
         async def once(text: str, blocks: list[Block] | None) -> str:
             async def call() -> str:
@@ -324,24 +328,10 @@ class SlackApi:
                     return str(message["ts"])
         return None
 
-    async def update(
-        self,
-        channel: str,
-        ts: str,
-        message: Message,
-        *,
-        urgent: bool = False,
-        longest: float = LONGEST_WAIT,
-    ) -> None:
-        """Change a message.
-
-        Parameters
-        ----------
-        urgent, longest
-            As `Limit.call` has them.
-        """
+    async def update(self, channel: str, ts: str, message: Message, **turn: Unpack[Turn]) -> None:
+        """Change a message; its turn is as `Limit.call` has it."""
         change = partial(self._client.chat_update, channel=channel, ts=ts)
-        take = partial(self._limits["chat.update", channel].call, urgent=urgent, longest=longest)
+        take = partial(self._limits["chat.update", channel].call, **turn)
         await _with_blocks(
             message,
             lambda text, blocks: _repeat(partial(change, text=text, blocks=blocks or []), take),
@@ -393,7 +383,7 @@ class SlackApi:
         except Limited as error:
             raise SlackRefused("ratelimited", error.seconds) from error
         except _NoAnswer as error:
-            raise SlackRefused(_NO_ANSWER) from error
+            raise SlackRefused(NO_ANSWER) from error
 
     async def show_picture(
         self, channel: str, content: bytes, *, name: str, described: str, text: str
@@ -430,7 +420,7 @@ class SlackApi:
             )
         except SlackRefused as error:
             # Not known, and so not repeated; whatever else Slack says is not about the picture.
-            raise SlackRefused(_NO_ANSWER) from error
+            raise SlackRefused(NO_ANSWER) from error
         shown = (each for message in history["messages"] for each in message.get("files") or ())
         return file if any(each.get("id") == file for each in shown) else None
 
@@ -457,7 +447,7 @@ class SlackApi:
             if word or not await _waited_for(answer.status, answer.headers, attempt):
                 _log.warning("what was handed in was refused", body=said[:200])
                 raise SlackRefused(word or f"http_{answer.status}")
-        raise SlackRefused(_NO_ANSWER)
+        raise SlackRefused(NO_ANSWER)
 
 
 class _Client(AsyncWebClient):
@@ -528,7 +518,7 @@ async def _at_start(
     except SlackRefused as refused:
         if refused.final:
             raise FatalError(f"Slack refuses {variable} ({refused.code}). {remedy}") from refused
-        reason = refused.__cause__ if refused.code == _NO_ANSWER else refused.code
+        reason = refused.__cause__ if refused.code == NO_ANSWER else refused.code
         raise FatalError(
             f"Slack cannot be reached ({reason}). Check the network, HTTPS_PROXY and NO_PROXY, "
             "and SLACK_API_URL if it is set."
@@ -549,7 +539,7 @@ async def _repeat(
         except _NoAnswer as error:
             last = error
             await asyncio.sleep(_pause(attempt))
-    raise SlackRefused(_NO_ANSWER) from last
+    raise SlackRefused(NO_ANSWER) from last
 
 
 async def _once(
@@ -582,12 +572,12 @@ async def _once(
             made = await find()
         except SlackRefused as error:
             if blind or not error.final:
-                raise SlackRefused(_NO_ANSWER) from error
+                raise SlackRefused(NO_ANSWER) from error
             _log.warning("a post cannot be looked for: it may be there twice", code=error.code)
             blind, made = True, None
         if made is not None:
             return made
-    raise SlackRefused(_NO_ANSWER)
+    raise SlackRefused(NO_ANSWER)
 
 
 async def _perhaps(find: Callable[[], Awaitable[str | None]]) -> str | None:
@@ -609,7 +599,7 @@ async def _once_more(call: Callable[[], Awaitable[AsyncSlackResponse]]) -> Async
             raise SlackRefused("ratelimited", error.seconds) from error
         except _NoAnswer as error:
             if last:
-                raise SlackRefused(_NO_ANSWER) from error
+                raise SlackRefused(NO_ANSWER) from error
     raise AssertionError
 
 

@@ -21,6 +21,7 @@ from slack_bolt.authorization import AuthorizeResult
 from bot.command import SHARE, Command, Registry
 from bot.dispatch import LATE_COPY, Answer, Dispatcher, Line
 from bot.domain.environments import Environment, Person
+from bot.domain.notices import why_refused
 from bot.grammar import Grammar
 from bot.loops import Tasks
 from bot.render.blocks import ACTION_PREFIX, Block, Message, context, join, mark, message, section
@@ -44,7 +45,6 @@ _REMEMBERED = 10_000
 
 _COPIES_SECONDS = LATE_COPY.total_seconds()
 _OURS = re.compile(f"^{re.escape(ACTION_PREFIX)}")
-_NOT_HERE = ("not_in_channel", "channel_not_found")
 
 
 @dataclass(frozen=True)
@@ -281,11 +281,11 @@ class Conversation:
             return message(text, [section(text), *answer.reply.blocks])
         elif answer.public:
             # It was done all the same, so at least the person must hear of it.
-            return self._signed(answer, "by {}")
-        elif code in _NOT_HERE:
-            text = "I cannot share this: I am not in this channel. Invite me, then try again."
+            reply = answer.reply
+            unseen = section(f"The channel does not see this: {why_refused(code)}.")
+            return message(reply.text, [*reply.blocks, unseen], buttons=reply.buttons)
         else:
-            text = f"I could not share this: Slack said {code}. Try again in a moment."
+            text = f"I could not share this: {why_refused(code)}. Try again later."
         return message(text, [section(text)])
 
 
@@ -295,9 +295,7 @@ def _no_picture(code: str) -> str:
             "No picture: the Slack app lacks the scope `files:write`. Whoever deploys the bot must "
             "add it, and install the app again."
         )
-    if code in _NOT_HERE:
-        return "No picture: I am not in this channel. Invite me, then try again."
-    return f"No picture: Slack said {code}. Try again in a moment."
+    return f"No picture: {why_refused(code)}. Try again later."
 
 
 class SlackApp:

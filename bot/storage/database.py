@@ -5,10 +5,11 @@ the remedy; neither holds the URL, which may hold a password.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
-from typing import Any, Self
+from time import monotonic
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Executable, Row, Table, make_url, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,6 +35,11 @@ STATEMENT = timedelta(seconds=10)
 UPGRADE = timedelta(minutes=5)
 """The longest that one step of a migration may take, or another process's migration."""
 
+_LOOK_AGAIN = 1.0
+"""Seconds after which somebody who waits looks whether another process has done it."""
+
+_Found = TypeVar("_Found")
+
 
 class Database:
     """The open database; `open` makes one.
@@ -48,6 +54,7 @@ class Database:
         self._engine = engine
         self.process = process
         self._listeners: list[asyncio.Event] = []
+        self._told = asyncio.Event()
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
@@ -132,6 +139,30 @@ class Database:
         """Have everything that is new shown, said and sent at once."""
         for each in self._listeners:
             each.set()
+
+    def tell(self) -> None:
+        """Have those look again who wait for what becomes of a message."""
+        told, self._told = self._told, asyncio.Event()
+        told.set()
+
+    async def wait_for(
+        self,
+        look: Callable[[], Awaitable[_Found]],
+        enough: Callable[[_Found], bool],
+        longest: timedelta,
+    ) -> _Found:
+        """Look until it is enough, or for so long; give what was found last."""
+        until = monotonic() + longest.total_seconds()
+        while True:
+            told = self._told
+            found = await look()
+            left = until - monotonic()
+            if enough(found) or left <= 0:
+                return found
+            with suppress(TimeoutError):
+                # It may be another process that does it.
+                async with asyncio.timeout(min(left, _LOOK_AGAIN)):
+                    await told.wait()
 
     async def ping(self) -> None:
         """Ask for a sign of life."""

@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.notices import Content, Notice, Queued
+from bot.domain.notices import ANSWERED_WITHIN, NOT_YET, Content, Notice, Queued
 from bot.domain.oncall import Page
 from bot.storage.database import Database
 from bot.storage.posts import new_key, unclaimed, want
@@ -43,11 +44,28 @@ class Outbox:
         """Give an event that is set whenever this process writes something new."""
         return self._database.listen()
 
-    async def add(self, now: datetime, *contents: Notice | Page) -> None:
-        """Queue what no step of a request, an incident or a window brings along."""
+    async def add(self, now: datetime, *contents: Notice | Page) -> list[int]:
+        """Queue what no step of a request, an incident or a window brings along; give its IDs."""
         async with self._database.transaction() as connection:
-            await add_all(connection, contents, writer=self._database.process, now=now)
+            added = await add_all(connection, contents, writer=self._database.process, now=now)
         self._database.wake()
+        return added
+
+    async def settled(self, ids: Sequence[int]) -> dict[int, str]:
+        """Wait until these are sent or given up, for as long as a person waits for an answer.
+
+        Returns
+        -------
+        dict
+            Why each is not sent; empty for one that is.
+        """
+        query = select(outbox.c.id, outbox.c.closed, outbox.c.why).where(outbox.c.id.in_(ids))
+        rows = await self._database.wait_for(
+            partial(self._database.fetch, query),
+            lambda found: all(row.closed is not None for row in found),
+            ANSWERED_WITHIN,
+        )
+        return {row.id: NOT_YET if row.closed is None else row.why for row in rows}
 
     async def notices(
         self, now: datetime, *, own: bool = False, limit: int = 50
@@ -164,6 +182,7 @@ class Outbox:
         )
         if isinstance(content, Notice):
             await self._database.change(statement)
+            self._database.tell()
             return
         async with self._database.transaction() as connection:
             if (await connection.execute(statement)).rowcount == 0:
@@ -203,8 +222,8 @@ class Outbox:
 
 async def add_all(
     connection: AsyncConnection, contents: Sequence[Notice | Page], *, writer: str, now: datetime
-) -> None:
-    """Queue notices and pages in a transaction that is under way."""
+) -> list[int]:
+    """Queue notices and pages in a transaction that is under way; give their IDs, in order."""
     rows = [
         {
             **_filed(content),
@@ -218,8 +237,10 @@ async def add_all(
         }
         for content in contents
     ]
-    if rows:
-        await connection.execute(insert(outbox), rows)
+    if not rows:
+        return []
+    added = insert(outbox).returning(outbox.c.id, sort_by_parameter_order=True)
+    return list((await connection.execute(added, rows)).scalars())
 
 
 async def _waits(connection: AsyncConnection, notice: Notice) -> bool:

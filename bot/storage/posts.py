@@ -2,10 +2,9 @@
 
 import asyncio
 import secrets
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from time import monotonic
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, insert, or_, select, update
@@ -17,9 +16,6 @@ from bot.storage.rows import Rows
 from bot.storage.schema import posts
 
 POSTS = Rows(posts, Post)
-
-_LOOK_AGAIN = 1.0
-"""Seconds after which somebody who waits for a message looks whether another process shows it."""
 
 
 class Posts:
@@ -34,7 +30,6 @@ class Posts:
     def __init__(self, database: Database, workspace: str = "") -> None:
         self._database = database
         self._workspace = workspace
-        self._ended = asyncio.Event()
 
     def listen(self) -> asyncio.Event:
         """Give an event that is set whenever this process writes something new."""
@@ -55,17 +50,11 @@ class Posts:
 
         At the latest after some time, as it is then.
         """
-        until = monotonic() + longest.total_seconds()
-        while True:
-            ended = self._ended
-            post = await self.find(subject)
-            left = until - monotonic()
-            if post is None or post.current or post.refused or left <= 0:
-                return post
-            with suppress(TimeoutError):
-                # Another process may be the one that shows it.
-                async with asyncio.timeout(min(left, _LOOK_AGAIN)):
-                    await ended.wait()
+        return await self._database.wait_for(
+            partial(self.find, subject),
+            lambda post: post is None or post.current or bool(post.refused),
+            longest,
+        )
 
     async def behind(self, now: datetime, limit: int = 200) -> list[Post]:
         """Give the posts to draw anew that nobody is at: urgent ones, then new ones, come first."""
@@ -149,8 +138,7 @@ class Posts:
             .values(claimed_by=None, claimed_until=None, **values)
         )
         done = await self._database.change(statement) == 1
-        ended, self._ended = self._ended, asyncio.Event()
-        ended.set()
+        self._database.tell()
         return done
 
 
@@ -177,8 +165,13 @@ async def add_post(
     )
 
 
-async def want(connection: AsyncConnection, subject: int, *, urgent: bool = False) -> bool:
+async def want(connection: AsyncConnection, subject: int, *, urgent: bool | None = None) -> bool:
     """Ask for a message to be drawn anew, in a transaction that is under way.
+
+    Parameters
+    ----------
+    urgent
+        Whether it goes before others from now on; None leaves that as it is.
 
     Returns
     -------
@@ -188,7 +181,7 @@ async def want(connection: AsyncConnection, subject: int, *, urgent: bool = Fals
     wanted = await connection.execute(
         update(posts)
         .where(posts.c.subject == subject)
-        .values(wanted=posts.c.wanted + 1, urgent=urgent)
+        .values(wanted=posts.c.wanted + 1, **({} if urgent is None else {"urgent": urgent}))
     )
     return wanted.rowcount == 1
 

@@ -243,7 +243,7 @@ async def test_without_the_scope_the_person_gets_words_and_its_name(world: World
 @pytest.mark.parametrize(
     ("method", "fault", "said"),
     [
-        ("files.completeUploadExternal", Fault(error="not_in_channel"), "Invite me"),
+        ("files.completeUploadExternal", Fault(error="not_in_channel"), "invite me"),
         ("upload", Fault(status=413), "Slack said http_413"),
         ("files.getUploadURLExternal", Fault(error="fatal_error"), "Slack said fatal_error"),
     ],

@@ -13,6 +13,7 @@ from bot.domain.environments import Environment, Person
 from bot.domain.maintenance import Closing, Word, night_refusal
 from bot.domain.maintenance import Window as OneWindow
 from bot.domain.night import Night, nights_around
+from bot.domain.notices import NOT_YET
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
 from bot.domain.streams import EntryId, Group, Look, NoStream, ServerInfo, Stream, Waiting
@@ -354,14 +355,17 @@ def test_the_line_in_the_short_status() -> None:
     ],
 )
 def test_whoever_acted_is_told(window: OneWindow, said: str) -> None:
-    text = maintenance.told(window, at(16))
-    assert text == f"Window 12 {said}. Its announcement says so."
+    assert maintenance.told(window, at(16), None) == f"Window 12 {said}. Its announcement says so."
 
 
 def test_where_it_is_announced() -> None:
-    assert maintenance.announced([]) == "It is announced in this channel."
-    assert maintenance.announced(["ops", "C0OTHER001"]) == (
+    assert maintenance.announced({"": ""}) == "It is announced in this channel."
+    assert maintenance.announced({"": "", "ops": "", "C0OTHER001": ""}) == (
         "It is announced in this channel, #ops, <#C0OTHER001>."
+    )
+    assert maintenance.announced({"": NOT_YET, "ops": "Slack said no"}) == (
+        "Not yet in this channel: Slack has not taken it yet.\n"
+        "It could not be announced in #ops: Slack said no."
     )
 
 

@@ -94,7 +94,7 @@ async def test_what_is_no_delivery_of_ours_is_survived(bot: World) -> None:
 async def test_not_being_in_the_channel_is_said_in_private(bot: World) -> None:
     bot.slack.fail("chat.postMessage", Fault(error="not_in_channel"))
     delivery = await bot.slack.command("ping share", channel=PROD, user="U0ANA")
-    assert "I am not in this channel" in (await delivery.reply()).text
+    assert "I am not in the channel; invite me" in (await delivery.reply()).text
 
 
 async def test_copies_of_a_delivery_are_acknowledged_and_not_run(bot: World) -> None:

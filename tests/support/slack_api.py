@@ -140,6 +140,7 @@ class Chat:
             "chat.postMessage": self.post,
             "chat.postEphemeral": self.post_ephemeral,
             "chat.update": self.update,
+            "chat.delete": self.delete,
             "conversations.history": self.history,
             "conversations.replies": self.replies,
         }
@@ -198,6 +199,11 @@ class Chat:
             "text": message.text,
             "message": self.to_json(message),
         }
+
+    def delete(self, args: Args) -> Json:
+        message = self._own(args, "cant_delete_message")
+        self._workspace.delete(message)
+        return {"channel": message.channel, "ts": message.ts}
 
     def _content(self, args: Args) -> Json:
         text = args.optional("text") or ""
@@ -486,6 +492,7 @@ _SCOPES = {
     "chat.postMessage": {"chat:write"},
     "chat.postEphemeral": {"chat:write"},
     "chat.update": {"chat:write"},
+    "chat.delete": {"chat:write"},
     "conversations.history": {"channels:history", "groups:history"},
     "conversations.replies": {"channels:history", "groups:history"},
     "users.conversations": {"channels:read", "groups:read"},
