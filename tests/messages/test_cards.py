@@ -191,7 +191,8 @@ async def test_alone(world: World, expected: Expected) -> None:
         expected.message("1-form", await answered(world, "approve 1 --alone", user=CARLA))
         expected.message("2-not-yet", await answered(world, "approve 1", user=CARLA))
         typed = "approve 1 --alone nobody else is awake"
-        expected.message("3-answer", await answered(world, typed, user=CARLA))
+        delivery = await world.slack.command(typed, channel=PROD, user=CARLA)
+        expected.message("3-answer", await delivery.reply())
         await until(world, card, "🟢")
         await mention(world, "request 1 is done")
         expected.message("4-done", card)

@@ -132,12 +132,14 @@ class World:
         return await delivery.reply()
 
     async def click(self, message: Message, button: str, user: str = "U0ANA") -> Message:
-        """Click a button, and wait for the answer: a new message, or this one changed."""
+        """Click a button, and wait for the answer: a new message, or a private one changed."""
         before = len(message.revisions)
         delivery = await self.slack.click(message, button, user=user)
         return await self.slack.until(
             lambda: (
-                message if len(message.revisions) > before else next(iter(delivery.replies), None)
+                message
+                if message.ephemeral_to and len(message.revisions) > before
+                else next(iter(delivery.replies), None)
             )
         )
 
