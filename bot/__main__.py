@@ -6,11 +6,15 @@ import logging
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import click
 
 from bot import FAILED, INVALID, __version__, logs
+
+_END_AT_LAST = 24.5
+"""Seconds after SIGTERM; the process has ended by itself before, or something hangs."""
 
 
 @click.group()
@@ -100,8 +104,16 @@ async def _until_signal(path: Path) -> int:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        # A look-up of a name runs in a thread, and Python waits for that without a limit.
+        last = threading.Timer(_END_AT_LAST, os._exit, [FAILED])
+        last.daemon = True
+        last.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     return await serve(path, os.environ, stop, asyncio.Event())
 
 

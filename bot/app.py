@@ -70,9 +70,14 @@ from bot.web import Web
 _log = structlog.get_logger()
 
 COMMAND_LIMIT = timedelta(seconds=60)
-DRAIN_SECONDS = 15.0
-FLUSH_SECONDS = 3.0
-"""Kubernetes kills after 30 s; the rest is for closing connections."""
+END_SECONDS = 22.0
+"""From SIGTERM to the end, whatever hangs: what is left then is left to the next process."""
+DRAIN_SECONDS = 9.0
+"""For what Slack has delivered, and for what was approved."""
+STARTED_LATE_SECONDS = 3.0
+"""For what the last of these deliveries has started."""
+FLUSH_SECONDS = 2.0
+"""For cards, and once more for what is said below them."""
 SECOND = timedelta(seconds=1)
 RENEW_EVERY = timedelta(seconds=2)
 TAKE_UP_EVERY = timedelta(seconds=5)
@@ -132,9 +137,8 @@ async def serve(
         )
         serving = asyncio.create_task(_serve(app, pagers, stop, ready))
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not ready.is_set():
-            # Still starting, perhaps waiting for Slack: there is nothing yet to finish.
-            serving.cancel()
+        if not serving.done():
+            await _ended(serving, END_SECONDS if ready.is_set() else 0)
         await serving
     except asyncio.CancelledError:
         return 0
@@ -147,6 +151,17 @@ async def serve(
     finally:
         stopping.cancel()
     return 0
+
+
+async def _ended(serving: asyncio.Task[None], seconds: float) -> None:
+    """Let a process end by itself for a while; one that still starts has nothing to finish."""
+    await asyncio.wait({serving}, timeout=seconds)
+    if not serving.done():
+        serving.cancel()
+        await asyncio.wait({serving}, timeout=1)
+    if not serving.done():
+        _log.warning("what could not be closed is left")
+        raise asyncio.CancelledError
 
 
 async def _serve(
@@ -528,10 +543,16 @@ class App:
     async def finish(self) -> None:
         """Let what runs come to its end, then show, say, send and write down what came of it."""
         self._execution.let_go()
-        await asyncio.gather(
-            self._deliveries.drain(DRAIN_SECONDS), self._executions.drain(DRAIN_SECONDS)
-        )
-        for each in (self._cards, self._notices, self._pager):
-            await each.finish(self.clock(), FLUSH_SECONDS)
+        began = monotonic()
+        # First these: one that is an approval starts an execution.
+        await self._deliveries.drain(DRAIN_SECONDS)
+        left = DRAIN_SECONDS - (monotonic() - began)
+        await self._executions.drain(max(left, STARTED_LATE_SECONDS))
+        await asyncio.gather(self._tell(), self._pager.finish(self.clock(), 2 * FLUSH_SECONDS))
         with suppress(StateError):
             await self._positions.tick(self.clock())
+
+    async def _tell(self) -> None:
+        """Show how everything stands, then say what belongs below it."""
+        await self._cards.finish(self.clock(), FLUSH_SECONDS)
+        await self._notices.finish(self.clock(), FLUSH_SECONDS)

@@ -26,6 +26,13 @@ GRACE = timedelta(seconds=30)
 """How much later than planned a turn may end before the loop counts as stuck."""
 
 
+LAST_TURN = timedelta(seconds=2)
+"""How long the turns that are under way at the end of the process may go on."""
+
+SETTLED_WITHIN = 1.0
+"""Seconds in which work that is cancelled has written down what it must."""
+
+
 @dataclass(frozen=True)
 class Beat:
     """A service's tick, and how often it is called.
@@ -91,8 +98,16 @@ class Loops:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                for beat in self._beats:
+                turning = [
                     group.create_task(self._run(beat, stop), name=f"loop {beat.name}")
+                    for beat in self._beats
+                ]
+                await stop.wait()
+                # Whoever asks what hangs does not keep the process from its end.
+                _, late = await asyncio.wait(turning, timeout=LAST_TURN.total_seconds())
+                for task in late:
+                    _log.warning("a turn cut short by the end of the process", task=task.get_name())
+                    task.cancel()
         except* FatalError as errors:
             raise errors.exceptions[0] from None
 
@@ -187,4 +202,5 @@ class Tasks:
         for task in late:
             _log.warning("work cut short by the end of the process", task=task.get_name())
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            await asyncio.wait(late, timeout=SETTLED_WITHIN)

@@ -26,6 +26,8 @@ _log = structlog.get_logger()
 _CONNECTIONS = 2
 _PING_SECONDS = 5
 _HANDSHAKE_SECONDS = 10
+_CLOSE_SECONDS = 1.0
+"""For taking leave; a Slack that hangs takes none."""
 _LONG_LIVED = 30.0
 """Seconds; a connection that was replaced sooner counts as a failed one."""
 _LONGEST_PAUSE = 30.0
@@ -84,8 +86,7 @@ class Sockets:
 
     async def aclose(self) -> None:
         """Disconnect; what Slack delivers from now on goes to another replica or is lost."""
-        for client in self._clients:
-            await client.close()  # type: ignore[no-untyped-call]
+        await asyncio.gather(*(client.let_go() for client in self._clients))
         self._connected(0)
 
     async def count(self) -> int:
@@ -127,6 +128,14 @@ class _Client(SocketModeClient):
         self._short_lived = 0
         session: Any = _Dialler(self, self.aiohttp_client_session, proxy)
         self.aiohttp_client_session = session
+
+    async def let_go(self) -> None:
+        """Close the connection, with a word where Slack still takes one."""
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.close()  # type: ignore[no-untyped-call]
+        except TimeoutError:
+            await self.aiohttp_client_session.close()
 
     async def issue_new_wss_url(self) -> str:
         # After too_many_websockets the library asks again at once, hundreds of times a second.

@@ -50,6 +50,8 @@ class Relay:
     clears: Counter[int] = field(default_factory=Counter)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     request: int = 0
+    muted: bool = False
+    """Whether nothing goes through any more, in either direction, and nothing says so."""
     _moment: Moment | None = None
     _lines: list[_Line] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -114,6 +116,8 @@ class Relay:
 
     async def _up(self, line: _Line, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(_CHUNK):
+            if self.muted:
+                continue
             text = line.tail + data
             requests = [
                 int(found[1]) for found in _CLEAR.finditer(text) if found.end() > len(line.tail)
@@ -137,5 +141,5 @@ class Relay:
         while data := await answers.read(_CHUNK):
             if line.deaf:
                 self.reached.set()
-            else:
+            elif not self.muted:
                 line.client.write(data)

@@ -15,6 +15,7 @@ from tests.proof.replica_pair import Replica
 from tests.proof.state import StateFile
 from tests.support.a_rollout import a_rollout
 from tests.support.kubernetes_server import Cluster
+from tests.support.pager_servers import PagerServers
 from tests.support.slack_server import Delivery, Fault, Message
 from tests.support.two_people import ANA, BEN, asked, two_people
 from tests.support.waits import LONGEST_WAIT
@@ -251,3 +252,107 @@ async def test_a_start_that_waits_for_slack_ends_at_once(
     replica.terminate()
     await replica.ended(AT_ONCE)
     assert replica.bot.errors == []
+
+
+# --- when everything hangs -------------------------------------------------------------------
+
+EVERYTHING = (
+    *ANSWERS,
+    "auth.test",
+    "chat.postEphemeral",
+    "usergroups.users.list",
+    "users.conversations",
+    "users.info",
+    "views.open",
+    "apps.connections.open",
+    "ws",
+)
+
+
+async def test_it_ends_in_time_whatever_hangs(
+    world: World, stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    """Redis, Slack, Kubernetes and an on-call target hang, each with work under way."""
+    pagers = await stack.enter_async_context(PagerServers())
+    cluster = await stack.enter_async_context(a_rollout(world, tmp_path))
+    relay = Relay(int(world.urls[PROD].rpartition(":")[2]))
+    world.urls[PROD] = (await stack.enter_async_context(relay)).url
+    world.settings["oncall"] = {
+        "targets": [{"name": "hook", "kind": "webhook", "url": pagers.webhook}],
+    }
+    await world.group()
+    await world.announce(3)
+    replica = a_replica(world, stack)
+    await replica.start()
+    card = await asked(world)
+    pagers.fail("webhook", Fault(hang=300, times=None))
+    for method in EVERYTHING:
+        world.slack.fail(method, Fault(hang=300, times=None))
+    for path in ("statefulsets", "pods", "jobs", "scaledjobs", "applications"):
+        cluster.fault("GET", path, hang=True, times=None)
+    await world.slack.command("oncall page it is dark", channel=PROD, user=ANA)
+    async with asyncio.timeout(LONGEST_WAIT):
+        while not pagers.sent_to("webhook"):  # noqa: ASYNC110 -- it tells nobody
+            await asyncio.sleep(0.05)
+    relay.stop_at(Moment.SENT)
+    await world.slack.click(card, "Approve", user=BEN)
+    async with asyncio.timeout(LONGEST_WAIT):
+        await relay.reached.wait()
+    relay.muted = True
+    for line in ("stats", "upgrade", "restart", "chart", "ping"):
+        await world.slack.command(line, channel=PROD, user=ANA)
+    world.slack.freeze_sockets()
+    # The watch looks again, and Kubernetes is asked.
+    await asyncio.sleep(2)
+    replica.terminate()
+    took = await replica.ended(GRACE)
+    _log.warning("ended %.1f s after SIGTERM", took)
+    assert replica.bot.errors == []
+    # What was approved is told, by the next process at the latest.
+    relay.muted = False
+    world.slack.heal()
+    pagers.faults.clear()
+    cluster.heal()
+    await replica.start()
+    await world.slack.until(lambda: mentions(world), LONGEST_WAIT, "mention")
+    state = StateFile(replica.folder / "state.db")
+    assert state.ask("SELECT state FROM requests WHERE state IN ('approved', 'running')") == []
+    replica.terminate()
+    await replica.ended(GRACE)
+    assert len(set(mentions(world))) == 1, mentions(world)
+
+
+async def test_what_a_delivery_starts_at_the_end_is_finished(
+    world: World, stack: AsyncExitStack, prod_server: ValkeyServer
+) -> None:
+    """The click is on its way through a slow look-up when the process is told to end."""
+    world.settings = two_people(
+        access={"operators": {"users": [ANA]}, "approvers": {"usergroups": ["S0APPROVE"]}}
+    )
+    world.slack.workspace.usergroups["S0APPROVE"] = [BEN]
+    relay = await stack.enter_async_context(Relay(prod_server.port))
+    world.urls[PROD] = relay.url
+    await world.group()
+    await world.announce(3)
+    replica = a_replica(world, stack)
+    await replica.start()
+    card = await asked(world)
+    world.slack.fail("usergroups.users.list", Fault(hang=1, times=None))
+    before = len(world.slack.calls_of("usergroups.users.list"))
+    relay.stop_at(Moment.SENT)
+    await world.slack.click(card, "Approve", user=BEN)
+    await world.slack.until(
+        lambda: len(world.slack.calls_of("usergroups.users.list")) > before, LONGEST_WAIT, "look-up"
+    )
+    replica.terminate()
+    async with asyncio.timeout(LONGEST_WAIT):
+        await relay.reached.wait()
+    # The click is answered long before Redis has the change.
+    await asyncio.sleep(2)
+    await relay.let_go()
+    await replica.ended(GRACE)
+    assert replica.bot.errors == []
+    state = StateFile(replica.folder / "state.db")
+    assert state.ask("SELECT state FROM requests") == [("done",)]
+    assert "9 entries = 3 visits discarded.* Request 1, done" in card.text
+    assert len(mentions(world)) == 1
