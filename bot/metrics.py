@@ -12,7 +12,7 @@ from prometheus_client import Counter as Metric
 
 from bot.domain.alarms import Incident
 from bot.domain.rules import RULES, Severity
-from bot.domain.streams import Look, NoAnswer, Stream
+from bot.domain.streams import Look, Stream
 
 
 class Metrics:
@@ -68,7 +68,7 @@ class Metrics:
         up = True
         for look in looks:
             labels = (environment, look.instrument)
-            up = up and not isinstance(look.state, NoAnswer)
+            up = up and look.outage is None
             for figure, value in self._figures(look):
                 if value is None:
                     figure.remove(*labels)

@@ -16,7 +16,7 @@ from bot.clients.kubernetes import KubernetesCluster
 from bot.clients.pagers import NOTIFIERS, HttpNotifier, connect
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.environments import Environment
-from bot.domain.errors import ClusterError, FatalError, RedisError, RedisForbidden, RedisUnreachable
+from bot.domain.errors import ClusterError, FatalError, RedisError, RedisForbidden
 from bot.domain.oncall import PageFailed, Target
 from bot.slack.api import Identity, Proxy, SlackApi, SlackRefused
 from bot.slack.paging import kinds
@@ -199,7 +199,10 @@ async def _redis(
     redis = PromptRedis(url, secrets.redis_passwords.get(name))
     try:
         server = await redis.server()
-        yield _ok(subject, f"{redis.address} answers, {server.named}")
+        if server.refuses is None:
+            yield _ok(subject, f"{redis.address} answers, {server.named}")
+        else:
+            yield _redis_failed(subject, server.refuses)
         owner = owners.setdefault(server.run_id, name)
         if owner != name:
             found = f"it is the Redis of {owner} (same run_id)"
@@ -219,12 +222,16 @@ async def _redis(
             yield _failed(rights, found, "add them to the user's ACL rule")
         else:
             yield _ok(rights, f"user {user.name} has all it needs")
-    except RedisUnreachable as error:
-        yield _failed(subject, f"{error.address} {error.kind.value}", error.remedy)
     except RedisError as error:
-        yield _failed(subject, str(error), "add the right to the user's ACL rule")
+        yield _redis_failed(subject, error)
     finally:
         await redis.aclose()
+
+
+def _redis_failed(subject: str, error: RedisError) -> Check:
+    words = getattr(error, "words", "")
+    found = f"{error.address} {error.says.removeprefix('Redis ')}"
+    return _failed(subject, f"{found} ({words})" if words else found, error.remedy)
 
 
 async def _kubernetes(

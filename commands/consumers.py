@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from bot.command import Call, Purpose, Read, Reply
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
-from bot.domain.streams import Consumers, NoAnswer
+from bot.domain.streams import Consumers
 from bot.render.blocks import Block, Button, section
 from bot.render.streams import missing, together
 from bot.render.words import count, duration, rough
@@ -21,11 +21,7 @@ Measured: 91 to 132 ms of server time at 100,000 names, during which no worker r
 async def run(call: Call) -> Reply:
     """Count the names of the instruments that were named."""
     environment, instruments = call.environment, call.instruments()
-    looks = await call.services.streams.look(instruments)
-    for look in looks:
-        if isinstance(look.state, NoAnswer):
-            # Asking once more would only take as long again.
-            raise look.state.error
+    looks = await call.services.streams.readable(instruments)
     night = is_night(environment.site, call.now)
     known = [look.group.consumers if look.group else 0 for look in looks]
 

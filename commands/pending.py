@@ -45,7 +45,11 @@ class Offer:
 async def run(call: Call) -> Reply:
     """List the oldest unconfirmed entries of the instruments that were named."""
     environment, instruments = call.environment, call.instruments()
-    listed = await asyncio.gather(*(call.services.streams.pending(one) for one in instruments))
+    streams = call.services.streams
+    _, listed = await asyncio.gather(
+        streams.readable(instruments),
+        asyncio.gather(*(streams.pending(each) for each in instruments)),
+    )
     found = dict(zip(instruments, listed, strict=True))
     offer = await _offer(call, found)
     totals = {name: each.total for name, each in found.items() if each is not None}

@@ -5,7 +5,8 @@ from datetime import timedelta
 from bot.command import Call, Purpose, Read, Reply
 from bot.domain.environments import Environment
 from bot.domain.streams import ServerInfo
-from bot.render.blocks import context, section
+from bot.render.blocks import context, join, section
+from bot.render.errors import tried
 from bot.render.words import clock, duration, quick, size
 
 SLOW = timedelta(milliseconds=250)
@@ -22,8 +23,11 @@ async def run(call: Call) -> Reply:
         ("Memory", _memory(server)),
         ("Persistence", _persistence(server)),
     ]
+    blocks = [section(text, figures)]
+    if server.refuses is not None:
+        blocks.append(section(join("\n", [tried(server.refuses), "*Next:* `runbook unreachable`"])))
     at = context(f"{clock(call.now, seconds=True)} UTC")
-    return Reply(text, [section(text, figures), at], call.reading_buttons)
+    return Reply(text, [*blocks, at], call.reading_buttons)
 
 
 def _verdict(environment: Environment, server: ServerInfo) -> str:
@@ -32,6 +36,8 @@ def _verdict(environment: Environment, server: ServerInfo) -> str:
         done, left = f"{server.loading.percent:.0f} % read", server.loading.remaining
         progress = done if left is None else f"{done}, {duration(left)} to go"
         return f"🔴 *{environment.label}: Redis is loading its data, {progress}.*"
+    if server.refuses is not None:
+        return f"🔴 *{environment.label}: {server.refuses.says}.*"
     if not server.last_write_ok:
         return (
             f"🔴 *{environment.label}: PONG in {took}, but Redis cannot write to its disk.* "

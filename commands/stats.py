@@ -13,7 +13,7 @@ from bot.domain.alarms import Incident
 from bot.domain.environments import Environment
 from bot.domain.errors import StateError
 from bot.domain.samples import RATES_OVER, Minute, Rates, highest, rates, sparkline
-from bot.domain.streams import Entry, Forbidden, Group, Look, NoAnswer, Stream, Verdict
+from bot.domain.streams import Entry, Forbidden, Group, Look, OtherKey, Stream, Verdict
 from bot.domain.workloads import Jobs
 from bot.render import workloads
 from bot.render.alarms import open_alarms
@@ -29,6 +29,7 @@ from bot.render.blocks import (
     mark,
     section,
 )
+from bot.render.errors import tried
 from bot.render.streams import GAP, sky, stream_line, streams_line, waiting
 from bot.render.words import CATCH_UP, amount, clock, count, duration
 
@@ -196,16 +197,16 @@ def _advice(
         case Verdict.WAITING:
             yield busy_workers(hour, running) or "Look again in a minute, whether workers read."
             yield _next(environment, look.instrument)
-        case Verdict.MISSING:
-            yield "*Next:* `runbook no group`"
-        case Verdict.UNREACHABLE if isinstance(look.state, NoAnswer):
-            yield f"Tried {look.state.error.address}. {look.state.error.remedy}"
-            yield "*Next:* `runbook unreachable`"
-        case Verdict.UNKNOWN if isinstance(look.state, Forbidden):
-            yield "*Next:* whoever deploys the bot must add the right to its ACL rule."
-        case Verdict.UNKNOWN:
+        case Verdict.MISSING if isinstance(look.state, OtherKey):
             key = code(environment.stream(look.instrument))
             yield f"*Next:* find out who wrote {key}; workers cannot read it either."
+        case Verdict.MISSING:
+            yield "*Next:* `runbook no group`"
+        case Verdict.UNREACHABLE if look.outage is not None:
+            yield tried(look.outage)
+            yield "*Next:* `runbook unreachable`"
+        case Verdict.UNKNOWN if isinstance(look.state, Forbidden):
+            yield tried(look.state.error)
         case _:
             return
 

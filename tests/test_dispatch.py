@@ -109,9 +109,9 @@ async def answered(made: Dispatcher, text: str = "try") -> Answer:
             "🔴 *PROD: Redis is loading its data.*",
         ),
         (
-            RedisForbidden("x:1"),
+            RedisForbidden(Unreachable.FORBIDDEN, "x:1"),
             "forbidden",
-            "⚪ *PROD: unknown, Redis does not allow the bot to read this.*",
+            "⚪ *PROD: unknown, Redis does not allow the bot to look.* Workers may be well.",
         ),
         (
             RuntimeError("no fuel"),

@@ -166,7 +166,7 @@ async def test_a_wrong_password(world: World, run: Run, guarded: Redis) -> None:
     [
         (
             "~instrument:* -@all +ping +info +client +acl|whoami +acl|dryrun",
-            "user bot may not EVAL_RO, EVALSHA_RO, TYPE, XINFO STREAM, XINFO GROUPS, ",
+            "user bot may not EVAL, EVAL_RO, EVALSHA_RO, TYPE, XINFO STREAM, XINFO GROUPS, ",
         ),
         ("~instrument:* +@all -acl", "unknown Redis of prod, rights: the bot's user may not ask"),
         ("~instrument:* +@all", "user bot may not "),

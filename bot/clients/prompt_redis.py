@@ -4,26 +4,35 @@ Reads time out after about a second and are tried twice, because whatever hangs 
 bot. Errors leave here as `bot.domain.errors`, answers as `bot.domain.streams`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any
 
+import structlog
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import BusyLoadingError, NoScriptError
 from redis.exceptions import RedisError as RedisLibraryError
 
 from bot.clients.redis_connection import (
+    MOST_WORDS,
     Script,
     address_of,
-    is_refusal,
     milliseconds,
     redis_client,
     translated,
 )
 from bot.domain.changes import Archive, Marker, Survey, VisitCount, archive_key, restored_key
-from bot.domain.errors import RedisForbidden
+from bot.domain.errors import (
+    RedisError,
+    RedisForbidden,
+    RedisUnreachable,
+    Unreachable,
+    WrongType,
+)
 from bot.domain.streams import (
     COUNT_CAP,
     Consumers,
@@ -44,6 +53,8 @@ from bot.domain.streams import (
     sent_in_utc,
 )
 
+_log = structlog.get_logger()
+
 LISTED_PENDING = 10
 TIMEOUT = 1.0
 """Seconds to connect, and to answer. With the one more try, a hanging server costs twice that."""
@@ -55,9 +66,13 @@ _INFO_SECTIONS = ("server", "memory", "persistence")
 """Reading all of INFO took most of a ping's time. Several at once: Redis 7.0 and newer."""
 
 
+_PROBE = "#!lua\nreturn 1"
+"""A script that writes nothing, and does not say so: refused wherever a write would be."""
+
 _READING = """
 PING
 INFO
+EVAL script 0
 EVAL_RO script 1 {key}
 EVALSHA_RO sha 1 {key}
 TYPE {key}
@@ -115,8 +130,8 @@ class RedisUser:
 class PromptRedis:
     """Reads one environment's Redis.
 
-    Every method raises `RedisUnreachable` where Redis does not answer, and `RedisForbidden` where
-    the bot's user may not read it.
+    Every method raises `RedisUnreachable` where Redis is of no use, and `RedisForbidden` where it
+    refuses the bot.
 
     Parameters
     ----------
@@ -128,6 +143,8 @@ class PromptRedis:
 
     def __init__(self, url: str, password: str | None = None) -> None:
         self._redis = redis_client(url, password, answer=TIMEOUT, retries=1)
+        # Paused writes would hold up whatever stands behind the probe on one connection.
+        self._writes = redis_client(url, password, answer=TIMEOUT, retries=1, patient=False)
         self.address = address_of(self._redis)
         self._look = Script("look", "stream")
         self._pending, self._consumers = Script("pending"), Script("consumers")
@@ -138,6 +155,26 @@ class PromptRedis:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._redis.aclose()
+        await self._writes.aclose()
+
+    async def takes_writes(self) -> RedisError | None:
+        """Try whether workers could read and visits be announced, without writing anything.
+
+        Returns
+        -------
+        RedisError or None
+            What keeps them from it; `RedisForbidden` where the bot may not try, so nobody knows.
+        """
+        try:
+            with translated(self.address):
+                await self._writes.eval(_PROBE, 0)
+        except RedisUnreachable as error:
+            late = error.kind is Unreachable.TIMED_OUT
+            # What is wrong if all else is answered; if not, the look says it.
+            return RedisUnreachable(Unreachable.PAUSED, self.address) if late else error
+        except RedisError as error:
+            return error
+        return None
 
     async def look(
         self, streams: Sequence[tuple[str, str]]
@@ -151,12 +188,16 @@ class PromptRedis:
             answer and not an error. The memory is None where it may not be asked.
         """
         calls = [(key, group, str(COUNT_CAP)) for key, group in streams]
-        try:
-            *answers, info = await self._run(self._look, calls, and_memory=True)
-        except RedisForbidden:
-            return [Forbidden()] * len(streams), None
-        states = [_state(each) if isinstance(each, list) else Forbidden() for each in answers]
-        return states, _memory(info) if isinstance(info, dict) else None
+        with self._understood():
+            try:
+                *answers, info = await self._run(self._look, calls, and_memory=True)
+            except RedisForbidden as error:
+                return [Forbidden(error)] * len(streams), None
+            states = [
+                Forbidden(each) if isinstance(each, RedisForbidden) else _state(each)
+                for each in answers
+            ]
+            return states, _memory(info) if isinstance(info, dict) else None
 
     async def pending(
         self, key: str, group: str, *, most: int = LISTED_PENDING, idle: timedelta = timedelta(0)
@@ -165,22 +206,26 @@ class PromptRedis:
 
         None where stream or group is missing.
         """
-        match await self._run_one(self._pending, key, group, str(most), str(milliseconds(idle))):
-            case [_, list(summary), listed]:
-                return _pending_of(summary, listed)
-            case _:
-                return None
+        with self._understood():
+            match await self._run_one(
+                self._pending, key, group, str(most), str(milliseconds(idle))
+            ):
+                case [_, list(summary), listed]:
+                    return _pending_of(summary, listed)
+                case _:
+                    return None
 
     async def consumers(self, key: str, group: str, idle: timedelta) -> Consumers | None:
         """Count a group's consumer names; None where stream or group is missing.
 
         A name with nothing pending that is idle past the limit counts as left behind.
         """
-        match await self._run_one(self._consumers, key, group, str(milliseconds(idle))):
-            case [_, names, left_behind, busy, longest]:
-                return Consumers(names, left_behind, busy, timedelta(milliseconds=longest))
-            case _:
-                return None
+        with self._understood():
+            match await self._run_one(self._consumers, key, group, str(milliseconds(idle))):
+                case [_, names, left_behind, busy, longest]:
+                    return Consumers(names, left_behind, busy, timedelta(milliseconds=longest))
+                case _:
+                    return None
 
     async def survey(self, key: str, group: str, after: EntryId | None = None) -> Survey | None:
         """Look at a stream with all that a plan shows; None where there is no such stream.
@@ -191,27 +236,28 @@ class PromptRedis:
 
         Raises
         ------
-        RedisRefused
+        WrongType
             If the key holds something else than a stream.
         """
-        begin, to = str(after or ""), ""
-        chunks: list[list[Any]] = []
-        counted, found = 0, COUNT_CAP
-        while found == COUNT_CAP and counted < SURVEY_CAP:
-            answer = await self._run_one(self._survey, key, group, begin, to, str(COUNT_CAP))
-            if not answer[0]:
-                # Missing, or deleted while it was counted.
-                return None
-            chunks.append(answer)
-            to, found, newest = answer[2], answer[5], answer[7]
-            counted += found
-            begin = newest[0] if newest else begin
-        survey = _survey_of(chunks, capped=found == COUNT_CAP)
-        if survey.group is None or survey.group.last_delivered == survey.after:
-            return survey
-        # It was counted from elsewhere, so what waits for the group is another count.
-        (looked,), _ = await self.look([(key, group)])
-        return replace(survey, group=looked.group if isinstance(looked, Stream) else None)
+        with self._understood():
+            begin, to = str(after or ""), ""
+            chunks: list[list[Any]] = []
+            counted, found = 0, COUNT_CAP
+            while found == COUNT_CAP and counted < SURVEY_CAP:
+                answer = await self._run_one(self._survey, key, group, begin, to, str(COUNT_CAP))
+                if not answer[0]:
+                    # Missing, or deleted while it was counted.
+                    return None
+                chunks.append(answer)
+                to, found, newest = answer[2], answer[5], answer[7]
+                counted += found
+                begin = newest[0] if newest else begin
+            survey = _survey_of(chunks, capped=found == COUNT_CAP)
+            if survey.group is None or survey.group.last_delivered == survey.after:
+                return survey
+            # It was counted from elsewhere, so what waits for the group is another count.
+            (looked,), _ = await self.look([(key, group)])
+            return replace(survey, group=looked.group if isinstance(looked, Stream) else None)
 
     async def archive(self, key: str, clear: int, after: EntryId, last: EntryId) -> Archive | None:
         """Look at what a clear, by its request's ID, kept; None where it is kept no longer.
@@ -219,36 +265,46 @@ class PromptRedis:
         It keeps the stream as it was. What waited are the entries after the group's last delivered
         ID, up to the last one of the clear's plan; what is newer is still in the stream.
         """
-        archive = archive_key(key, clear)
-        begin, entries, found = str(after), 0, COUNT_CAP
-        visits: list[VisitCount] = []
-        seconds = restored = 0
-        while found == COUNT_CAP:
-            answer = await self._run_one(
-                self._archive, archive, restored_key(clear), begin, str(last), str(COUNT_CAP)
-            )
-            if not answer[0]:
-                return None
-            seconds, restored, found, counted, newest = answer
-            entries += found
-            visits = _merged(visits, counted)
-            begin = newest or begin
-        # Redis answers less than 0 where it sets no end.
-        expires = datetime.now(UTC) + timedelta(seconds=seconds) if seconds >= 0 else None
-        return Archive(entries, tuple(visits), expires, restored)
+        with self._understood():
+            archive = archive_key(key, clear)
+            begin, entries, found = str(after), 0, COUNT_CAP
+            visits: list[VisitCount] = []
+            seconds = restored = 0
+            while found == COUNT_CAP:
+                answer = await self._run_one(
+                    self._archive, archive, restored_key(clear), begin, str(last), str(COUNT_CAP)
+                )
+                if not answer[0]:
+                    return None
+                seconds, restored, found, counted, newest = answer
+                entries += found
+                visits = _merged(visits, counted)
+                begin = newest or begin
+            # Redis answers less than 0 where it sets no end.
+            expires = datetime.now(UTC) + timedelta(seconds=seconds) if seconds >= 0 else None
+            return Archive(entries, tuple(visits), expires, restored)
 
     async def server(self) -> ServerInfo:
-        """Ask the server how it is; one that loads its data answers, see `ServerInfo.loading`."""
+        """Ask the server how it is; one that is of no use to workers may answer all the same."""
+        with self._understood():
+            refused, (took, pong, info) = await asyncio.gather(self.takes_writes(), self._info())
+            return replace(_server_info(info, took), refuses=_refusal(pong or refused))
+
+    async def _info(self) -> tuple[timedelta, RedisError | None, Mapping[str, Any]]:
         with translated(self.address):
             started = perf_counter()
             try:
                 pipeline = self._redis.pipeline(transaction=False)
                 pipeline.ping()
                 pipeline.info(*_INFO_SECTIONS)
-                _, info = await pipeline.execute()
-            except BusyLoadingError:
-                info = await self._redis.info(*_INFO_SECTIONS)
-            return _server_info(info, timedelta(seconds=perf_counter() - started))
+                pong, info = await pipeline.execute(raise_on_error=False)
+            except BusyLoadingError as error:
+                # The library takes it for a lost connection; INFO answers all the while.
+                pong, info = error, await self._redis.info(*_INFO_SECTIONS)
+            took = timedelta(seconds=perf_counter() - started)
+            if isinstance(info, Exception):
+                raise info
+        return took, self._translation(pong), {**info}
 
     async def access(
         self, streams: Sequence[tuple[str, str]], *, changes: bool = False
@@ -260,26 +316,27 @@ class PromptRedis:
         RedisForbidden
             If the user may not ask.
         """
-        with translated(self.address):
-            user = str(await self._redis.acl_whoami())
-            pipeline = self._redis.pipeline(transaction=False)
-            table = (_READING + _CHANGING if changes else _READING).split("\n")
-            needed = []
-            for key, group in streams:
-                names = {"archive": archive_key(key, 0), "marker": Marker(0, "").name}
-                filled = (each.format(key=key, group=group, **names).split() for each in table)
-                needed += [command for command in filled if command]
-            for command in needed:
-                pipeline.execute_command("ACL DRYRUN", user, *command)
-            answers = await pipeline.execute(raise_on_error=False)
-        if any(isinstance(answer, Exception) for answer in answers):
-            raise RedisForbidden(self.address)
-        refused = dict.fromkeys(
-            " ".join(command[:2]) if command[0] in {"XINFO", "XGROUP"} else command[0]
-            for command, answer in zip(needed, answers, strict=True)
-            if str(answer) != "OK"
-        )
-        return RedisUser(user, tuple(refused), await self._open_to_all())
+        with self._understood():
+            with translated(self.address):
+                user = str(await self._redis.acl_whoami())
+                pipeline = self._redis.pipeline(transaction=False)
+                table = (_READING + _CHANGING if changes else _READING).split("\n")
+                needed = []
+                for key, group in streams:
+                    names = {"archive": archive_key(key, 0), "marker": Marker(0, "").name}
+                    filled = (each.format(key=key, group=group, **names).split() for each in table)
+                    needed += [command for command in filled if command]
+                for command in needed:
+                    pipeline.execute_command("ACL DRYRUN", user, *command)
+                answers = await pipeline.execute(raise_on_error=False)
+            if any(isinstance(answer, Exception) for answer in answers):
+                raise RedisForbidden(Unreachable.FORBIDDEN, self.address)
+            refused = dict.fromkeys(
+                " ".join(command[:2]) if command[0] in {"XINFO", "XGROUP"} else command[0]
+                for command, answer in zip(needed, answers, strict=True)
+                if str(answer) != "OK"
+            )
+            return RedisUser(user, tuple(refused), await self._open_to_all())
 
     async def _open_to_all(self) -> bool:
         """Tell whether a client without a name or password may do something."""
@@ -298,17 +355,38 @@ class PromptRedis:
         finally:
             await nobody.aclose()
 
+    def _translation(self, answer: object) -> RedisError | None:
+        """Give the domain's error for an answer that is one."""
+        try:
+            with translated(self.address):
+                if isinstance(answer, Exception):
+                    raise answer
+        except RedisError as error:
+            return error
+        return None
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Take whatever is no answer to what was asked for a Redis that is of no use."""
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            # A fault of ours would look alike, so the log has the traceback.
+            _log.exception("Redis answers what was not asked", address=self.address)
+            raise RedisUnreachable(Unreachable.OTHER, self.address) from error
+
     async def _run_one(self, script: Script, *arguments: str) -> list[Any]:
-        answer: list[Any] | Exception
         (answer,) = await self._run(script, [arguments])
-        if isinstance(answer, Exception):
-            raise RedisForbidden(self.address) from answer
+        if isinstance(answer, RedisError):
+            raise answer
+        if not isinstance(answer, list):
+            raise RedisUnreachable(Unreachable.OTHER, self.address, str(answer)[:MOST_WORDS])
         return answer
 
     async def _run(
         self, script: Script, calls: Sequence[Sequence[str]], *, and_memory: bool = False
     ) -> list[Any]:
-        """Run a script once for each call, in one round trip; a refusal is a value.
+        """Run a script once for each call, in one round trip; where one is refused, it is a value.
 
         It is sent whole, or by its hash once the server knows it; last comes INFO's memory.
         """
@@ -328,14 +406,15 @@ class PromptRedis:
             answers = await send(whole=script.sha not in self._known)
             if any(isinstance(answer, NoScriptError) for answer in answers):
                 answers = await send(whole=True)
-            self._known.add(script.sha)
-            for answer in answers:
-                if isinstance(answer, Exception) and not is_refusal(answer):
-                    raise answer
-            return answers
+        self._known.add(script.sha)
+        found = [self._translation(answer) or answer for answer in answers]
+        for each in found:
+            if isinstance(each, RedisError) and not isinstance(each, RedisForbidden | WrongType):
+                raise each
+        return found
 
 
-def _state(answer: list[Any]) -> StreamState:
+def _state(answer: Any) -> StreamState:
     """Read what look.lua answers."""
     match answer:
         case ["none"]:
@@ -347,8 +426,10 @@ def _state(answer: list[Any]) -> StreamState:
                 waiting = Waiting(entries, visits, entries >= COUNT_CAP, _entry(oldest))
                 group = _group(figures, waiting)
             return Stream(length, EntryId.parse(last_added), _entry(newest), group, added)
+        case [str(kind)]:
+            return OtherKey(kind)
         case _:
-            return OtherKey(answer[0])
+            raise TypeError(f"no look: {answer!r}"[:MOST_WORDS])
 
 
 def _survey_of(chunks: Sequence[list[Any]], *, capped: bool) -> Survey:
@@ -420,6 +501,11 @@ def _merged(counted: Iterable[VisitCount], more: list[Any]) -> list[VisitCount]:
             known = by_visit.get(oldest.visit, VisitCount(oldest, 0))
             by_visit[oldest.visit] = replace(known, entries=known.entries + entries)
     return list(by_visit.values())
+
+
+def _refusal(error: RedisError | None) -> RedisUnreachable | None:
+    """Leave out what only the bot may not do."""
+    return error if isinstance(error, RedisUnreachable) else None
 
 
 def _memory(info: Mapping[str, Any]) -> Memory:

@@ -47,9 +47,7 @@ from bot.domain.changes import (
 from bot.domain.errors import (
     RedisError,
     RedisInDoubt,
-    RedisRefused,
     RedisUnreachable,
-    Refusal,
     Unreachable,
 )
 from bot.domain.streams import COUNT_CAP, EntryId
@@ -62,14 +60,8 @@ _COUNTS = 5
 """How often to count before it is said that the stream changes all the time."""
 
 _RECOUNT = "recount"
-_SURELY_NOT_MADE = {
-    Unreachable.REFUSED,
-    Unreachable.UNRESOLVED,
-    Unreachable.LOADING,
-    Unreachable.PASSWORD,
-    Unreachable.DISK_FULL,
-}
-"""Answers, or no connection to send it on."""
+_MAYBE_MADE = {Unreachable.TIMED_OUT, Unreachable.DISCONNECTED, Unreachable.OTHER}
+"""No answer to what was sent, or one that nobody foresaw; all else is a no, or was never sent."""
 
 
 class RedisChanges:
@@ -241,8 +233,8 @@ class RedisChanges:
         async with self._connected() as redis:
             try:
                 return facts_of(await self._ask(redis, self._fence, [marker.name], marker.key))
-            except RedisRefused as error:
-                if error.kind is not Refusal.MEMORY:
+            except RedisUnreachable as error:
+                if error.kind is not Unreachable.MEMORY:
                     raise
             return (
                 facts_of(await self._ask(redis, self._recorded, [marker.name], marker.key)) or None
@@ -261,9 +253,9 @@ class RedisChanges:
         try:
             answer = await self._ask(redis, script, [*keys, marker.name], marker.key, *arguments)
         except RedisUnreachable as error:
-            if error.kind in _SURELY_NOT_MADE:
-                raise
-            return await self._after_doubt(marker, error)
+            if error.kind in _MAYBE_MADE:
+                return await self._after_doubt(marker, error)
+            raise
         return facts_of(answer)
 
     async def _after_doubt(self, marker: Marker, error: RedisUnreachable) -> Facts:

@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,25 +15,79 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterError,
+    InvalidResponse,
+    MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError as RedisLibraryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bot.domain.errors import (
     RedisError,
     RedisForbidden,
-    RedisRefused,
     RedisUnreachable,
-    Refusal,
     Unreachable,
+    WrongType,
 )
 
 CONNECT_SECONDS = 1.0
 """Whatever hangs must not hang the bot."""
+
+MOST_WORDS = 200
+"""Letters that are kept of what Redis says."""
+
+_SAID = (ResponseError, AuthenticationError, BusyLoadingError, InvalidResponse)
+"""Errors whose text is Redis' own."""
+
+_CLASSES: dict[type[Exception], Unreachable] = {
+    AuthenticationError: Unreachable.PASSWORD,
+    BusyLoadingError: Unreachable.LOADING,
+    # A cluster error of the library's, too.
+    MasterDownError: Unreachable.NO_PRIMARY,
+    ClusterError: Unreachable.CLUSTER,
+    ReadOnlyError: Unreachable.READ_ONLY,
+    OutOfMemoryError: Unreachable.MEMORY,
+}
+"""What the library's classes mean; they overlap, so the order matters."""
+
+_WORDINGS = {
+    "MISCONF": Unreachable.DISK_FULL,
+    "NOREPLICAS": Unreachable.FEW_REPLICAS,
+    "BUSY ": Unreachable.BUSY,
+    "DENIED": Unreachable.DENIED,
+    "max number of clients": Unreachable.CLIENTS,
+    # Of a command itself, then of one inside a script.
+    "unknown command": Unreachable.UNKNOWN_COMMAND,
+    "nknown Redis command": Unreachable.UNKNOWN_COMMAND,
+    "nknown command called": Unreachable.UNKNOWN_COMMAND,
+    # Inside a script Redis words these without the library's classes.
+    "READONLY": Unreachable.READ_ONLY,
+    "OOM ": Unreachable.MEMORY,
+    "MASTERDOWN": Unreachable.NO_PRIMARY,
+    "CLUSTERDOWN": Unreachable.CLUSTER,
+    "LOADING": Unreachable.LOADING,
+    "NOAUTH": Unreachable.PASSWORD,
+}
+"""What an error says where the library has no class for it."""
+
+_SOCKETS: dict[type[Exception], Unreachable] = {
+    ConnectionRefusedError: Unreachable.REFUSED,
+    socket.gaierror: Unreachable.UNRESOLVED,
+    ssl.SSLCertVerificationError: Unreachable.CERTIFICATE,
+    ssl.SSLEOFError: Unreachable.DISCONNECTED,
+    ssl.SSLZeroReturnError: Unreachable.DISCONNECTED,
+    ssl.SSLError: Unreachable.TLS,
+    TimeoutError: Unreachable.TIMED_OUT,
+}
+"""What errors of sockets mean, the narrower class first."""
+
+_LOST: tuple[type[RedisLibraryError], ...] = (RedisConnectionError,)
+_LATE: tuple[type[RedisLibraryError], ...] = (RedisTimeoutError,)
 
 
 class Script:
@@ -57,7 +112,13 @@ class Script:
 
 
 def redis_client(
-    url: str, password: str | None, *, answer: float, retries: int, single: bool = False
+    url: str,
+    password: str | None,
+    *,
+    answer: float,
+    retries: int,
+    patient: bool = True,
+    single: bool = False,
 ) -> Redis:
     """Make a client; it connects when it is first used.
 
@@ -67,6 +128,8 @@ def redis_client(
         Seconds to wait for an answer.
     retries
         How often to send a command again whose answer did not come.
+    patient
+        False to send none again that was not answered in time, but only after a lost connection.
     single
         True for one connection, instead of a pool.
     """
@@ -79,7 +142,7 @@ def redis_client(
         encoding_errors="replace",
         socket_timeout=answer,
         socket_connect_timeout=CONNECT_SECONDS,
-        retry=Retry(NoBackoff(), retries),
+        retry=Retry(NoBackoff(), retries, _LOST + (_LATE if patient else ())),
         # Redis 7.0 does not know CLIENT SETINFO, and no one reads it.
         driver_info=None,
         single_connection_client=single,
@@ -109,28 +172,16 @@ def translated(address: str) -> Iterator[None]:
     Raises
     ------
     RedisUnreachable
-        If Redis does not answer.
+        If Redis is of no use to workers. Whatever it says that nobody foresaw is that, too.
     RedisForbidden
-        If the bot's user may not do it.
-    RedisRefused
-        If Redis cannot do it as it is: a replica, out of memory, a key of another type.
+        If it refuses the bot.
+    WrongType
+        If the key holds something else than a stream.
     """
-    # The order matters: a wrong password and a loading server are connection errors too.
     try:
         yield
-    except AuthenticationError as error:
-        raise RedisUnreachable(Unreachable.PASSWORD, address) from error
-    except BusyLoadingError as error:
-        raise RedisUnreachable(Unreachable.LOADING, address) from error
-    except (RedisTimeoutError, TimeoutError) as error:
-        raise RedisUnreachable(Unreachable.TIMED_OUT, address) from error
-    except (RedisConnectionError, OSError) as error:
-        raise RedisUnreachable(_how(error), address) from error
-    except ResponseError as error:
-        meaning = _meaning(error, address)
-        if meaning is None:
-            raise
-        raise meaning from error
+    except (RedisLibraryError, OSError) as error:
+        raise _meaning(error, address) from error
 
 
 def milliseconds(duration: timedelta) -> int:
@@ -143,28 +194,44 @@ def facts_of(flat: list[Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
-def _meaning(error: ResponseError, address: str) -> RedisError | None:
+def _meaning(error: BaseException, address: str) -> RedisError:
+    words = _words(error)
+    if "WRONGTYPE" in words:
+        return WrongType(address)
+    kind = _kind(error, words)
+    # The library's own sentences about sockets say nothing that the kind does not.
+    said = words if isinstance(error, _SAID) else ""
+    return (RedisForbidden if kind.blind else RedisUnreachable)(kind, address, said)
+
+
+def _kind(error: BaseException, words: str) -> Unreachable:
+    """Tell what an error means: by its class, by Redis' words, by what the socket did."""
     if is_refusal(error):
-        return RedisForbidden(address)
-    if "MISCONF" in str(error):
-        return RedisUnreachable(Unreachable.DISK_FULL, address)
-    if isinstance(error, ReadOnlyError):
-        return RedisRefused(Refusal.READ_ONLY, address)
-    if isinstance(error, OutOfMemoryError):
-        return RedisRefused(Refusal.MEMORY, address)
-    if "WRONGTYPE" in str(error):
-        return RedisRefused(Refusal.WRONG_TYPE, address)
-    return None
+        return Unreachable.FORBIDDEN
+    known = (kind for one, kind in _CLASSES.items() if isinstance(error, one))
+    worded = (kind for wording, kind in _WORDINGS.items() if wording in words)
+    found = next(known, None) or next(worded, None)
+    if found is not None:
+        return found
+    if isinstance(error, RedisTimeoutError | TimeoutError):
+        return Unreachable.TIMED_OUT
+    if isinstance(error, RedisConnectionError | OSError):
+        return _how(error)
+    return Unreachable.OTHER
+
+
+def _words(error: BaseException) -> str:
+    """Give what Redis said, with the code that the library may have taken off."""
+    code = getattr(error, "status_code", None) or ""
+    said = str(error)
+    return (said if said.startswith(code) else f"{code} {said}")[:MOST_WORDS]
 
 
 def _how(error: BaseException) -> Unreachable:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return Unreachable.REFUSED
-        if isinstance(cause, socket.gaierror):
-            return Unreachable.UNRESOLVED
-        if isinstance(cause, TimeoutError):
-            return Unreachable.TIMED_OUT
+        found = next((kind for one, kind in _SOCKETS.items() if isinstance(cause, one)), None)
+        if found is not None:
+            return found
         cause = cause.__cause__ or cause.__context__
     return Unreachable.DISCONNECTED

@@ -8,9 +8,9 @@ BotError
 ├── SameRedis             two environments are configured with one Redis
 ├── StateError            the bot's own database does not do what was asked of it; `kind` says why
 ├── RedisError            Prompt Redis does not do what was asked of it
-│   ├── RedisUnreachable  no answer; `kind` says how
-│   ├── RedisForbidden    it answers, and refuses (NOPERM)
-│   ├── RedisRefused      it cannot as it is; `kind` says why
+│   ├── RedisUnreachable  it is of no use to workers; `kind` says how
+│   ├── RedisForbidden    it refuses the bot alone; `kind` says what it lacks
+│   ├── WrongType         the key holds something else than a stream
 │   └── RedisInDoubt      a change was sent, and nobody knows whether it was made
 └── ClusterError          Kubernetes does not do what was asked of it
     ├── ClusterUnreachable  no answer, or none that counts; `kind` says how; a later one may come
@@ -146,7 +146,7 @@ class StateError(BotError):
 
 
 class Unreachable(Enum):
-    """Ways in which Redis gives no answer, each worded once: the value completes ``Redis …``.
+    """Ways in which Redis is of no use, each worded once: the value completes ``Redis …``.
 
     The value is what the figures of an alarm keep; of one that was worded otherwise the bot shows
     the old words, and knows no more.
@@ -191,33 +191,134 @@ class Unreachable(Enum):
             "`kubectl get service -n prompt-redis`."
         ),
     )
-    LOADING = (
-        "is loading its data",
-        "loading its data",
-        "it has just started; it answers when its data is read.",
-        "It has just started, and answers when its data is read. Wait a minute.",
-    )
-    PASSWORD = (
-        "refuses our password",
-        "password refused",
-        "its password was changed, and the bot was not told. Workers may go on.",
-        "Whoever deploys the bot must set the password of this environment.",
-    )
-    DISK_FULL = (
-        "cannot write, its disk is full: workers cannot read either",
-        "disk full",
-        "its volume is full, so it refuses to write and workers exit.",
-        (
-            "Its volume must be enlarged or emptied before anything else: "
-            "`kubectl exec prompt-redis-0 -n prompt-redis -- df -h`."
-        ),
-    )
     DISCONNECTED = (
         "cut the connection",
         "connection cut",
         "it is restarting.",
         "It may be restarting. Try again in a moment.",
     )
+    CERTIFICATE = (
+        "has a certificate that is not trusted",
+        "certificate not trusted",
+        "its certificate was replaced or has expired, or the bot does not know who signed it.",
+        "Whoever deploys the bot must look at the certificate and at who signed it.",
+    )
+    TLS = (
+        "does not agree with the bot on TLS",
+        "no agreement on TLS",
+        "one side expects TLS, or a version of it, that the other does not speak.",
+        "Compare the address in the bot's configuration (`redis://` or `rediss://`) with Redis'.",
+    )
+    LOADING = (
+        "is loading its data",
+        "loading its data",
+        "it has just started; it answers when its data is read.",
+        "It has just started, and answers when its data is read. Wait a minute.",
+    )
+    DISK_FULL = (
+        "cannot write, its disk is full: workers cannot read either",
+        "disk full",
+        "its volume is full or gone, so it refuses to write, and workers exit.",
+        (
+            "Its volume must be enlarged or emptied before anything else: "
+            "`kubectl exec prompt-redis-0 -n prompt-redis -- df -h`."
+        ),
+    )
+    READ_ONLY = (
+        "is a read-only replica: workers cannot read either",
+        "read-only replica",
+        "somebody made it a replica, or the address leads to one.",
+        (
+            "Its primary: `kubectl exec prompt-redis-0 -n prompt-redis -- redis-cli role`. "
+            "Whoever made it a replica must undo that, or correct the address."
+        ),
+    )
+    NO_PRIMARY = (
+        "has lost its primary: workers cannot read",
+        "primary lost",
+        "somebody made it a replica of a Redis that does not answer.",
+        (
+            "Its primary: `kubectl exec prompt-redis-0 -n prompt-redis -- redis-cli role`. "
+            "Whoever made it a replica must undo that."
+        ),
+    )
+    FEW_REPLICAS = (
+        "has too few replicas, and takes no writes: workers cannot read either",
+        "too few replicas",
+        "its setting `min-replicas-to-write` asks for replicas that are not there.",
+        "Its replicas must come back, or `min-replicas-to-write` be lowered.",
+    )
+    CLUSTER = (
+        "is a cluster that is down: workers cannot read",
+        "cluster down",
+        "it runs as a cluster, and some of it is missing.",
+        "Look at its nodes: `redis-cli cluster info`.",
+    )
+    MEMORY = (
+        "is out of memory: visits cannot be announced, workers still read",
+        "out of memory",
+        "what it holds has reached `maxmemory`.",
+        "Free memory first: `clear` works without a copy, and the plan says so. `runbook trim`",
+    )
+    BUSY = (
+        "is busy with a script that does not end: nobody is served",
+        "busy with a script",
+        "somebody runs a script that does not end.",
+        (
+            "Whoever runs it must end it: "
+            "`kubectl exec prompt-redis-0 -n prompt-redis -- redis-cli script kill`."
+        ),
+    )
+    PAUSED = (
+        "answers, but writes are paused: workers cannot read either",
+        "writes are paused",
+        "somebody ran CLIENT PAUSE, or its primary is being changed.",
+        (
+            "It ends by itself, or with "
+            "`kubectl exec prompt-redis-0 -n prompt-redis -- redis-cli client unpause`."
+        ),
+    )
+    DENIED = (
+        "denies connections from other machines (protected mode)",
+        "denied, protected mode",
+        "it runs without a password and without `protected-mode no`.",
+        "Its configuration must set `protected-mode no`, or a password.",
+    )
+    CLIENTS = (
+        "takes no more connections: it has too many clients",
+        "too many clients",
+        "more workers or other programs are connected than `maxclients` allows.",
+        "Find out who is connected: `redis-cli client list`.",
+    )
+    OTHER = (
+        "answers what the bot does not know",
+        "an unknown answer",
+        "its own words say more than the bot can.",
+        "Its own words are the best hint. The pod: `kubectl get pods -n prompt-redis`.",
+    )
+    PASSWORD = (
+        "refuses our password",
+        "password refused",
+        "its password was changed, and the bot was not told. Workers may be well.",
+        "Whoever deploys the bot must set the password of this environment.",
+    )
+    FORBIDDEN = (
+        "does not allow the bot to look",
+        "not allowed to the bot",
+        "a right was taken from the bot's user. Workers may be well.",
+        "Whoever deploys the bot must add the right to the user's ACL rule.",
+    )
+    UNKNOWN_COMMAND = (
+        "does not know a command that the bot needs",
+        "a command is unknown",
+        "a command was renamed, or Redis is older than 7.0. Workers may be well.",
+        "Whoever deploys Redis must give the command its name back, or use 7.0 or newer.",
+    )
+
+    @property
+    def blind(self) -> bool:
+        """Whether it is about the bot's own rights: workers may be well all the same."""
+        return self in {Unreachable.PASSWORD, Unreachable.FORBIDDEN, Unreachable.UNKNOWN_COMMAND}
 
 
 class RedisError(BotError):
@@ -240,48 +341,38 @@ class RedisError(BotError):
         self.remedy = remedy
 
 
-class RedisUnreachable(RedisError):
-    """No answer from Redis."""
+class _OfKind(RedisError):
+    """Redis is of no use, in a way that is known.
 
-    def __init__(self, kind: Unreachable, address: str) -> None:
+    Parameters
+    ----------
+    words
+        Redis' own words, where it said any.
+    """
+
+    def __init__(self, kind: Unreachable, address: str, words: str = "") -> None:
         super().__init__(address, f"Redis {kind.value}", kind.remedy)
         self.kind = kind
+        self.words = words
 
 
-class RedisForbidden(RedisError):
-    """Redis answers, and refuses the command (NOPERM)."""
+class RedisUnreachable(_OfKind):
+    """Redis is of no use to workers: no answer, or one that says so."""
+
+
+class RedisForbidden(_OfKind):
+    """Redis refuses the bot; workers may be well."""
+
+
+class WrongType(RedisError):
+    """The key holds something else than a stream; nothing was changed."""
 
     def __init__(self, address: str) -> None:
         super().__init__(
             address,
-            "Redis does not allow this to the bot's user",
-            "Whoever deploys the bot must add the right to the user's ACL rule.",
+            "Redis holds another type of key there, not a stream",
+            "Find out who wrote this key; workers cannot read it either.",
         )
-
-
-class Refusal(Trouble):
-    """Reasons for which Redis cannot do what it is asked; the value completes ``Redis …``."""
-
-    READ_ONLY = (
-        "is a replica and cannot be changed",
-        "It is a replica. Whoever deploys the bot must give it the primary's address.",
-    )
-    MEMORY = (
-        "is out of memory",
-        "Free memory first: `clear` works without a copy, and the plan says so. `runbook trim`",
-    )
-    WRONG_TYPE = (
-        "holds another type of key there, not a stream",
-        "Find out who wrote this key; workers cannot read it either.",
-    )
-
-
-class RedisRefused(RedisError):
-    """Redis answers, and cannot do it as it is; nothing was changed."""
-
-    def __init__(self, kind: Refusal, address: str) -> None:
-        super().__init__(address, f"Redis {kind.value}", kind.remedy)
-        self.kind = kind
 
 
 class RedisInDoubt(RedisError):

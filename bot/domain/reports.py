@@ -56,8 +56,8 @@ class DuskReport:
     ----------
     missing
         Instruments without stream or group.
-    unreachable
-        Whether Redis does not answer, so that nobody knows what is missing.
+    outage
+        In which way Redis is of no use; empty where it is.
     silences
         Those that reach into the night.
     windows
@@ -68,7 +68,7 @@ class DuskReport:
 
     dusk: datetime
     missing: tuple[str, ...] = ()
-    unreachable: bool = False
+    outage: str = ""
     silences: Sequence[Silence] = ()
     windows: Sequence[tuple[int, datetime]] = ()
     read_only: bool = False
@@ -79,7 +79,7 @@ class DuskReport:
         """True where there is nothing to say."""
         return not (
             self.missing
-            or self.unreachable
+            or self.outage
             or self.silences
             or self.windows
             or self.read_only

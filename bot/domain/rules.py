@@ -745,16 +745,18 @@ def _unreachable(case: Case[UnreachableLimits]) -> Finding | None:
         back, recurs = record.answering_since, found.recurs
         ends = back and back + (OVER_FOR if recurs else BACK_FOR)
         since = found.since if recurs else since
-        over = ends is not None and now >= ends
-        return None if over else case.holds(since, ends=ends, recurs=recurs)
+        if ends is not None and now >= ends:
+            return None
+        bad = found.severity is Severity.CRITICAL if ends else not record.blind
+        return case.holds(since, critical=bad, ends=ends, recurs=recurs)
     long, within = (
         (case.limits.night, _NIGHTLY_SHARE) if case.night else (case.limits.day, _DAILY_SHARE)
     )
     if record.failed >= POLLS and now - since >= long:
-        return case.holds(since)
+        return case.holds(since, critical=not record.blind)
     looks, total = record.failed_since(now - within)
     if record.failed and len(looks) >= POLLS and total >= long:
-        return case.holds(looks[0], recurs=True)
+        return case.holds(looks[0], critical=not record.blind, recurs=True)
     return None
 
 
@@ -766,7 +768,7 @@ def _why_away(figures: Figures, rules: Collection[str]) -> Diagnosis:
 
 UNREACHABLE = Rule(
     name="unreachable",
-    about="Redis does not answer.",
+    about="Redis is of no use to workers, or does not let the bot look.",
     limits=UnreachableLimits(),
     find=_unreachable,
     likely=_why_away,

@@ -14,7 +14,7 @@ from itertools import chain, groupby
 from typing import Any, NamedTuple, Self
 
 from bot.domain.errors import Unreachable
-from bot.domain.streams import Entry, EntryId, Look, NoAnswer, Stream
+from bot.domain.streams import Entry, EntryId, Look, Stream
 
 RATES_OVER = timedelta(minutes=5)
 """Rates are told over this time: a visit comes as a burst every 37 s or so."""
@@ -101,9 +101,11 @@ def sample(look: Look, last_visit: str | None, expiration: timedelta | None) -> 
         Age at which workers drop an entry; None where they never do.
     """
     state, group = look.state, look.group
+    if not look.read:
+        return Sample(look.instrument, look.at, reached=False)
     if not isinstance(state, Stream):
         there = False if look.missing else None
-        return Sample(look.instrument, look.at, not isinstance(state, NoAnswer), there)
+        return Sample(look.instrument, look.at, reached=True, there=there)
     visit = state.newest.visit if state.newest else None
     new = visit is not None and last_visit is not None and visit != last_visit
     seen = Sample(
@@ -516,7 +518,9 @@ class ServerRecord:
     at
         Time of the newest poll; None before the first.
     failed, failing_since
-        Polls in a row without an answer; the first of the last such ones.
+        Polls in a row that found it of no use; the first of the last such ones.
+    blind
+        True if the newest poll was refused to the bot alone, and workers may be well.
     answering_since
         Since when every poll has been answered; None where the newest was not.
     failures
@@ -530,6 +534,7 @@ class ServerRecord:
     at: datetime | None = None
     failed: int = 0
     failing_since: datetime | None = None
+    blind: bool = False
     answering_since: datetime | None = None
     failures: tuple[tuple[datetime, datetime], ...] = ()
     memory: int | None = None
@@ -556,7 +561,9 @@ class ServerRecord:
             What it told of its memory, in bytes; without `memory` what was known stays.
         """
         record = self._at(at)
-        record = replace(record, at=at, failed=0, answering_since=record.answering_since or at)
+        record = replace(
+            record, at=at, failed=0, blind=False, answering_since=record.answering_since or at
+        )
         if memory is None:
             return record
         memories = record.memories
@@ -567,14 +574,15 @@ class ServerRecord:
             memories = (*(each for each in memories if each[0] >= at - REMEMBERED), (at, memory))
         return replace(record, memory=memory, memory_limit=memory_limit, memories=memories)
 
-    def unanswered(self, at: datetime) -> Self:
-        """Fold a poll without an answer."""
+    def unanswered(self, at: datetime, *, blind: bool = False) -> Self:
+        """Fold a poll that found it of no use, to workers or only to the bot."""
         record = self._at(at)
         return replace(
             record,
             at=at,
             failed=record.failed + 1,
             failing_since=record.failing_since if record.failed else at,
+            blind=blind,
             answering_since=None,
             failures=(*record.failures, (at, at)),
         )
@@ -625,7 +633,9 @@ class Figures:
     answers_in
         Round-trip time of Redis.
     kind, address, tries
-        In which way Redis does not answer, where, and how often it was tried.
+        In which way Redis is of no use, where, and how often it was tried.
+    words
+        What Redis itself says of it.
     memory, memory_limit
         Resident memory and its limit, in bytes; None is no limit.
     """
@@ -648,6 +658,7 @@ class Figures:
     kind: str = ""
     address: str = ""
     tries: int = 0
+    words: str = ""
     memory: int = 0
     memory_limit: int | None = None
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple, Self
 
-from bot.domain.errors import RedisUnreachable
+from bot.domain.errors import RedisForbidden, RedisUnreachable, Unreachable
 
 TAI_AHEAD = timedelta(seconds=37)
 """TAI minus UTC since 2017-01-01 (IERS Bulletin C 52); no leap second is announced since."""
@@ -143,7 +143,9 @@ class OtherKey:
 
 @dataclass(frozen=True)
 class Forbidden:
-    """The bot's Redis user may not read it."""
+    """The bot may not look at it; the error says why."""
+
+    error: RedisForbidden
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,14 @@ class Verdict(Enum):
 class Look:
     """One look at one stream.
 
-    The last delivered ID is known to stand where it stands since `unmoved_since`, and the oldest
-    waiting entry to be there since `oldest_since`.
+    Parameters
+    ----------
+    unmoved_since
+        Since when the last delivered ID is known to stand where it stands.
+    oldest_since
+        Since when the oldest waiting entry is known to be there.
+    refuses
+        Why Redis takes no writes although it answers, as far as that is known.
     """
 
     instrument: str
@@ -185,13 +193,24 @@ class Look:
     state: StreamState
     unmoved_since: datetime | None = None
     oldest_since: datetime | None = None
+    refuses: RedisUnreachable | None = None
 
     @property
     def missing(self) -> bool:
         """True if the stream or its group is known not to be there."""
-        return isinstance(self.state, NoStream) or (
+        return isinstance(self.state, NoStream | OtherKey) or (
             isinstance(self.state, Stream) and self.state.group is None
         )
+
+    @property
+    def outage(self) -> RedisUnreachable | None:
+        """Why Redis is of no use; None where it is, as far as that is known."""
+        return self.state.error if isinstance(self.state, NoAnswer) else self.refuses
+
+    @property
+    def read(self) -> bool:
+        """Whether workers can read: Redis is of use, or it only takes nothing new."""
+        return self.outage is None or self.outage.kind is Unreachable.MEMORY
 
     @property
     def group(self) -> Group | None:
@@ -231,15 +250,15 @@ class Look:
 
     def verdict(self, stalled_after: timedelta) -> Verdict:
         """Say what the figures amount to; what waits is not being read after `stalled_after`."""
+        if self.outage is not None:
+            return Verdict.UNREACHABLE
         match self.state:
-            case NoAnswer():
-                return Verdict.UNREACHABLE
-            case OtherKey() | Forbidden():
+            case Forbidden():
                 return Verdict.UNKNOWN
-            case NoStream() | Stream(group=None):
-                return Verdict.MISSING
-            case Stream():
+            case Stream() if self.group is not None:
                 return self._of_waiting(stalled_after)
+            case _:
+                return Verdict.MISSING
 
     def _of_waiting(self, stalled_after: timedelta) -> Verdict:
         if self.group is None or self.group.waiting.entries == 0:
@@ -325,6 +344,8 @@ class ServerInfo:
         Identity of the server process, to tell two environments on one Redis.
     loading
         Set while it reads its data.
+    refuses
+        Why it is of no use to workers although it answers.
     memory_full
         True if it has reached ``maxmemory``, so that nothing can be added or copied.
     """
@@ -342,6 +363,7 @@ class ServerInfo:
     run_id: str
     loading: Loading | None = None
     memory_full: bool = False
+    refuses: RedisUnreachable | None = None
 
     @property
     def named(self) -> str:

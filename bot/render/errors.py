@@ -14,7 +14,7 @@ from bot.domain.errors import (
     StateError,
     UserError,
 )
-from bot.render.blocks import Button, Drawn, code, section
+from bot.render.blocks import Button, Drawn, Markup, code, join, mark, section
 
 
 def draw(
@@ -45,14 +45,11 @@ def draw(
         case RedisUnreachable():
             outcome = "unreachable"
             first = f"🔴 *{label}: {error.says}.*"
-            more = f"Tried {error.address}. {error.remedy}\n*Next:* `runbook unreachable`"
+            more = join("\n", [tried(error), Markup("*Next:* `runbook unreachable`")])
         case RedisForbidden():
             outcome = "forbidden"
-            first = f"⚪ *{label}: unknown, Redis does not allow the bot to read this.*"
-            more = (
-                f"The bot's user at {error.address} lacks a right. Whoever deploys the bot "
-                "must add it to the user's ACL rule."
-            )
+            first = f"⚪ *{label}: unknown, {error.says}.* Workers may be well."
+            more = tried(error)
         case RedisError():
             outcome = "unreachable"
             first = f"🔴 *{label}: {error.says}.*"
@@ -80,7 +77,13 @@ def draw(
                 f"Ref {reference} finds it in the log. If you need the figures now: `runbook "
                 "redis cli`"
             )
-    return (first, [section(f"{first}\n{more}")], []), outcome
+    return (first, [section(join("\n", [first, more]))], []), outcome
+
+
+def tried(error: RedisUnreachable | RedisForbidden) -> Markup:
+    """Say where it was tried, what Redis says itself, and what to do."""
+    words = mark(" It says {}.", code(error.words)) if error.words else ""
+    return mark("Tried {}.{} {}", error.address, words, Markup(error.remedy))
 
 
 def same_redis(error: SameRedis) -> Drawn:

@@ -557,8 +557,9 @@ def readiness(
     if server is not None:
         parts.append(f"Redis answers in {quick(server.answered_in)}")
     bad = worst_verdict(verdicts.values()) if verdicts else Verdict.HEALTHY
-    if server is None or bad is Verdict.UNREACHABLE:
-        return ", ".join(parts), "Redis does not answer"
+    outage = next((look.outage for look in looks if look.outage is not None), None)
+    if outage is not None or server is None:
+        return ", ".join(parts), outage.says if outage else "Redis does not answer"
     if bad is Verdict.HEALTHY:
         return ", ".join(parts), ""
     which = next(name for name, verdict in verdicts.items() if verdict is bad)

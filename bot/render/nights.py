@@ -86,7 +86,7 @@ def dusk(environment: Environment, report: DuskReport, now: datetime) -> Drawn |
         f"🟡 *{environment.label}: {things} before the night, which begins at "
         f"{clock(report.dusk, now=now)} UTC.*"
     )
-    if report.missing or report.unreachable:
+    if report.missing or report.outage:
         first = first.replace("🟡", "🔴", 1)
     shown = wrong[: 3 * _LISTED]
     foot = f"in {duration(report.dusk - now)} · {clock(now, seconds=True)} UTC"
@@ -96,8 +96,8 @@ def dusk(environment: Environment, report: DuskReport, now: datetime) -> Drawn |
 
 def _wrong(environment: Environment, report: DuskReport, now: datetime) -> Iterator[str]:
     """Give one line for each thing that is wrong, the worst first."""
-    if report.unreachable:
-        yield "Redis does not answer: `ping`, then `runbook unreachable`"
+    if report.outage:
+        yield f"{report.outage}: `ping`, then `runbook unreachable`"
     for instrument in report.missing:
         yield (
             f"{instrument} has no stream or no group, so no worker can read: "

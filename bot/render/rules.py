@@ -30,7 +30,7 @@ from bot.domain.rules import (
     Severity,
 )
 from bot.domain.samples import Figures
-from bot.render.blocks import FIRST_LINE, Markup, escape, truncate
+from bot.render.blocks import FIRST_LINE, Markup, code, escape, truncate
 from bot.render.words import (
     NOT_KEPT,
     NOT_REPEATED,
@@ -354,19 +354,32 @@ def _of_consumers(incident: Incident, environment: Environment, now: datetime) -
 
 # The Redis under all streams.
 
+_SILENT = {
+    Unreachable.REFUSED,
+    Unreachable.TIMED_OUT,
+    Unreachable.DISCONNECTED,
+    Unreachable.UNRESOLVED,
+}
+"""Kinds of no answer at all: which one stands below the first line."""
+
+_ON_THE_WAY = {Unreachable.UNRESOLVED, Unreachable.CERTIFICATE, Unreachable.TLS}
+"""Kinds that may concern the bot's way to it alone."""
+
 
 def _unreachable(incident: Incident, now: datetime) -> str:
     at = clock(incident.began, seconds=True, now=now)
     since = f"since {at} UTC ({in_minutes(now - incident.began)})"
     if any(each.recurs for each in incident.findings.values()):
         return f"Redis comes and goes {since}"
-    match incident.figures.unreachable:
-        case Unreachable.LOADING | Unreachable.PASSWORD as kind:
-            return f"Redis {kind.value} {since}"
-        case Unreachable.DISK_FULL:
-            return f"Redis' disk is full: workers cannot read either, {since}"
-        case _:
-            return f"Redis does not answer {since}"
+    kind = incident.figures.unreachable
+    if kind is None or kind in _SILENT:
+        return f"Redis {Unreachable.TIMED_OUT.value} {since}"
+    if kind is Unreachable.DISK_FULL:
+        return f"Redis' disk is full: workers cannot read either, {since}"
+    if kind.blind:
+        return f"the bot may not look ({kind.short}) {since}"
+    # What follows from it stands below, where there is room.
+    return f"Redis {kind.value.partition(': ')[0]} {since}"
 
 
 def _answers_again(incident: Incident, now: datetime) -> str:
@@ -384,6 +397,8 @@ def _of_unreachable(incident: Incident, environment: Environment, now: datetime)
         how = kind.short if kind is not None else figures.kind or "no answer"
         times = f", {count(figures.tries, 'time')}" if figures.tries else ""
         yield "Tried", f"{figures.address or 'its address'}, {how}{times}"
+        if figures.words:
+            yield "Redis says", code(figures.words)
     if figures.read_last is not None:
         at = clock(figures.read_last, seconds=True, now=now)
         yield "Last known", f"an entry was read at {at} UTC"
@@ -393,9 +408,13 @@ def _visits_are_lost(incident: Incident) -> str:
     figures = incident.figures
     if figures.answers:
         return ""
-    # The bot's own password or name service keeps nobody else from adding visits.
-    if figures.unreachable in (Unreachable.PASSWORD, Unreachable.UNRESOLVED):
+    kind = figures.unreachable
+    if kind is not None and kind.blind:
+        return "Workers may be well: this is about the bot alone."
+    if kind in _ON_THE_WAY:
         return "Whether workers still read, the bot cannot see."
+    if kind is Unreachable.MEMORY:
+        return "Visits cannot be announced, and are skipped; workers still read what is there."
     pace = figures.between_visits
     every = "" if pace is None else f", one every {duration(pace)}"
     return f"Visits announced now are skipped{every}: {NOT_REPEATED}. {SAFE.capitalize()}."

@@ -13,7 +13,6 @@ from bot.domain.streams import (
     Forbidden,
     Group,
     Look,
-    NoAnswer,
     OtherKey,
     Stream,
     StreamState,
@@ -74,17 +73,16 @@ def stream_line(environment: Environment, look: Look) -> tuple[str, str]:
 def verdict_and_figure(environment: Environment, look: Look) -> str:
     """Say the verdict and the leading figure."""
     verdict = look.verdict(environment.stalled_after)
-    return f"{verdict.value}, {_leading_figure(look.state, look)}"
+    figure = _leading_figure(look.state, look) if look.outage is None else look.outage.says
+    return f"{verdict.value}, {figure}"
 
 
 def _leading_figure(state: StreamState, look: Look) -> str:
     match state:
-        case NoAnswer(error=error):
-            return error.says
         case OtherKey(type=kind):
             return f"its key holds a {kind}, not a stream"
-        case Forbidden():
-            return "Redis does not allow the bot to read it"
+        case Forbidden(error=error):
+            return error.says
         case Stream(group=Group(waiting=waits)):
             wait = look.longest_wait
             waiting = f"{amount(waits.entries, waits.visits, capped=waits.capped)} waiting"
@@ -111,6 +109,8 @@ def _meaning(environment: Environment, look: Look, verdict: Verdict) -> str:
             return f"Nothing has been read since {clock(since, now=look.at)} UTC."
         case Verdict.MISSING:
             return "No worker can read."
+        case Verdict.UNKNOWN:
+            return "Workers may be well."
         case _:
             return ""
 

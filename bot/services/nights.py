@@ -17,7 +17,6 @@ from bot.domain.notices import Notice, Said
 from bot.domain.reports import DuskReport, NightReport
 from bot.domain.rules import Severity
 from bot.domain.samples import Minute
-from bot.domain.streams import NoAnswer
 from bot.services.streams import Streams
 from bot.storage.alarms import Incidents, Silences
 from bot.storage.approvals import Requests
@@ -169,7 +168,7 @@ class Nights:
             dusk=dusk,
             windows=[(each.id, each.ends) for each in windows if _reaches(each, dusk)],
             missing=tuple(each.instrument for each in looks if each.missing),
-            unreachable=any(isinstance(each.state, NoAnswer) for each in looks),
+            outage=next((each.outage.says for each in looks if each.outage), ""),
             silences=[each for each in silences if each.ends is None or each.ends > dusk],
             read_only=environment.read_only,
             requests=[each for each in requests if now - each.asked > OLD_REQUEST],

@@ -164,7 +164,8 @@ class Oncall:
             Whether nobody came in time, or somebody asked for the on-call.
         """
         night = is_night(self._environment.site, now)
-        at_once = escalated or (night and incident.at_once)
+        critical = incident.severity is Severity.CRITICAL
+        at_once = escalated or (night and critical and incident.at_once)
         names = [
             each.name
             for each in self.hearing(now)

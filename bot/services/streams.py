@@ -9,17 +9,18 @@ import asyncio
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.changes import MOST_SETTLED, Archive, Survey
 from bot.domain.environments import Environment
-from bot.domain.errors import RedisError, RedisUnreachable
+from bot.domain.errors import RedisError, RedisForbidden, RedisUnreachable
 from bot.domain.streams import (
     Consumers,
     EntryId,
+    Forbidden,
     Look,
     Memory,
     NoAnswer,
@@ -43,6 +44,13 @@ class Watched:
     looks: Mapping[str, Look]
     memory: Memory | None
     took: timedelta
+
+    @property
+    def outage(self) -> RedisUnreachable | RedisForbidden | None:
+        """Why Redis is of no use, to workers or else to the bot; None where it is."""
+        looks = self.looks.values()
+        forbidden = (each.state.error for each in looks if isinstance(each.state, Forbidden))
+        return next((each.outage for each in looks if each.outage), next(forbidden, None))
 
 
 class Sightings:
@@ -117,32 +125,58 @@ class Streams:
         looks = await asyncio.shield(self._next)
         return [looks[instrument] for instrument in instruments]
 
+    async def readable(self, instruments: Collection[str]) -> list[Look]:
+        """Look at streams, where what is in them matters only if workers can read.
+
+        Raises
+        ------
+        RedisUnreachable
+            If they cannot.
+        """
+        looks = await self.look(instruments)
+        for look in looks:
+            if look.outage is not None and not look.read:
+                raise look.outage
+        return looks
+
     async def _take_turn(self) -> Mapping[str, Look]:
         async with self._looking:
             self._next = None
             return (await self.watch()).looks
 
     async def watch(self) -> Watched:
-        """Look at every stream and at the server's memory, in one round trip, sharing nothing."""
+        """Look at every stream and at the server's memory, in one round trip, sharing nothing.
+
+        Whether Redis takes writes is tried beside it, on a connection of its own.
+        """
         environment = self._environment
+        (states, memory, took), refuses = await asyncio.gather(
+            self._ask(), self._redis.takes_writes()
+        )
+        if not isinstance(refuses, RedisUnreachable):
+            # Fine, or the bot may not try: then nobody knows.
+            refuses = None
+        now = self._clock()
+        looks = {
+            instrument: replace(self._look(instrument, now, state), refuses=refuses)
+            for instrument, state in zip(environment.instruments, states, strict=True)
+        }
+        self._metrics.looked(environment.name, looks.values(), took)
+        self._positions.looked(environment.name, looks.values())
+        return Watched(looks, memory, took)
+
+    async def _ask(self) -> tuple[Sequence[StreamState], Memory | None, timedelta]:
+        instruments = self._environment.instruments
         started = perf_counter()
         states: Sequence[StreamState]
         memory = None
         try:
             states, memory = await self._redis.look(
-                [environment.keys(each) for each in environment.instruments]
+                [self._environment.keys(i) for i in instruments]
             )
         except RedisUnreachable as error:
-            states = [NoAnswer(error)] * len(environment.instruments)
-        now = self._clock()
-        looks = {
-            instrument: self._look(instrument, now, state)
-            for instrument, state in zip(environment.instruments, states, strict=True)
-        }
-        took = timedelta(seconds=perf_counter() - started)
-        self._metrics.looked(environment.name, looks.values(), took)
-        self._positions.looked(environment.name, looks.values())
-        return Watched(looks, memory, took)
+            states = [NoAnswer(error)] * len(instruments)
+        return states, memory, timedelta(seconds=perf_counter() - started)
 
     def recall(self, instrument: str, last_delivered: EntryId, since: datetime) -> None:
         """Take over since when the oldest waiting entry was there when the group stood there."""

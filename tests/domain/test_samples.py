@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.errors import RedisUnreachable, Unreachable
+from bot.domain.errors import RedisForbidden, RedisUnreachable, Unreachable
 from bot.domain.samples import Minute, Rates, Sample, highest, rates, sample, sparkline
 from bot.domain.streams import (
     Entry,
@@ -83,8 +83,8 @@ def test_nothing_is_skipped_where_workers_never_drop() -> None:
     [
         (NoAnswer(RedisUnreachable(Unreachable.REFUSED, "redis:6379")), False, None),
         (NoStream(), True, False),
-        (OtherKey("string"), True, None),
-        (Forbidden(), True, None),
+        (OtherKey("string"), True, False),
+        (Forbidden(RedisForbidden(Unreachable.FORBIDDEN, "x:1")), True, None),
     ],
 )
 def test_a_sample_of_no_stream(facts: StreamState, reached: bool, there: bool | None) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.errors import RedisUnreachable, Unreachable
+from bot.domain.errors import RedisForbidden, RedisUnreachable, Unreachable
 from bot.domain.streams import (
     Entry,
     EntryId,
@@ -59,8 +59,8 @@ def ago(seconds: float) -> datetime:
         (stream(3), ago(121), Verdict.NOT_READING),
         (Stream(3, EntryId(1, 0), None, None), None, Verdict.MISSING),
         (NoStream(), None, Verdict.MISSING),
-        (OtherKey("hash"), None, Verdict.UNKNOWN),
-        (Forbidden(), None, Verdict.UNKNOWN),
+        (OtherKey("hash"), None, Verdict.MISSING),
+        (Forbidden(RedisForbidden(Unreachable.FORBIDDEN, "x:1")), None, Verdict.UNKNOWN),
         (NoAnswer(RedisUnreachable(Unreachable.REFUSED, "x:1")), None, Verdict.UNREACHABLE),
     ],
 )

@@ -284,7 +284,21 @@ def test_every_rule_has_words_and_all_words_have_a_rule() -> None:
         ("refuses the connection", "Redis does not answer since", "connection refused"),
         ("does not answer", "Redis does not answer since", "no answer in time"),
         ("is loading its data", "Redis is loading its data since", "loading its data"),
-        ("refuses our password", "Redis refuses our password since", "password refused"),
+        (
+            "refuses our password",
+            "the bot may not look (password refused) since",
+            "password refused",
+        ),
+        (
+            "has lost its primary: workers cannot read",
+            "Redis has lost its primary since",
+            "primary lost",
+        ),
+        (
+            "is busy with a script that does not end: nobody is served",
+            "Redis is busy with a script that does not end since",
+            "busy with a script",
+        ),
         (
             "cannot write, its disk is full: workers cannot read either",
             "Redis' disk is full: workers cannot read either, since",

@@ -210,7 +210,7 @@ async def test_redis_away_before_the_night(scene: Scene) -> None:
     scene.facts = {"lsstcam": NoAnswer(error)}
     report = await scene.nights.dusk(DUSK - timedelta(hours=1))
     assert report is not None
-    assert report.unreachable
+    assert report.outage == "Redis refuses the connection"
     assert report.missing == ()
 
 

@@ -315,3 +315,62 @@ async def test_an_alarm_of_a_rule_that_this_release_lacks_ends(post: Post) -> No
         assert alarm.resolved is not None
         first, _ = resolved_alarm(alarm, Reach(), post.now)
         assert first.endswith(f"This release of the bot lacks its rule.* Alarm {alarm.id}")
+
+
+async def test_a_redis_in_which_no_worker_can_read_is_an_alarm(post: Post) -> None:
+    await post.announce()
+    await post.redis.config_set("min-replicas-to-write", "1")
+    try:
+        await post.passes(30 * SECOND)
+        assert await post.alarms() == []
+        await post.passes(2 * POLL)
+        (alarm,) = await post.alarms()
+        assert (alarm.leading, alarm.severity) == ("unreachable", Severity.CRITICAL)
+        assert "NOREPLICAS" in alarm.figures.words
+        assert set(alarm.told) == {"duty", "group", "nightly"}
+        await post.passes(5 * MINUTE)
+        assert len(await post.alarms()) == 1, "what waits is not a stall: nobody can read"
+    finally:
+        await post.redis.config_set("min-replicas-to-write", "0")
+    await post.passes(3 * POLL)
+    assert (await post.alarms())[-1].resolved is not None
+
+
+async def test_a_redis_out_of_memory_holds_up_no_other_alarm(post: Post) -> None:
+    await post.announce()
+    await post.redis.config_set("maxmemory", "1")
+    try:
+        await post.passes(3 * MINUTE)
+    finally:
+        await post.redis.config_set("maxmemory", "0")
+    found = {alarm.leading: alarm for alarm in await post.alarms()}
+    assert set(found) == {"unreachable", "stalled"}, "workers can still read"
+    assert found["unreachable"].figures.words.startswith("OOM")
+
+
+async def test_what_only_the_bot_may_not_do_is_a_warning(post: Post) -> None:
+    await post.passes(MINUTE)
+    await post.announce()
+    await post.redis.execute_command("ACL SETUSER default -eval_ro -evalsha_ro")  # type: ignore[no-untyped-call]
+    try:
+        await post.passes(2 * MINUTE)
+        (alarm,) = await post.alarms()
+        assert (alarm.leading, alarm.severity) == ("unreachable", Severity.WARNING)
+        assert set(alarm.told) == {"duty"}, "nobody is woken: workers may be well"
+    finally:
+        await post.redis.execute_command("ACL SETUSER default +@all")  # type: ignore[no-untyped-call]
+    await post.read()
+    await post.passes(POLL)
+    (alarm,) = await post.alarms()
+    assert (alarm.ending, alarm.severity) == (True, Severity.WARNING)
+    await post.passes(3 * POLL)
+    assert (await post.alarms())[-1].resolved is not None
+
+
+async def test_whether_it_takes_writes_may_be_unknown(post: Post) -> None:
+    await post.redis.execute_command("ACL SETUSER default -eval")  # type: ignore[no-untyped-call]
+    try:
+        await post.passes(2 * MINUTE)
+        assert await post.alarms() == []
+    finally:
+        await post.redis.execute_command("ACL SETUSER default +@all")  # type: ignore[no-untyped-call]

@@ -26,6 +26,11 @@ def rollout_port() -> int:
     return first_port() + _FOR_ROLLOUTS
 
 
+def free_port() -> int:
+    """Give a port of this worker that nobody listens at."""
+    return int(find_free_port(start_port=first_port()))
+
+
 def valkey_server(**options: object) -> ValkeyServer:
     """Make an embedded server on a free port of this worker."""
-    return ValkeyServer(port=find_free_port(start_port=first_port()), **options)
+    return ValkeyServer(port=free_port(), **options)
