@@ -34,6 +34,7 @@ from bot.execution import Execution
 from bot.loops import Beat, Loops, Tasks
 from bot.metrics import Metrics
 from bot.render import errors
+from bot.render.blindness import in_short
 from bot.render.blocks import message
 from bot.render.pages import page_words
 from bot.services.alarms import Alarms
@@ -51,6 +52,7 @@ from bot.slack.api import Proxy, SlackApi
 from bot.slack.app import SlackApp
 from bot.slack.directory import Channels, Directory
 from bot.slack.http import Events
+from bot.slack.outages import Outages
 from bot.slack.paging import Pager, kinds, notifiers
 from bot.slack.posting import Cards, Notices
 from bot.slack.sockets import Sockets
@@ -65,6 +67,7 @@ from bot.storage.positions import Positions
 from bot.storage.posts import Posts
 from bot.storage.retention import forget
 from bot.storage.samples import Samples
+from bot.storage.watches import Watches
 from bot.web import Web
 
 _log = structlog.get_logger()
@@ -226,6 +229,7 @@ class App:
         self.sockets: Sockets | None = None
         self._events: Events | None = None
         self._watches: dict[str, Watch] = {}
+        self._was_ready = False
         self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
 
     async def open(self, stack: AsyncExitStack, pagers: Sequence[type[HttpNotifier]]) -> None:
@@ -265,6 +269,7 @@ class App:
         self._windows, self._samples = Windows(database), Samples(database)
         self._posts, self._outbox = Posts(database, identity.url), Outbox(database)
         self._positions, self._chores = Positions(database), Chores(database)
+        self._looks = Watches(database)
 
         self.leader = Leader(database, self._metrics)
         self._directory = Directory(slack, self.monotonic)
@@ -288,6 +293,7 @@ class App:
         self._notices = Notices(
             slack, channels, self.services, self._outbox, self._posts, leader=self.leader
         )
+        self._outages = Outages(slack, channels, self.services)
         self._pager = Pager(
             self._outbox,
             notifiers(
@@ -395,9 +401,24 @@ class App:
             still_on_it=settings.still_on_it,
             look=maintenance.ended,
         )
+        watch = Watch(
+            environment,
+            streams,
+            alarms,
+            self._samples,
+            maintenance=maintenance,
+            approvals=approvals,
+            workloads=workloads,
+            metrics=self._metrics,
+            leader=self.leader,
+            watches=self._looks,
+            monotonic=self.monotonic,
+        )
+        self._watches[name] = watch
         self.services[name] = Services(
             environment=environment,
             streams=streams,
+            watch=watch,
             changes=Changes(environment, RedisChanges(url, password)),
             approvals=approvals,
             audit=self._audit,
@@ -424,16 +445,6 @@ class App:
             posts=self._posts,
             rights=rights,
             groups=self._directory,
-        )
-        self._watches[name] = Watch(
-            environment,
-            streams,
-            alarms,
-            self._samples,
-            maintenance=maintenance,
-            approvals=approvals,
-            workloads=workloads,
-            metrics=self._metrics,
         )
 
     def _cluster(self, name: str) -> Cluster | None:
@@ -466,6 +477,7 @@ class App:
 
         beats = [
             Beat("identities", ONCE_A_MINUTE, self._identities.tick),
+            Beat("outages", SECOND, self._outages.tick),
             Beat("leadership", RENEW_EVERY, self.leader.tick),
             Beat("expiry", SECOND, expire),
             Beat("cards", SECOND, self._cards.tick, wake=self._cards.wake),
@@ -512,33 +524,48 @@ class App:
         async def readyz() -> list[str]:
             if stop.is_set() or not ready.is_set():
                 return ["stopping" if stop.is_set() else "starting"]
-            wrong = []
-            if self.sockets and not await self.sockets.count():
-                wrong.append("not connected to Slack")
-            try:
-                await self._database.ping()
-            except StateError as error:
-                wrong.append(str(error))
+            if self._was_ready and self._events is not None:
+                # Whom Slack cannot reach can tell nobody what is wrong.
+                return []
+            wrong = await self._wrong()
+            self._was_ready = self._was_ready or not wrong
             return wrong
-
-        async def figures() -> bytes:
-            # The leader's watch has just looked; a follower looks when it is asked.
-            leads, now = self.leader.leads(), self.clock()
-            late = [name for name, watch in self._watches.items() if not leads or watch.late(now)]
-            stale = [self.services[name] for name in late]
-            await asyncio.gather(
-                *(each.streams.look(each.environment.instruments) for each in stale)
-            )
-            return self._metrics.text()
 
         return Web(
             self._settings.http.host,
             self._settings.http.port,
             livez=livez,
             readyz=readyz,
-            metrics=figures,
+            metrics=self._figures,
             events=self._events.answer if self._events else None,
         )
+
+    async def _wrong(self) -> list[str]:
+        """Say what keeps this process from its work."""
+        wrong = []
+        if self.sockets and not await self.sockets.count():
+            wrong.append("not connected to Slack")
+        try:
+            await self._database.ping()
+        except StateError as error:
+            wrong.append(str(error))
+        now = self.clock()
+        for each in self.services.values():
+            blind = each.watch.blind(now)
+            if blind is not None:
+                wrong.append(f"{each.environment.label}: {in_short(blind, now)}")
+        return wrong
+
+    async def _figures(self) -> bytes:
+        # The leader's watch has just looked; a follower looks when it is asked.
+        stale = []
+        for name, watch in self._watches.items():
+            late = watch.late()
+            self._metrics.watch_late(name, late)
+            if late is None or late or not watch.looked:
+                stale.append(self.services[name])
+        await asyncio.gather(*(each.streams.look(each.environment.instruments) for each in stale))
+        return self._metrics.text()
 
     async def finish(self) -> None:
         """Let what runs come to its end, then show, say, send and write down what came of it."""

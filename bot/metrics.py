@@ -41,6 +41,11 @@ class Metrics:
         self._entries = gauge("stream_entries", "Entries in the stream", *stream)
         self._up = gauge("up", "1 if Redis answered the last look", "environment")
         self._poll = gauge("poll_seconds", "Duration of the last look at Redis", "environment")
+        self._late = gauge(
+            "bot_watch_late_seconds",
+            "How late the watch is that this process has; 0 while it looks in time",
+            "environment",
+        )
         self._connections = gauge("bot_slack_connections", "Open Socket Mode connections")
         self._alarms = gauge("bot_alarms_firing", "Alarms that fire", "rule", "severity")
         self._firing: dict[str, Counter[tuple[str, str]]] = {}
@@ -84,6 +89,13 @@ class Metrics:
         yield self._oldest, wait.total_seconds() if wait is not None else None
         yield self._pending, group.pending if group else None
         yield self._consumers, group.consumers if group else None
+
+    def watch_late(self, environment: str, late: timedelta | None) -> None:
+        """Note how late a watch is; None where it is another process's work."""
+        if late is None:
+            self._late.remove(environment)
+        else:
+            self._late.labels(environment).set(late.total_seconds())
 
     def command(self, name: str, outcome: str, took: timedelta) -> None:
         """Count a command that was answered."""

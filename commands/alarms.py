@@ -6,8 +6,10 @@ from datetime import datetime
 
 from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident, Silence
+from bot.domain.blindness import Blindness
 from bot.domain.environments import Environment
 from bot.domain.rules import Severity
+from bot.render import blindness
 from bot.render.alarms import HELD, name, on_it, own_buttons, silence_line
 from bot.render.blocks import Block, Drawn, Markup, context, join, link, mark, paragraphs, section
 from bot.render.rules import first_line, peak, skipped, where
@@ -20,11 +22,15 @@ _BUTTONS = 2
 
 async def run(call: Call) -> Reply:
     """List what fires, and the silences."""
-    firing, silences = await asyncio.gather(
-        call.services.alarms.firing(), call.services.alarms.silences(call.now)
+    firing, silences, blind = await asyncio.gather(
+        call.services.alarms.firing(),
+        call.services.alarms.silences(call.now),
+        call.services.watch.blindness(call.now),
     )
     links = await call.services.alarms.links(firing)
-    text, blocks, buttons = list_alarms(call.environment, firing, silences, call.now, links)
+    text, blocks, buttons = list_alarms(
+        call.environment, firing, silences, call.now, links, blind=blind
+    )
     return Reply(text, blocks, (*buttons, *call.reading_buttons))
 
 
@@ -46,10 +52,17 @@ def list_alarms(
     silences: Sequence[Silence],
     now: datetime,
     links: Mapping[int, str],
+    *,
+    blind: Blindness | None = None,
 ) -> Drawn:
     """Draw the alarms that fire, and the silences; `links` are their messages, by number."""
     first = _first(environment, incidents)
     blocks = [section(first)]
+    if blind is not None:
+        # What fired when somebody looked last is worth knowing; that nothing did is not.
+        known = blocks if incidents else []
+        first = blindness.line(environment, blind, now)
+        blocks = [section(f"{first}\n{blindness.meaning(blind)}"), *known]
     drawn = [_firing(each, now, links) for each in incidents[:_LISTED]]
     blocks += paragraphs(drawn, len(incidents))
     if silences:

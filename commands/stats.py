@@ -17,6 +17,7 @@ from bot.domain.streams import Entry, Forbidden, Group, Look, OtherKey, Stream, 
 from bot.domain.workloads import Jobs
 from bot.render import workloads
 from bot.render.alarms import open_alarms
+from bot.render.blindness import in_short
 from bot.render.blocks import (
     BUTTONS_IN_MESSAGE,
     Block,
@@ -67,12 +68,13 @@ class LastHour:
 async def run(call: Call) -> Reply:
     """Look at the streams of the instruments that were named."""
     environment, instruments = call.environment, call.instruments()
-    looks, firing, hours, pod, jobs = await asyncio.gather(
+    looks, firing, hours, pod, jobs, blind = await asyncio.gather(
         call.services.streams.look(instruments),
         _firing(call, instruments),
         asyncio.gather(*(_last_hour(call, each) for each in instruments)),
         call.services.workloads.pod(),
         asyncio.gather(*(call.services.workloads.jobs(each) for each in instruments)),
+        call.services.watch.blindness(call.now),
     )
     first = streams_line(environment, looks)
     blocks = [section(first)] if len(looks) > 1 else []
@@ -80,6 +82,8 @@ async def run(call: Call) -> Reply:
         blocks += _stream(environment, look, hour, running)
     if pod is not None:
         blocks.append(context(f"Pod {workloads.pod(pod, looks[0].at)}"))
+    if blind is not None:
+        blocks.append(section(f"⚪ *No alarm is to be expected:* {in_short(blind, call.now)}."))
     blocks.append(_footer(environment, looks, firing))
     return Reply(first, blocks, tuple(_buttons(call, looks, firing))[:BUTTONS_IN_MESSAGE])
 

@@ -10,6 +10,7 @@ from bot.domain.streams import Look, ServerInfo
 from bot.render import maintenance
 from bot.render.alarms import alarms_in_short
 from bot.render.alarms import worst as worst_of
+from bot.render.blindness import in_short
 from bot.render.blocks import BUTTONS_IN_MESSAGE, Button, Markup, code, context, mark, section
 from bot.render.streams import sky, streams_line, verdict_and_figure
 from bot.render.words import clock, duration, quick, rough
@@ -62,12 +63,17 @@ async def _server(call: Call) -> ServerInfo | None:
 
 
 async def _alarms(call: Call) -> tuple[str, tuple[Markup, Button | None] | None]:
+    blind = await call.services.watch.blindness(call.now)
     try:
         firing = await call.services.alarms.firing()
         silences = await call.services.alarms.silences(call.now)
     except StateError as error:
         return f"unknown: the database {error.kind.value}", None
-    return alarms_in_short(firing, silences, call.now), worst_of(firing, call.now)
+    short = alarms_in_short(firing, silences, call.now)
+    if blind is not None:
+        known = f"; last known: {short}" if firing else ""
+        short = f"⚪ {in_short(blind, call.now)}{known}"
+    return short, worst_of(firing, call.now)
 
 
 async def _maintenance(call: Call) -> str:

@@ -1,6 +1,10 @@
 """What the bot says when it cannot know, through the front door."""
 
 import asyncio
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -107,3 +111,44 @@ async def test_a_window_that_overruns_holds_for_its_margin(world: World) -> None
             "the overrunning window",
         )
         assert "<@U0ANA>" in window.text
+
+
+@contextmanager
+def locked(world: World) -> Iterator[None]:
+    """Keep the bot from writing into its database."""
+    with closing(sqlite3.connect(world.folder / "state.db", isolation_level=None)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        yield
+        file.execute("ROLLBACK")
+
+
+async def test_a_database_that_takes_no_writes_is_said_in_the_channel(
+    world: World, unused_tcp_port: int
+) -> None:
+    world.settings = {"alarms": SHORT, "http": {"port": unused_tcp_port}}
+    channel = Alarmed(world)
+    await world.group()
+    async with world.bot():
+        assert "no alarm is firing" in shown(await typed(world, "alarms", "no alarm is firing"))
+        with locked(world):
+            await world.announce(detectors=172)
+            world.ahead += 2 * MINUTE
+            told = await channel.said("nobody has looked since")
+            assert told.text.startswith("⚪ *PROD: nobody has looked since ")
+            answer = await typed(world, "alarms", "The bot's database is locked by somebody else")
+            assert "nobody has looked since" in answer.text
+            assert "🟢" not in shown(answer)
+            for command in ("", "stats"):
+                assert "nobody has looked since" in shown(await world.type(command)), command
+            status, text = await answered(world, "/readyz")
+            assert status == 503
+            assert "PROD: nobody has looked since" in text
+            _, figures = await answered(world, "/metrics")
+            (late,) = re.findall(r'watch_late_seconds{environment="prod"} (\S+)', figures)
+            assert float(late) > 30
+        await channel.said("🟢 *PROD is looked at again")
+        await channel.root("PROD lsstcam")
+        await typed(world, "alarms", "firing")
+        assert await answered(world, "/readyz") == (200, "ok")
+    said = [each for each in world.slack.messages(PROD) if "looked" in each.text]
+    assert len([each for each in said if not each.ephemeral_to]) == 2

@@ -317,6 +317,7 @@ def stream_findings(
     night: bool,
     firing: Mapping[str, Finding],
     dusk: datetime | None = None,
+    failed: dict[str, Exception] | None = None,
 ) -> tuple[Finding, ...]:
     """Tell which rules about a stream hold, in the order of `RULES`.
 
@@ -327,6 +328,9 @@ def stream_findings(
     dusk
         When the night began; while it is None, `silent` cannot tell how long the night has
         lasted, and does not begin.
+    failed
+        Takes what rules raise, by their names; they stay as they were, and spoil no other. Left
+        out, they raise it.
     """
     last = record.history.last
     # What Redis does not tell stays as it was last seen.
@@ -336,10 +340,10 @@ def stream_findings(
         before = firing.get(rule.name)
         case = Case(rule, limits, seen, night, before, record=record, dusk=dusk if night else None)
         if last is not None and record.told:
-            found.append(rule.find(case))
+            found.append(_asked(case, failed))
         elif before is not None:
             # Nobody sees whether it is about to end.
-            stays = rule.find(case) if last else None
+            stays = _asked(case, failed) if last else None
             found.append(replace(stays or case.holds(seen), ends=None))
     return tuple(filter(None, found))
 
@@ -351,13 +355,26 @@ def server_findings(
     now: datetime,
     night: bool,
     firing: Mapping[str, Finding],
+    failed: dict[str, Exception] | None = None,
 ) -> tuple[Finding, ...]:
-    """Tell which rules about the Redis under all streams hold, in the order of `RULES`."""
+    """Tell which rules about the Redis under all streams hold, as `stream_findings` does."""
     found = (
-        rule.find(Case(rule, limits, now, night, firing.get(rule.name), server=record))
+        _asked(Case(rule, limits, now, night, firing.get(rule.name), server=record), failed)
         for rule, limits in thresholds.rules(whole=True)
     )
     return tuple(filter(None, found))
+
+
+def _asked(case: Case[Any], failed: dict[str, Exception] | None) -> Finding | None:
+    """Ask one rule; one that fails stays as it was."""
+    rule: Rule[Any] = case.rule
+    try:
+        return rule.find(case)
+    except Exception as error:
+        if failed is None:
+            raise
+        failed[rule.name] = error
+        return case.found
 
 
 _WORKER_LOOKS = ("jobs", "grafana")

@@ -20,6 +20,7 @@ from bot.services.nights import Nights
 from bot.services.oncall import Oncall
 from bot.services.rights import Groups, Rights
 from bot.services.streams import Streams
+from bot.services.watch import Watch
 from bot.services.workloads import Restarts, Workloads
 from bot.storage.audit import Audit
 from bot.storage.posts import Posts
@@ -34,6 +35,7 @@ class Services:
 
     environment: Environment
     streams: Streams
+    watch: Watch
     changes: Changes
     approvals: Approvals
     audit: Audit

@@ -5,15 +5,17 @@ last hour by whoever leads next; what people and pagers were told is in the data
 """
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
 
 from bot.clients.pagers import Heartbeat
 from bot.domain.alarms import Holds, Incident, Skipped, by_incident
+from bot.domain.blindness import CLOCK_WAS_SET, LATE_AFTER, Blindness
 from bot.domain.environments import Environment
-from bot.domain.errors import RedisError, StateError
+from bot.domain.errors import BotError, RedisError, StateError
 from bot.domain.night import is_night, night_at
 from bot.domain.rules import (
     BACKLOG,
@@ -42,12 +44,11 @@ from bot.services.approvals import Approvals
 from bot.services.maintenance import Maintenance
 from bot.services.streams import Streams, Watched
 from bot.services.workloads import Workloads
+from bot.storage.lease import Leader
 from bot.storage.samples import Samples
+from bot.storage.watches import Watches
 
 _log = structlog.get_logger()
-
-LATE_AFTER = timedelta(minutes=1)
-"""After a longer pause of its own, a watch begins anew from the database."""
 
 COUNT_SKIPPED_EVERY = timedelta(seconds=15)
 """Which visits are skipped takes a look at every waiting entry."""
@@ -55,6 +56,15 @@ COUNT_SKIPPED_EVERY = timedelta(seconds=15)
 
 Firing = Mapping[About, Incident]
 """The incidents that are not resolved."""
+
+
+class RulesFailed(Exception):
+    """Some of what a look asks could not be answered; all the rest was brought to its end."""
+
+    def __init__(self, failed: Mapping[str, Exception]) -> None:
+        super().__init__(" and ".join(failed))
+        # The log shows the first one's way.
+        self.__cause__ = next(iter(failed.values()))
 
 
 class Watch:
@@ -85,6 +95,9 @@ class Watch:
         approvals: Approvals,
         workloads: Workloads,
         metrics: Metrics,
+        leader: Leader,
+        watches: Watches,
+        monotonic: Callable[[], float],
     ) -> None:
         self._environment = environment
         self._streams = streams
@@ -94,6 +107,9 @@ class Watch:
         self._approvals = approvals
         self._workloads = workloads
         self._metrics = metrics
+        self._leader = leader
+        self._watches = watches
+        self._monotonic = monotonic
         self._records: dict[str, StreamRecord] = {}
         self._server = ServerRecord()
         self._recent: defaultdict[str, deque[Sample]] = defaultdict(deque)
@@ -101,8 +117,12 @@ class Watch:
         self._visits: dict[str, str] = {}
         self._counted: dict[str, datetime] = {}
         self._night: tuple[datetime, datetime] | None = None
-        self._looked: datetime | None = None
-        self._evaluated: datetime | None = None
+        # By the clock that nobody sets: the last look, and the last one that came to its end.
+        self._looked: tuple[datetime, float] | None = None
+        self._done: float | None = None
+        self._begun: float | None = None
+        self._why = ""
+        self._clock_set: tuple[float, timedelta] | None = None
         self.wake = maintenance.ended
 
     async def tick(self, now: datetime) -> None:
@@ -112,8 +132,28 @@ class Watch:
         ------
         StateError
             If the database does not do its part; nothing is lost by it.
+        RulesFailed
+            If some of the rules raise; the others have been asked.
         """
-        if self._looked is None or now - self._looked > LATE_AFTER:
+        try:
+            await self._look(now)
+            # Written although it says little: a database that takes no writes is found by it.
+            await self._watches.looked(self._environment.name)
+        except Exception as error:
+            self._why = _reason(error)
+            with suppress(StateError):
+                await self._watches.looked(self._environment.name, self._why)
+            raise
+        self._done, self._why = self._monotonic(), ""
+
+    async def _look(self, now: datetime) -> None:
+        passed = self._monotonic()
+        if self._looked is not None:
+            by = now - self._looked[0] - timedelta(seconds=passed - self._looked[1])
+            if abs(by) > CLOCK_WAS_SET:
+                _log.error("the clock was set", by=str(by))
+                self._clock_set, self._looked = (passed, by), None
+        if self._looked is None or passed - self._looked[1] > LATE_AFTER.total_seconds():
             await self._remember(now)
         watched = await self._streams.watch()
         samples = [self._sample(look) for look in watched.looks.values()]
@@ -121,18 +161,51 @@ class Watch:
         self._server = self._answered(watched, at)
         for each in samples:
             self._fold(each)
-        self._looked = at
+        self._looked = now, passed
         try:
             await self._keep(samples)
         except StateError as error:
             # Charts get a gap; alarms go on as long as incidents can be written.
             _log.warning("samples could not be kept", reason=str(error))
         await self._evaluate(watched, at)
-        self._evaluated = at
 
-    def late(self, now: datetime) -> bool:
-        """Tell whether it has not brought alarms to what it found for too long."""
-        return self._evaluated is None or now - self._evaluated > LATE_AFTER
+    def late(self) -> timedelta | None:
+        """Tell how long ago it should have brought alarms to what it finds; None: not its work."""
+        now = self._monotonic()
+        if not self._leader.led():
+            self._begun = self._done = None
+            return None
+        if self._begun is None:
+            self._begun = now
+        return max(timedelta(seconds=now - (self._done or self._begun)) - LATE_AFTER, timedelta(0))
+
+    @property
+    def looked(self) -> bool:
+        """Whether it has come to the end of a look since it is its work."""
+        return self._done is not None
+
+    def blind(self, now: datetime) -> Blindness | None:
+        """Tell since when it has not looked, or not to the end; None where it has, or need not."""
+        late, passed = self.late(), self._monotonic()
+        if late is None:
+            return None
+        if late:
+            why = self._why or self._leader.trouble or "Its last look has not come to an end"
+            return Blindness(now - late - LATE_AFTER, why)
+        if self._clock_set is not None:
+            ago = timedelta(seconds=passed - self._clock_set[0])
+            if ago <= LATE_AFTER:
+                return Blindness(now - ago, "its clock was set", self._clock_set[1])
+        return None
+
+    async def blindness(self, now: datetime) -> Blindness | None:
+        """Tell since when nobody has looked, whichever process does; None where one does."""
+        if self._leader.led():
+            return self.blind(now)
+        try:
+            return await self._watches.blindness(self._environment.name)
+        except StateError as error:
+            return Blindness(now, f"{str(error).rstrip('.')}, so nobody knows who looks")
 
     async def _remember(self, now: datetime) -> None:
         """Rebuild what rules remember."""
@@ -143,7 +216,7 @@ class Watch:
         begun = now.replace(second=0, microsecond=0)
         try:
             kept = await self._samples.recent(self._environment.name, now - REMEMBERED)
-            kept = [each for each in kept if each.instrument in self._records]
+            kept = [each for each in kept if each.instrument in self._records and each.at <= now]
             self._server = ServerRecord.of(kept)
             last = await self._alarms.last((UNREACHABLE.name, ""))
             if last is not None and last.resolved is not None:
@@ -209,7 +282,12 @@ class Watch:
         firing = await self._alarms.unresolved()
         night = is_night(self._environment.site, now)
         limits, before = self._alarms.thresholds, _findings(firing, "")
-        found = server_findings(self._server, limits, now=now, night=night, firing=before)
+        failed: dict[str, Exception] = {}
+        broken: dict[str, Exception] = {}
+        found = server_findings(
+            self._server, limits, now=now, night=night, firing=before, failed=broken
+        )
+        failed |= {f"The rule {name} fails": error for name, error in broken.items()}
         if UNREACHABLE.name in before and UNREACHABLE.name not in {each.rule for each in found}:
             self._server = self._server.anew(now)
         figures = self._server_figures(watched, now)
@@ -220,15 +298,26 @@ class Watch:
             for instrument in {where for _, where in firing} - {"", *watched.looks}:
                 await self._bring(instrument, (), firing, holds, Figures(now))
             for look in watched.looks.values():
-                await self._evaluate_stream(look, firing, holds, night=night, took=watched.took)
+                try:
+                    failed |= await self._evaluate_stream(
+                        look, firing, holds, night=night, took=watched.took
+                    )
+                except StateError:
+                    raise
+                except Exception as error:  # noqa: BLE001 -- raised below, after the other streams
+                    failed[f"The alarms of {look.instrument} fail"] = error
         firing = await self._alarms.unresolved()
         self._metrics.alarms(self._environment.name, firing.values())
         await self._alarms.lift_what_is_over(holds.silences, firing.values(), now)
+        if failed:
+            raise RulesFailed(failed)
 
     async def _evaluate_stream(
         self, look: Look, firing: Firing, holds: Holds, *, night: bool, took: timedelta
-    ) -> None:
+    ) -> Mapping[str, Exception]:
+        """Bring the incidents of one stream to what was found, and give what rules raised."""
         before = _findings(firing, look.instrument)
+        broken: dict[str, Exception] = {}
         found = stream_findings(
             self._records[look.instrument],
             self._alarms.thresholds,
@@ -236,14 +325,19 @@ class Watch:
             night=night,
             firing=before,
             dusk=self._dusk(look.at) if night else None,
+            failed=broken,
         )
+        failed = {
+            f"The rule {name} fails for {look.instrument}": each for name, each in broken.items()
+        }
         if not found and not before:
-            return
+            return failed
         figures = self._stream_figures(look, took)
         names = (*before, *(each.rule for each in found))
         waits = any(rule_of(each).head == BACKLOG.name for each in names)
         skipped = await self._skipped(look, figures) if waits else ()
         await self._bring(look.instrument, found, firing, holds, figures, skipped=skipped)
+        return failed
 
     async def _bring(
         self,
@@ -348,11 +442,19 @@ class Pulse:
 
     async def tick(self, now: datetime) -> None:
         """Call it, unless a watch is late."""
-        late = [name for name, watch in self._watches.items() if watch.late(now)]
+        watches = self._watches.items()
+        late = [name for name, watch in watches if watch.blind(now) or not watch.looked]
         if late:
             _log.error("no heartbeat: a watch does not look", environments=late)
         else:
             await self._heartbeat.beat()
+
+
+def _reason(error: Exception) -> str:
+    """Say in a sentence, for people, why a look came to nothing."""
+    if isinstance(error, BotError | RulesFailed):
+        return str(error).rstrip(".")
+    return f"The bot fails at it ({type(error).__name__}); its log has more"
 
 
 def _findings(firing: Firing, instrument: str) -> dict[str, Finding]:

@@ -7,19 +7,22 @@ the remedy; neither holds the URL, which may hold a password.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Executable, Row, Table, make_url, text, update
+from sqlalchemy import Executable, Row, Table, make_url, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
 
 from bot.domain.errors import FatalError, StateError
 from bot.storage.engines import PostgresqlServer, SqliteFile
 from bot.storage.errors import state_errors
 from bot.storage.migrations import bring_up_to_date, is_current
+from bot.storage.rows import Time
 from bot.storage.schema import leadership, outbox, posts
 
 WAIT = timedelta(seconds=5)
@@ -39,6 +42,28 @@ _LOOK_AGAIN = 1.0
 """Seconds after which somebody who waits looks whether another process has done it."""
 
 _Found = TypeVar("_Found")
+
+
+class Clock(FunctionElement[datetime]):
+    """The database's own time, some seconds from now."""
+
+    type = Time()
+    inherit_cache = False
+
+    def __init__(self, seconds: float = 0) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+@compiles(Clock, "postgresql")
+def _postgresql_clock(clock: Clock, _: Any, **__: Any) -> str:
+    return f"(clock_timestamp() + interval '{clock.seconds:.3f} seconds')"
+
+
+@compiles(Clock, "sqlite")
+def _sqlite_clock(clock: Clock, _: Any, **__: Any) -> str:
+    # The text that SQLAlchemy stores for a time, so that the two compare.
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.seconds:+.3f} seconds')"
 
 
 class Database:
@@ -165,8 +190,8 @@ class Database:
                     await told.wait()
 
     async def ping(self) -> None:
-        """Ask for a sign of life."""
-        await self.fetch(text("SELECT 1"))
+        """Write a row as it is: a database that can only be read is of no use."""
+        await self.change(update(leadership).values(holder=leadership.c.holder))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -7,45 +7,19 @@ twice has a compare-and-set of its own.
 """
 
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import or_, select, update
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import FunctionElement
 
 from bot.domain.errors import StateError
 from bot.metrics import Metrics
-from bot.storage.database import Database
-from bot.storage.rows import Time
+from bot.storage.database import Clock, Database
 from bot.storage.schema import chores, deliveries, leadership
 
 LEASE = timedelta(seconds=12)
 """How long a leader that is not heard of stays the leader."""
 
 _log = structlog.get_logger()
-
-
-class Clock(FunctionElement[datetime]):
-    """The database's own time, some seconds from now."""
-
-    type = Time()
-    inherit_cache = False
-
-    def __init__(self, seconds: float = 0) -> None:
-        super().__init__()
-        self.seconds = seconds
-
-
-@compiles(Clock, "postgresql")
-def _postgresql_clock(clock: Clock, _: Any, **__: Any) -> str:
-    return f"(clock_timestamp() + interval '{clock.seconds:.3f} seconds')"
-
-
-@compiles(Clock, "sqlite")
-def _sqlite_clock(clock: Clock, _: Any, **__: Any) -> str:
-    # The text that SQLAlchemy stores for a time, so that the two compare.
-    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '{clock.seconds:+.3f} seconds')"
 
 
 class Leader:
@@ -57,6 +31,11 @@ class Leader:
         Note after each renewal whether this process leads.
     lease
         How long it lasts without being renewed.
+
+    Attributes
+    ----------
+    trouble
+        What kept it from renewing the lease; empty where nothing did.
     """
 
     def __init__(
@@ -69,11 +48,19 @@ class Leader:
         self._database = database
         self._metrics = metrics
         self._lease = lease
-        self._leads = False
+        self._leads = self._led = False
+        self.trouble = ""
 
     def leads(self) -> bool:
         """Tell whether this process leads, as far as it knows."""
         return self._leads
+
+    def led(self) -> bool:
+        """Tell whether this process leads, or led when the database was last heard of.
+
+        Where it has lost the database, nobody may do the leader's work.
+        """
+        return self._led
 
     async def tick(self, _: datetime) -> None:
         """Become or stay the leader; without the database nobody is."""
@@ -85,9 +72,10 @@ class Leader:
         values = {"holder": self._database.process, "until": Clock(self._lease.total_seconds())}
         try:
             leads = await self._database.change(update(leadership).where(free).values(values)) == 1
+            self._led, self.trouble = leads, ""
         except StateError as error:
             _log.warning("the leadership could not be renewed", reason=str(error))
-            leads = False
+            leads, self.trouble = False, str(error).rstrip(".")
         if leads != self._leads:
             _log.info("this process leads" if leads else "this process leads no longer")
         self._leads = leads
@@ -104,6 +92,7 @@ class Leader:
 
     async def aclose(self) -> None:
         """Let another process lead at once."""
+        self._led = False
         if self._leads:
             self._leads = False
             own = update(leadership).where(leadership.c.holder == self._database.process)

@@ -324,3 +324,13 @@ leadership = Table(
     Column("until", Time),
 )
 """One row."""
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("environment", Text, primary_key=True),
+    Column("looked", Time, nullable=False),
+    # Why it could not be looked at since; empty where it was.
+    Column("why", Prose, nullable=False),
+)
+"""When each environment was last looked at."""

@@ -135,20 +135,34 @@ async def test_a_locked_database_loses_no_alarm(post: Post) -> None:
 
 
 async def test_a_fault_within_the_lock_is_found_after_it(post: Post) -> None:
+    await post.leader.tick(post.now)
     await post.passes(MINUTE)
     await post.redis.delete(KEY)
     with post.locked():
         await post.passes(20 * SECOND)
-    assert post.watch.late(post.now + 50 * SECOND), "what is not written is not well"
+        assert not post.watch.blind(post.now), "it may be over in a moment"
+        await post.passes(MINUTE)
+        blind = post.watch.blind(post.now)
+        assert blind is not None, "what is not written is not well"
+        assert blind.since == post.now - 80 * SECOND
+        assert blind.why == "The bot's database is locked by somebody else"
     await post.passes(POLL)
     (alarm,) = await post.alarms()
     assert alarm.leading == "missing"
-    assert not post.watch.late(post.now + MINUTE)
-    assert post.watch.late(post.now + MINUTE + SECOND)
+    assert post.watch.blind(post.now) is None
+    post.now += MINUTE
+    assert post.watch.late() == 0 * SECOND
+    post.now += SECOND
+    assert post.watch.late() == SECOND
 
 
 async def test_nobody_has_looked_yet(post: Post) -> None:
-    assert post.watch.late(post.now)
+    assert post.watch.late() is None, "it is another process's work"
+    await post.leader.tick(post.now)
+    assert post.watch.blind(post.now) is None, "it has only just begun"
+    assert not post.watch.looked
+    post.now += MINUTE + SECOND
+    assert post.watch.blind(post.now)
 
 
 async def test_minutes_are_kept(post: Post) -> None:
@@ -289,7 +303,10 @@ async def test_the_heartbeat_beats_as_long_as_every_watch_looks(post: Post) -> N
         PagerServers() as servers,
         Calls(lambda _: None, clock=lambda: post.now) as calls,
     ):
-        other = a_watch(ENVIRONMENT, post.reads, post.database, "one", clock=lambda: post.now).watch
+        made = a_watch(ENVIRONMENT, post.reads, post.database, "first", clock=lambda: post.now)
+        other = made.watch
+        for each in (post, made):
+            await each.leader.tick(post.now)
         heartbeat = Heartbeat(servers.heartbeat, HEARTBEAT_KEY, calls)
         pulse = Pulse({"prod": post.watch, "dev": other}, heartbeat)
         await post.passes(POLL)

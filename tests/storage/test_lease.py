@@ -4,8 +4,8 @@ from datetime import date, timedelta
 from sqlalchemy import select
 
 from bot.metrics import Metrics
-from bot.storage.database import Database
-from bot.storage.lease import LEASE, Chores, Clock, Deliveries, Leader
+from bot.storage.database import Clock, Database
+from bot.storage.lease import LEASE, Chores, Deliveries, Leader
 from bot.storage.schema import leadership
 from tests.storage.drafts import NOW
 from tests.support.databases import as_process

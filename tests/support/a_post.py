@@ -134,6 +134,7 @@ class Post:
         )
         self.watch, self.people, self.workloads = made.watch, made.alarms, made.workloads
         self.maintenance, self.approvals = made.maintenance, made.approvals
+        self.leader = made.leader
 
     def told(self) -> list[str]:
         """Give what the metrics say that fires: rule and severity."""

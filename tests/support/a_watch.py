@@ -33,11 +33,13 @@ from bot.services.workloads import Cluster, Workloads
 from bot.storage.alarms import Incidents, Silences
 from bot.storage.approvals import Requests
 from bot.storage.database import Database
+from bot.storage.lease import Leader
 from bot.storage.maintenance import Windows
 from bot.storage.outbox import Outbox
 from bot.storage.positions import Positions
 from bot.storage.posts import Posts
 from bot.storage.samples import Samples
+from bot.storage.watches import Watches
 from tests.support.an_oncall import TARGETS, Lists, an_oncall
 from tests.support.databases import as_process
 from tests.support.limits import default_thresholds
@@ -114,6 +116,7 @@ class Watched:
     maintenance: Maintenance
     approvals: Approvals
     workloads: Workloads
+    leader: Leader
 
 
 def a_watch(
@@ -158,6 +161,7 @@ def a_watch(
     )
     workloads = Workloads(environment, cluster, clock=clock)
     alarms = the_alarms(environment, database, writer, targets=targets, look=maintenance.ended)
+    leader = Leader(database, metrics)
     watch = Watch(
         environment,
         streams,
@@ -167,8 +171,11 @@ def a_watch(
         approvals=approvals,
         workloads=workloads,
         metrics=metrics,
+        leader=leader,
+        watches=Watches(database),
+        monotonic=lambda: clock().timestamp(),
     )
-    return Watched(watch, alarms, maintenance, approvals, workloads)
+    return Watched(watch, alarms, maintenance, approvals, workloads, leader)
 
 
 class Leaders(RuleBasedStateMachine):

@@ -23,6 +23,12 @@ def upgrade() -> None:
     )
     op.add_column("posts", sa.Column("former", sa.Text()))
     op.add_column("posts", sa.Column("refused", sa.Text(), nullable=False, server_default=""))
+    op.create_table(
+        "watches",
+        sa.Column("environment", sa.Text(), primary_key=True),
+        sa.Column("looked", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+    )
     _pages()
 
 
