@@ -21,7 +21,7 @@ from bot.render.blocks import (
     truncate,
     typed,
 )
-from bot.render.rules import facts, plain_claim, where
+from bot.render.rules import emoji, facts, plain_claim, where
 from bot.render.words import clock
 
 LONGEST_TARGET = 40
@@ -127,8 +127,7 @@ def reached(
         return None
     said = "; ".join(reach_words(reach, now, zone=" UTC"))
     if incident is not None:
-        mood = "🟢" if incident.resolved else "🔴"
-        first = f"{mood} *{where(incident)}, alarm {incident.id}:* {said}."
+        first = f"{emoji(incident)} *{where(incident)}, alarm {incident.id}:* {said}."
         return first, [section(first)], []
     first = f"🟢 *{environment.label}: {said}.*"
     return first, [section(first), *typed(summary)], []

@@ -214,6 +214,7 @@ async def test_redis_is_away(
         expected.message("02-alarms", await answered(world, "alarms"))
         await scene.at("03-minute-5", minutes=3)
         expected.message("03-escalate", await answered(world, "escalate 1"))
+        await all_said(world)
         await scene.at("04-minute-15", minutes=10)
         expected.message("04-own", await answered(world, "own 1", user=ANA))
         await scene.at("05-minute-50", minutes=35)
@@ -269,6 +270,7 @@ async def test_people_and_alarms(paged: World, pagers: PagerServers, expected: E
     async with world.bot():
         await scene.passes()
         expected.message("01-page", await answered(world, "oncall page All is <!channel> dark"))
+        await all_said(world)
         expected.message("01-test", await answered(world, "oncall test"))
         await all_said(world)
         await answered(world, "maintenance start 30m a new disk")

@@ -396,13 +396,16 @@ async def all_said(world: World) -> None:
     while passes.
     """
     anew = "SET not_before = NULL WHERE not_before IS NOT NULL AND claimed_by IS NULL"
+    # What came of pages is said when all of them have been sent.
+    pages = "SELECT * FROM outbox WHERE lane = 'page' AND closed IS NULL"
+    anew_of = {"posts": "", "outbox": f"AND (lane = 'page' OR NOT EXISTS ({pages}))"}
     async with asyncio.timeout(LONGEST_WAIT):
         while _unsaid(world):
             state = sqlite3.connect(world.folder / "state.db", timeout=0)
             # Whoever holds the lock now is on this very thread.
             with closing(state) as file, suppress(sqlite3.OperationalError), file:
-                for table in ("posts", "outbox"):
-                    file.execute(f"UPDATE {table} {anew}")
+                for table, condition in anew_of.items():
+                    file.execute(f"UPDATE {table} {anew} {condition}")
             await asyncio.sleep(0.05)
 
 
