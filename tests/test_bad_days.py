@@ -134,7 +134,7 @@ async def test_not_allowed_to_read(hurt: World, server: ValkeyServer) -> None:
         for command in ("stats", "pending", "ping", "consumers"):
             answer = await hurt.type(command)
             assert answer.text.startswith("⚪ *PROD"), command
-            assert "unknown, Redis does not allow the bot to look" in answer.text
+            assert "unknown, Redis does not allow this to the bot's user" in answer.text
             assert "Workers may be well." in shown(answer)
             assert "ACL rule" in shown(answer)
 

@@ -111,7 +111,7 @@ async def answered(made: Dispatcher, text: str = "try") -> Answer:
         (
             RedisForbidden(Unreachable.FORBIDDEN, "x:1"),
             "forbidden",
-            "⚪ *PROD: unknown, Redis does not allow the bot to look.* Workers may be well.",
+            "⚪ *PROD: unknown, Redis does not allow this to the bot's user.* Workers may be well.",
         ),
         (
             RuntimeError("no fuel"),

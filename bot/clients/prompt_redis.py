@@ -371,8 +371,8 @@ class PromptRedis:
         try:
             yield
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            # A fault of ours would look alike, so the log has the traceback.
-            _log.exception("Redis answers what was not asked", address=self.address)
+            # A fault of ours would look alike, so the log has more of it.
+            _log.error("Redis answers what was not asked", address=self.address, error=repr(error))
             raise RedisUnreachable(Unreachable.OTHER, self.address) from error
 
     async def _run_one(self, script: Script, *arguments: str) -> list[Any]:

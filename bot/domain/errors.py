@@ -8,8 +8,9 @@ BotError
 ├── SameRedis             two environments are configured with one Redis
 ├── StateError            the bot's own database does not do what was asked of it; `kind` says why
 ├── RedisError            Prompt Redis does not do what was asked of it
-│   ├── RedisUnreachable  it is of no use to workers; `kind` says how
-│   ├── RedisForbidden    it refuses the bot alone; `kind` says what it lacks
+│   ├── RedisUnusable     it is of no use, to workers or to the bot; `kind` says how
+│   │   ├── RedisUnreachable  to workers
+│   │   └── RedisForbidden    to the bot alone, which lacks a right
 │   ├── WrongType         the key holds something else than a stream
 │   └── RedisInDoubt      a change was sent, and nobody knows whether it was made
 └── ClusterError          Kubernetes does not do what was asked of it
@@ -303,7 +304,7 @@ class Unreachable(Enum):
         "Whoever deploys the bot must set the password of this environment.",
     )
     FORBIDDEN = (
-        "does not allow the bot to look",
+        "does not allow this to the bot's user",
         "not allowed to the bot",
         "a right was taken from the bot's user. Workers may be well.",
         "Whoever deploys the bot must add the right to the user's ACL rule.",
@@ -341,7 +342,7 @@ class RedisError(BotError):
         self.remedy = remedy
 
 
-class _OfKind(RedisError):
+class RedisUnusable(RedisError):
     """Redis is of no use, in a way that is known.
 
     Parameters
@@ -356,11 +357,11 @@ class _OfKind(RedisError):
         self.words = words
 
 
-class RedisUnreachable(_OfKind):
+class RedisUnreachable(RedisUnusable):
     """Redis is of no use to workers: no answer, or one that says so."""
 
 
-class RedisForbidden(_OfKind):
+class RedisForbidden(RedisUnusable):
     """Redis refuses the bot; workers may be well."""
 
 

@@ -104,7 +104,7 @@ def test_who_is_told(
 
 
 def firing(rules: Collection[str], told: Collection[str] = ()) -> Incident:
-    findings = {each: Finding(each, Severity.WARNING, NOW) for each in rules}
+    findings = {each: Finding(each, RULES[each].severity, NOW) for each in rules}
     return replace(INCIDENT, findings=findings, told=dict.fromkeys(told, NOW))
 
 
