@@ -1,12 +1,16 @@
 """`restart` from the typed line to the proof: the API as recorded, a Redis that really restarts."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from bot.domain.errors import Unreachable
 from bot.domain.streams import Loading
@@ -516,3 +520,27 @@ async def test_where_kubernetes_is_not_configured(world: World) -> None:
         assert "`runbook restart`" in shown(answer)
         upgrade = await world.type("upgrade")
         assert "unknown: the bot's configuration does not say where it runs" in shown(upgrade)
+
+
+async def test_a_redis_of_no_use_can_be_restarted(bot: World) -> None:
+    """What somebody set on the running server is gone with its process."""
+    await bot.redis[PROD].config_set("min-replicas-to-write", "1")
+    card = await asked(bot, "restart --reason workers cannot read")
+    assert card.text == "🔧 *PROD: ana asks to restart Redis.* Request 1"
+    await approved(bot, card)
+    await until(bot, card, BACK)
+
+
+async def test_a_redis_that_serves_nobody_can_be_restarted(bot: World) -> None:
+    redis = bot.redis[PROD]
+    await redis.config_set("busy-reply-threshold", "1")
+    settings = redis.connection_pool.connection_kwargs
+    async with Redis(host=settings["host"], port=settings["port"]) as other:
+        running = asyncio.ensure_future(other.eval("while true do end", 0))
+        while "busy" not in (await bot.type("ping")).text:
+            pass
+        card = await asked(bot, "restart --reason busy")
+        assert card.text == "🔧 *PROD: ana asks to restart Redis.* Request 1"
+        await redis.execute_command("SCRIPT KILL")  # type: ignore[no-untyped-call]
+        with suppress(ResponseError):
+            await running
