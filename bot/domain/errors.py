@@ -128,6 +128,10 @@ class StateTrouble(Trouble):
         "Correct user, password and rights (PROMPT_REDIS_STATE_URL)",
     )
     MISSING = "does not exist", "Create it, or correct state.url"
+    POOLED = (
+        "is behind a pooler, and the bot needs sessions of its own, with its own settings",
+        "Connect to PostgreSQL itself, not to PgBouncer or its like (PROMPT_REDIS_STATE_URL)",
+    )
     DAMAGED = "is damaged, or is no database", "Check its disk, and restore a backup"
     OTHER = (
         "does not do what was asked of it",

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Executable, Row, Table, make_url, update
+from sqlalchemy import Column, Executable, Integer, MetaData, Row, Table, make_url, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -23,7 +23,7 @@ from bot.storage.engines import PostgresqlServer, SqliteFile
 from bot.storage.errors import state_errors
 from bot.storage.migrations import bring_up_to_date, is_current
 from bot.storage.rows import Time
-from bot.storage.schema import leadership, outbox, posts
+from bot.storage.schema import counters, leadership, outbox, posts
 
 WAIT = timedelta(seconds=5)
 """How long to wait for a connection, and for somebody else's lock."""
@@ -104,7 +104,7 @@ class Database:
 
     @classmethod
     async def examine(cls, url: str, *, wait: timedelta = WAIT) -> str:
-        """Say how a start would find the database, and change nothing.
+        """Say how a start would find the database, and change nothing in it.
 
         A bot that runs meanwhile is not disturbed.
 
@@ -119,8 +119,8 @@ class Database:
                 return f"{place.where} will be created"
             database = cls(place, place.engine(STATEMENT, wait))
             try:
-                async with database.statement() as connection:
-                    current = await connection.run_sync(is_current)
+                current = await database._look()
+                await database._prove(current=current)
             finally:
                 await database._engine.dispose()
         return "opens, and its tables are current" if current else "opens; a start will upgrade it"
@@ -131,9 +131,7 @@ class Database:
     ) -> Self:
         database = cls(place, place.engine(STATEMENT, wait), process)
         try:
-            async with database.statement() as connection:
-                current = await connection.run_sync(is_current)
-            if not current:
+            if not await database._look():
                 # Connections of its own, which may take their time.
                 patient = cls(place, place.engine(UPGRADE, UPGRADE))
                 try:
@@ -141,12 +139,30 @@ class Database:
                         await connection.run_sync(bring_up_to_date)
                 finally:
                     await patient._engine.dispose()
+            await database._prove(current=True)
             if place.exclusive:
                 await database._bury()
         except BaseException:
             await database.aclose()
             raise
         return database
+
+    async def _look(self) -> bool:
+        """Tell whether the tables are those of this release, in a session of its own."""
+        with state_errors():
+            await self._place.prove(self._engine)
+        async with self.statement() as connection:
+            return await connection.run_sync(is_current)
+
+    async def _prove(self, *, current: bool) -> None:
+        """See that it takes writes: that it can be read says nothing about that."""
+        async with self.transaction() as connection:
+            if current:
+                await connection.execute(update(counters).values(value=counters.c.value))
+            else:
+                table = Table("prompt_redis_bot_check", MetaData(), Column("number", Integer))
+                await connection.run_sync(table.create)
+                await connection.run_sync(table.drop)
 
     async def aclose(self) -> None:
         """Close every connection."""

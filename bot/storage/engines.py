@@ -2,23 +2,31 @@
 
 import fcntl
 import os
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import URL, Table, event
+from sqlalchemy import URL, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.domain.errors import FatalError, StateError, StateTrouble
+from bot.storage.errors import state_errors
 
 MOST_CONNECTIONS = 5
 """Most of them at once; a bot's statements take milliseconds."""
 
 _RESTED = 5.0
 """Seconds without use after which a connection is tried before it is used again."""
+
+_EMPTY = 2**18
+"""Bytes of a database without a row."""
+
+_LOOKS_FOR_POOLER = 3
+"""A pooler that others use as well may by chance give back the same session."""
 
 _OPTIONS = frozenset({"host", "port", "ssl", "sslmode"})
 """What may stand behind the question mark of the URL."""
@@ -59,12 +67,14 @@ class SqliteFile:
         Raises
         ------
         StateError
-            If it would have to, and may not.
+            If it would have to, and may not, or has no room.
         """
         if self._path.exists():
             return False
-        if not os.access(self._path.parent, os.W_OK):
-            raise StateError(StateTrouble.READ_ONLY)
+        # As much as the empty tables take.
+        with state_errors(), tempfile.NamedTemporaryFile(dir=self._path.parent) as file:
+            file.write(bytes(_EMPTY))
+            file.flush()
         return True
 
     def acquire(self) -> None:
@@ -111,6 +121,9 @@ class SqliteFile:
     async def begin(self, connection: AsyncConnection) -> None:
         """Begin a transaction that will write: a later upgrade of a read lock cannot wait."""
         await connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    async def prove(self, _: AsyncEngine) -> None:
+        """Do nothing: nobody stands between."""
 
     def insert(self, table: Table) -> sqlite.Insert:
         """Make an insertion that can say what to do about a conflict."""
@@ -198,6 +211,26 @@ class PostgresqlServer:
 
     async def begin(self, _: AsyncConnection) -> None:
         """Do nothing: the driver begins by itself."""
+
+    async def prove(self, engine: AsyncEngine) -> None:
+        """See that each connection has a session of its own: the bot's limits are set in it.
+
+        Raises
+        ------
+        StateError
+            If a pooler changes them from one transaction to the next.
+        """
+        backend = text("SELECT pg_backend_pid()")
+        async with engine.connect() as one, engine.connect() as other:
+            for _ in range(_LOOKS_FOR_POOLER):
+                before = (await one.execute(backend)).scalar_one()
+                await one.rollback()
+                others = (await other.execute(backend)).scalar_one()
+                # Asked before the next: a pooler with one session would have none for it.
+                if others == before or (await one.execute(backend)).scalar_one() != before:
+                    raise StateError(StateTrouble.POOLED)
+                await one.rollback()
+                await other.rollback()
 
     def insert(self, table: Table) -> postgresql.Insert:
         """Make an insertion that can say what to do about a conflict."""

@@ -33,6 +33,11 @@ _POSTGRESQL = {
     "28": StateTrouble.REFUSED,
     "42501": StateTrouble.REFUSED,
     "3D000": StateTrouble.MISSING,
+    # A pooler takes none of the settings that a session begins with, and a prepared statement is
+    # another session's there.
+    "08P01": StateTrouble.POOLED,
+    "26000": StateTrouble.POOLED,
+    "42P05": StateTrouble.POOLED,
     "XX001": StateTrouble.DAMAGED,
     "XX002": StateTrouble.DAMAGED,
     "58": StateTrouble.DAMAGED,

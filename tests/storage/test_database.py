@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from traceback import format_exception
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url, text
@@ -22,6 +23,7 @@ from bot.storage.lease import Deliveries
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from tests.storage.drafts import NOW, create, draft, notice, page
+from tests.support.pooler import pooled
 from tests.support.waits import LONGEST_WAIT
 
 SHORT = timedelta(milliseconds=50)
@@ -129,6 +131,44 @@ async def test_a_lock_of_somebody_else_is_said_and_passes(sqlite_url: str) -> No
         assert (await create(Requests(database))).id == 1
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_a_start_and_a_look_say_the_same_of_a_lock(sqlite_url: str, *, fresh: bool) -> None:
+    if not fresh:
+        async with opened(sqlite_url):
+            pass
+    other = sqlite3.connect(path_of(sqlite_url), isolation_level=None)
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(FatalError) as caught:
+            await Database.examine(sqlite_url, wait=SHORT)
+        assert "is locked by somebody else" in str(caught.value)
+        if not fresh:
+            # Who makes the tables waits longer.
+            assert await refusal(sqlite_url, SHORT) == str(caught.value)
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+async def test_a_start_and_a_look_say_the_same_of_a_later_release(state_url: str) -> None:
+    async with opened(state_url) as database, database.statement() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    said = await refusal(state_url)
+    assert "belongs to a newer release of the bot" in said
+    with pytest.raises(FatalError) as caught:
+        await Database.examine(state_url)
+    assert str(caught.value) == said
+
+
+async def test_a_look_leaves_nothing_behind(state_url: str, sqlite_url: str) -> None:
+    await Database.examine(sqlite_url)
+    assert not list(path_of(sqlite_url).parent.iterdir())
+    async with opened(state_url) as database:
+        assert await Database.examine(state_url) == "opens, and its tables are current"
+        assert (await create(Requests(database))).id == 1
+
+
 async def test_a_file_that_cannot_be_written_is_said(sqlite_url: str) -> None:
     async with opened(sqlite_url) as database:
         async with database.statement() as connection:
@@ -226,6 +266,45 @@ async def test_claims_of_a_dead_process_end_when_a_sqlite_file_is_opened(sqlite_
 
 
 # What is wrong with PostgreSQL.
+
+
+@pytest.mark.parametrize("settings", [True, False])
+async def test_a_pooler_that_mixes_sessions_is_refused(
+    postgresql_url: str, *, settings: bool
+) -> None:
+    async with pooled(postgresql_url, settings=settings) as url:
+        said = await refusal(url)
+        assert "is behind a pooler, and the bot needs sessions of its own" in said
+        with pytest.raises(FatalError) as caught:
+            await Database.examine(url)
+        assert str(caught.value) == said
+
+
+async def test_a_user_who_may_only_read_is_refused(postgresql: Any, postgresql_url: str) -> None:
+    name = make_url(postgresql_url).database
+    postgresql.run("CREATE ROLE reader LOGIN")
+    try:
+        postgresql.run(
+            f"GRANT pg_read_all_data TO reader; GRANT CONNECT ON DATABASE {name} TO reader"
+        )
+        url = make_url(postgresql_url).set(username="reader").render_as_string()
+        said = await refusal(url)
+        assert "refuses the bot's user or its password. Correct user, password and rights" in said
+        with pytest.raises(FatalError) as caught:
+            await Database.examine(url)
+        assert str(caught.value) == said
+    finally:
+        postgresql.run("DROP ROLE reader")
+
+
+async def test_a_server_that_is_read_only_is_refused(postgresql: Any, postgresql_url: str) -> None:
+    name = make_url(postgresql_url).database
+    postgresql.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    said = await refusal(postgresql_url)
+    assert "can be read, but not written" in said
+    with pytest.raises(FatalError) as caught:
+        await Database.examine(postgresql_url)
+    assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
