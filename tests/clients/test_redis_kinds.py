@@ -16,7 +16,7 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.domain.errors import RedisError, RedisForbidden, RedisUnreachable, Unreachable
 from bot.domain.streams import EntryId, Forbidden
 from tests.clients.a_stream import GROUP, KEY
-from tests.support.ports import valkey_server
+from tests.support.ports import redis_server, valkey_server
 from tests.support.waits import LONGEST_WAIT
 
 ASKED: list[Callable[[PromptRedis], Awaitable[object]]] = [
@@ -92,7 +92,7 @@ async def test_whatever_it_answers_is_no_fault_of_ours() -> None:
 
     async with answering(something) as address:
         redis = PromptRedis(f"redis://{address}")
-        for _ in range(20):
+        for _ in range(8):
             for ask in ASKED:
                 with suppress(RedisError):
                     async with asyncio.timeout(LONGEST_WAIT):
@@ -122,9 +122,12 @@ def _reply(chance: random.Random, depth: int) -> bytes:
             return b"*%d\r\n" % many + b"".join(_reply(chance, depth - 1) for _ in range(many))
 
 
+@pytest.mark.parametrize("make", [valkey_server, redis_server])
 @pytest.mark.parametrize("renamed", ["XINFO", "EVAL_RO", "EVALSHA_RO"])
-async def test_a_command_that_was_renamed_away_is_about_the_bot(renamed: str) -> None:
-    server = valkey_server(config={"rename-command": f'{renamed} ""'})
+async def test_a_command_that_was_renamed_away_is_about_the_bot(
+    renamed: str, make: Callable[..., ValkeyServer]
+) -> None:
+    server = make(config={"rename-command": f'{renamed} ""'})
     server.start()
     try:
         redis = PromptRedis(f"redis://127.0.0.1:{server.port}")

