@@ -19,7 +19,7 @@ from bot.command import SHARE, Act, Call, Change, Command, Deployment, Read, Reg
 from bot.domain.approvals import AuditLine
 from bot.domain.environments import Person, Right
 from bot.domain.errors import CannotLookUp, Refused, StateError
-from bot.domain.notices import NOT_YET
+from bot.domain.notices import NOT_TAKEN_YET
 from bot.execution import Execution
 from bot.metrics import Metrics
 from bot.render import errors
@@ -266,7 +266,7 @@ class Dispatcher:
         else:
             text = (
                 f"Request {number} is asked for, open until {until} UTC, and not in the channel: "
-                f"{post.reason if post else NOT_YET}. It comes as soon as it can; `requests "
+                f"{post.reason if post else NOT_TAKEN_YET}. It comes as soon as it can; `requests "
                 f"{number}` shows it meanwhile."
             )
         return Reply(text, [section(text)])

@@ -17,7 +17,7 @@ from bot.domain.rules import Severity
 ANSWERED_WITHIN = timedelta(seconds=10)
 """For so long whoever asked for something waits to see it in the channel."""
 
-NOT_YET = "Slack has not taken it yet"
+NOT_TAKEN_YET = "Slack has not taken it yet"
 """Why a channel does not show something that it still may."""
 
 
@@ -145,7 +145,7 @@ class Post:
         """Why the channel does not show it as it is now, in words; empty where it does."""
         if self.current:
             return ""
-        return why_refused(self.refused) if self.refused else NOT_YET
+        return why_refused(self.refused) if self.refused else NOT_TAKEN_YET
 
     def address(self, workspace: str) -> str:
         """Give its address, from that of the Slack workspace; empty where either is not known."""

@@ -9,7 +9,7 @@ from bot.domain.approvals import Happened, Request
 from bot.domain.environments import Environment
 from bot.domain.maintenance import LATE, Closing, Stage, Window, Word
 from bot.domain.night import next_dusk, nights_around
-from bot.domain.notices import NOT_YET, Post
+from bot.domain.notices import NOT_TAKEN_YET, Post
 from bot.domain.streams import Look, ServerInfo, Verdict, worst_verdict
 from bot.domain.times import lasting, whole, zones
 from bot.render.alarms import name, own_buttons
@@ -170,7 +170,7 @@ def announced(places: Mapping[str, str]) -> Markup:
     heard = [_place(each) for each, why in places.items() if not why]
     lines = [mark("It is announced in {}.", join(", ", heard))] if heard else []
     for each, why in places.items():
-        if why == NOT_YET:
+        if why == NOT_TAKEN_YET:
             lines.append(mark("Not yet in {}: {}.", _place(each), why))
         elif why:
             lines.append(mark("It could not be announced in {}: {}.", _place(each), why))

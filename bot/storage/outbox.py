@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.notices import ANSWERED_WITHIN, NOT_YET, Content, Notice, Queued
+from bot.domain.notices import ANSWERED_WITHIN, NOT_TAKEN_YET, Content, Notice, Queued
 from bot.domain.oncall import Page
 from bot.storage.database import Database
 from bot.storage.posts import new_key, unclaimed, want
@@ -65,7 +65,7 @@ class Outbox:
             lambda found: all(row.closed is not None for row in found),
             ANSWERED_WITHIN,
         )
-        return {row.id: NOT_YET if row.closed is None else row.why for row in rows}
+        return {row.id: NOT_TAKEN_YET if row.closed is None else row.why for row in rows}
 
     async def notices(
         self, now: datetime, *, own: bool = False, limit: int = 50

@@ -13,7 +13,7 @@ from bot.domain.environments import Environment, Person
 from bot.domain.maintenance import Closing, Word, night_refusal
 from bot.domain.maintenance import Window as OneWindow
 from bot.domain.night import Night, nights_around
-from bot.domain.notices import NOT_YET
+from bot.domain.notices import NOT_TAKEN_YET
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
 from bot.domain.streams import EntryId, Group, Look, NoStream, ServerInfo, Stream, Waiting
@@ -363,7 +363,7 @@ def test_where_it_is_announced() -> None:
     assert maintenance.announced({"": "", "ops": "", "C0OTHER001": ""}) == (
         "It is announced in this channel, #ops, <#C0OTHER001>."
     )
-    assert maintenance.announced({"": NOT_YET, "ops": "Slack said no"}) == (
+    assert maintenance.announced({"": NOT_TAKEN_YET, "ops": "Slack said no"}) == (
         "Not yet in this channel: Slack has not taken it yet.\n"
         "It could not be announced in #ops: Slack said no."
     )
