@@ -73,6 +73,9 @@ from bot.web import Web
 _log = structlog.get_logger()
 
 COMMAND_LIMIT = timedelta(seconds=60)
+APOLOGY_SECONDS = 1.0
+AT_ONCE_OF_ONE, WAITING_OF_ONE = 25, 75
+"""Commands of one person that run and wait: whoever sends more keeps nobody else waiting."""
 END_SECONDS = 22.0
 """From SIGTERM to the end, whatever hangs: what is left then is left to the next process."""
 DRAIN_SECONDS = 9.0
@@ -175,6 +178,7 @@ async def _serve(
         loops = Loops(app.beats(), clock=app.clock, monotonic=app.monotonic)
         web = app.web(loops, stop, ready)
         # Ended in this order: nothing new is taken, what runs is finished, then the rest is closed.
+        stack.push_async_callback(app.apologise)
         stack.push_async_callback(web.aclose)
         stack.push_async_callback(app.finish)
         await web.start()
@@ -230,7 +234,8 @@ class App:
         self._events: Events | None = None
         self._watches: dict[str, Watch] = {}
         self._was_ready = False
-        self._deliveries, self._executions = Tasks(), Tasks(at_once=20)
+        self._deliveries = Tasks(of_one=AT_ONCE_OF_ONE, waiting_of_one=WAITING_OF_ONE)
+        self._executions, self._apologies = Tasks(at_once=20), Tasks(at_once=10, waiting=1000)
 
     async def open(self, stack: AsyncExitStack, pagers: Sequence[type[HttpNotifier]]) -> None:
         """Connect to the database and to Slack, and build the rest; the stack closes it all.
@@ -332,6 +337,7 @@ class App:
             dispatcher=dispatcher,
             registry=registry,
             tasks=self._deliveries,
+            apologies=self._apologies,
             services=self.services,
         )
         if settings.slack.mode == "socket":
@@ -578,6 +584,10 @@ class App:
         await asyncio.gather(self._tell(), self._pager.finish(self.clock(), 2 * FLUSH_SECONDS))
         with suppress(StateError):
             await self._positions.tick(self.clock())
+
+    async def apologise(self) -> None:
+        """Say to whoever came too late that nothing was done."""
+        await self._apologies.drain(APOLOGY_SECONDS)
 
     async def _tell(self) -> None:
         """Show how everything stands, then say what belongs below it."""

@@ -267,9 +267,16 @@ class _Subcommand:
 
 @dataclass(frozen=True, kw_only=True)
 class Read(_Subcommand):
-    """A subcommand that only looks, and answers in private."""
+    """A subcommand that only looks, and answers in private.
+
+    Parameters
+    ----------
+    at_once
+        How many of it one person may have under way, where each takes much; None sets no bound.
+    """
 
     run: Callable[[Call], Awaitable[Reply]]
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,9 @@ else is logged with its traceback under a reference code, and the person gets th
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -18,7 +19,7 @@ import structlog
 from bot.command import SHARE, Act, Call, Change, Command, Deployment, Read, Registry, Reply
 from bot.domain.approvals import AuditLine
 from bot.domain.environments import Person, Right
-from bot.domain.errors import CannotLookUp, Refused, StateError
+from bot.domain.errors import CannotLookUp, Refused, StateError, UserError
 from bot.domain.notices import NOT_TAKEN_YET
 from bot.execution import Execution
 from bot.metrics import Metrics
@@ -128,6 +129,7 @@ class Dispatcher:
         self._deliveries = deliveries
         self._clock = clock
         self._limit = limit.total_seconds()
+        self._under_way = Counter[tuple[str, str]]()
 
     async def answer(self, line: Line, show: Show) -> None:
         """Answer a line, perhaps in several steps.
@@ -207,7 +209,9 @@ class Dispatcher:
             case Read():
                 if command.right is not Right.ANYBODY:
                     await call.services.rights.require(command.right, call.person)
-                yield Answer(await command.run(call), command.name, shared)
+                with self._room(command, call):
+                    reply = await command.run(call)
+                yield Answer(reply, command.name, shared)
             case Act():
                 await self._admit(command, call, line)
                 run = cast("AsyncGenerator[Reply]", command.run(call))
@@ -219,6 +223,28 @@ class Dispatcher:
             case Change():
                 await self._admit(command, call, line)
                 yield Answer(await self._ask(command, call))
+
+    @contextmanager
+    def _room(self, command: Read, call: Call) -> Iterator[None]:
+        """Let one person have only so many of a command under way that takes much.
+
+        Raises
+        ------
+        UserError
+            If there are.
+        """
+        mine = (call.person.id, command.name)
+        if command.at_once is not None and self._under_way[mine] >= command.at_once:
+            raise UserError(
+                f"You have {command.at_once} of `{command.name}` under way. Ask again when they "
+                "have come."
+            )
+        self._under_way[mine] += 1
+        try:
+            yield
+        finally:
+            self._under_way[mine] -= 1
+            self._under_way += Counter()
 
     async def _admit(self, command: Command, call: Call, line: Line) -> None:
         """Let through once, whichever replica it comes to, what its sender may do.

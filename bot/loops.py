@@ -9,13 +9,14 @@ holds may be collected midway, so they are held, bounded and waited for here.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
-from bot.domain.errors import FatalError
+from bot.domain.errors import FatalError, StateError
 
 _log = structlog.get_logger()
 
@@ -121,6 +122,9 @@ class Loops:
                     await beat.tick(self._clock())
             except FatalError:
                 raise
+            except StateError as error:
+                # Nothing is wrong here, and a traceback each second would hide what is.
+                _log.error("a tick failed", loop=beat.name, reason=str(error))
             except Exception:  # noqa: BLE001 -- a loop survives one bad item, and says so
                 _log.exception("a tick failed", loop=beat.name)
             self._turned[beat.name] = self._monotonic()
@@ -157,12 +161,23 @@ class Tasks:
         How many may run; further ones wait.
     waiting
         How many may wait; see `full`.
+    of_one, waiting_of_one
+        The same of one person; None sets no bound.
     """
 
-    def __init__(self, *, at_once: int = 50, waiting: int = 500) -> None:
+    def __init__(
+        self,
+        *,
+        at_once: int = 50,
+        waiting: int = 500,
+        of_one: int | None = None,
+        waiting_of_one: int = 0,
+    ) -> None:
         self._slots = asyncio.Semaphore(at_once)
         self._most = at_once + waiting
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._of_one, self._most_of_one = of_one, (of_one or self._most) + waiting_of_one
+        self._people: dict[str, asyncio.Semaphore] = {}
+        self._tasks: dict[asyncio.Task[None], str] = {}
         self.closed = False
 
     @property
@@ -170,18 +185,56 @@ class Tasks:
         """True if no more should be taken on."""
         return self.closed or len(self._tasks) >= self._most
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run work as soon as there is room."""
-        task = asyncio.create_task(self._run(work), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def full_of(self, person: str) -> bool:
+        """Tell whether one person has so much under way that no more of theirs is taken on."""
+        return sum(each == person for each in self._tasks.values()) >= self._most_of_one
 
-    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        async with self._slots:
+    def start(
+        self,
+        work: Coroutine[Any, Any, None],
+        name: str,
+        person: str = "",
+        *,
+        cut: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Run work as soon as there is room, for all and for whoever wants it.
+
+        Parameters
+        ----------
+        cut
+            Is called where the end of the process cuts it short, with whether it had begun.
+        """
+        begun = asyncio.Event()
+        task = asyncio.create_task(self._run(work, name, person, begun), name=name)
+        self._tasks[task] = person
+
+        def ended(task: asyncio.Task[None]) -> None:
+            del self._tasks[task]
+            if person not in self._tasks.values():
+                self._people.pop(person, None)
+            if task.cancelled():
+                # One that never began would otherwise be complained of.
+                work.close()
+                if cut is not None:
+                    cut(begun.is_set())
+
+        task.add_done_callback(ended)
+
+    async def _run(
+        self, work: Coroutine[Any, Any, None], name: str, person: str, begun: asyncio.Event
+    ) -> None:
+        own: AbstractAsyncContextManager[None] = nullcontext()
+        if self._of_one is not None:
+            own = self._people.setdefault(person, asyncio.Semaphore(self._of_one))
+        # What waits for its own person holds no slot of anybody else's.
+        async with own, self._slots:
+            begun.set()
             try:
                 await work
+            except StateError as error:
+                _log.error("work was given up", task=name, reason=str(error))
             except Exception:  # noqa: BLE001 -- nobody awaits this task; the log is its only way out
-                _log.exception("a delivery was not answered")
+                _log.exception("work failed", task=name)
 
     @property
     def running(self) -> bool:

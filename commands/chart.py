@@ -124,6 +124,7 @@ COMMANDS = (
         summary="what waited, for how long, and what was not confirmed, as a picture",
         purpose=Purpose.LOOK,
         run=run,
+        at_once=3,
         details=(
             "The picture is shown to the whole channel, with your name: Slack has no private "
             "files. Night, silences and alarms with their numbers are marked; dots mean that "

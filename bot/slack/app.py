@@ -8,7 +8,8 @@ to the person alone, in the channel, or as a form.
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from logging import getLogger
 from time import monotonic
@@ -35,6 +36,16 @@ _log = structlog.get_logger()
 BUSY = (
     "Nothing was done: more commands came at once than I can take, or I am just being restarted. "
     "Try again in a moment."
+)
+
+TOO_MANY = (
+    "Nothing was done: too many of your commands still wait for their answers. Try again when they "
+    "have come."
+)
+
+CUT_SHORT = (
+    "I am being restarted, and could not finish this. Look at how things stand before you try "
+    "again."
 )
 
 FIGURES = "figures"
@@ -185,6 +196,17 @@ def _person(body: Mapping[str, Any]) -> Person:
     return Person(user["id"], str(user.get("name") or user.get("username") or user["id"]))
 
 
+def _whose(body: Mapping[str, Any]) -> str:
+    """Give the ID of whoever sent a delivery, whatever it is; it may be none of Slack's."""
+    user = body.get("user")
+    return str((user.get("id") if isinstance(user, Mapping) else body.get("user_id")) or "")
+
+
+def _at_first_field(body: Mapping[str, Any], why: str) -> Found:
+    fields = body["view"]["state"]["values"]
+    return {next(iter(fields)): why} if fields else None
+
+
 def _value(state: Mapping[str, Any]) -> str:
     """Give what a field holds, whatever kind of field it is."""
     if state.get("selected_option"):
@@ -314,6 +336,7 @@ class SlackApp:
         dispatcher: Dispatcher,
         registry: Registry,
         tasks: Tasks,
+        apologies: Tasks,
         services: Mapping[str, Services],
     ) -> None:
         self._api = api
@@ -322,6 +345,7 @@ class SlackApp:
         self._dispatcher = dispatcher
         self._registry = registry
         self._tasks = tasks
+        self._apologies = apologies
         self._services = services
         self._seen: OrderedDict[str, float] = OrderedDict()
         self.bolt = self._bolt()
@@ -357,8 +381,8 @@ class SlackApp:
         return bolt
 
     async def _slash(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        if self._tasks.full:
-            await ack(text=BUSY, response_type="ephemeral")
+        if why := self._crowded(body):
+            await ack(text=why, response_type="ephemeral")
             return
         await ack()
         self._accept(body, from_slash)
@@ -368,7 +392,9 @@ class SlackApp:
         self._accept(body, lambda body: from_button(body, self._registry))
 
     async def _form(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        found = self._look_over(body)
+        why = self._crowded(body)
+        # What was typed stays in the form; one without a field is answered as a click is.
+        found = _at_first_field(body, why) if why else self._look_over(body)
         if isinstance(found, Form):
             shown = view(found, _kept(body["view"])[0])
             await ack(response_action="update", view=shown)
@@ -402,8 +428,33 @@ class SlackApp:
             self._seen.setdefault(key, monotonic())
             if len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
-        if not self._tasks.full:
-            self._tasks.start(self._work(body, read), name=f"delivery {key}")
+
+        def apologise(why: str) -> None:
+            if not self._apologies.full:
+                self._apologies.start(self._apologise(body, read, why), name=f"apology {key}")
+
+        if why := self._crowded(body):
+            apologise(why)
+            return
+        self._tasks.start(
+            self._work(body, read),
+            name=f"delivery {key}",
+            person=_whose(body),
+            cut=lambda begun: apologise(CUT_SHORT if begun else BUSY),
+        )
+
+    def _crowded(self, body: Mapping[str, Any]) -> str:
+        """Say why a delivery cannot be taken on now; empty where it can."""
+        if self._tasks.full:
+            return BUSY
+        return TOO_MANY if self._tasks.full_of(_whose(body)) else ""
+
+    async def _apologise(
+        self, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Delivery], why: str
+    ) -> None:
+        delivery = replace(read(body), replaces=False)
+        with suppress(SlackRefused):
+            await Conversation(self._api, delivery).whisper(message(why, [section(why)]))
 
     async def _work(
         self, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Delivery]

@@ -1,12 +1,15 @@
 """The traps of Slack and its libraries, each walked into on purpose."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.slack_server import Fault
+from bot.slack.app import BUSY, TOO_MANY
+from tests.support.a_watch import counted
+from tests.support.slack_server import Delivery, Fault
 from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World
 
@@ -105,6 +108,106 @@ async def test_copies_of_a_delivery_are_acknowledged_and_not_run(bot: World) -> 
     await bot.type("help")
     assert len(delivery.replies) == 1
     assert sum("PONG" in message.text for message in bot.slack.messages(PROD)) == 1
+
+
+async def crowd(world: World, people: int, each: int) -> list[Delivery]:
+    """Let people ask a Redis that does not answer, all at once."""
+    return await asyncio.gather(
+        *(
+            world.slack.command("stats", channel=PROD, user=f"U0CROWD{number % people}")
+            for number in range(people * each)
+        )
+    )
+
+
+async def test_a_bot_that_is_full_has_a_word_for_buttons_and_forms(world: World) -> None:
+    async with hanging_server() as url:
+        world.urls[PROD] = url
+        await world.group(DEV, "hsc")
+        await world.announce(1, channel=DEV, instrument="hsc")
+        async with world.bot():
+            await world.slack.command("clear hsc", channel=DEV, user="U0ANA")
+            card = await world.slack.until(
+                lambda: next((m for m in world.slack.messages(DEV) if "Approve" in m.buttons), None)
+            )
+            await world.slack.command("silence", channel=DEV, user="U0BEN")
+            await world.slack.next_view("prompt-redis:silence")
+
+            crowded = await crowd(world, 62, 10)
+            assert all(one.acknowledged for one in crowded)
+            assert any(BUSY in str(one.ack) for one in crowded)
+            approved = await world.slack.click(card, "Approve", user="U0BEN")
+            values = {"durationresolved": {"durationresolved": {"type": "static_select"}}}
+            form = await world.slack.submit("prompt-redis:silence", values, user="U0BEN")
+            assert form.ack["errors"] == {"durationresolved": BUSY}, "what was typed stays"
+            bare = await world.slack.submit(
+                "prompt-redis:ping", {}, user="U0BEN", private_metadata=DEV
+            )
+            assert approved.acknowledged
+            assert bare.acknowledged
+            word = await approved.reply()
+            assert (word.text, word.ephemeral_to) == (BUSY, "U0BEN")
+            assert "Approve" in card.buttons, "nothing was done, and nothing taken away"
+            whispers = await world.slack.until(lambda: world.slack.calls_of("chat.postEphemeral"))
+            assert whispers[0].args["text"] == BUSY
+
+
+async def test_a_person_who_sends_hundreds_keeps_nobody_waiting(world: World) -> None:
+    async with hanging_server() as url:
+        world.urls[PROD] = url
+        async with world.bot():
+            crowded = await crowd(world, 1, 620)
+            assert sum(TOO_MANY in str(one.ack) for one in crowded) > 400
+            began = time.monotonic()
+            assert "PONG" in (await world.type("ping", DEV, user="U0BEN")).text
+            # Behind them all it would take a minute and more.
+            assert time.monotonic() - began < 10
+
+
+async def test_sixty_charts_of_one_person_slow_nobody_else(world: World) -> None:
+    world.settings = {"alarms": {"poll": "1s"}}
+    await world.group()
+    async with world.bot():
+        await counted(world, "SELECT count(*) > 3 FROM samples WHERE environment = 'prod'")
+        charts = await asyncio.gather(
+            *(world.slack.command("chart", channel=PROD, user="U0CARLA") for _ in range(60))
+        )
+        began = time.monotonic()
+        assert "PONG" in (await world.type("ping", user="U0BEN")).text
+        assert time.monotonic() - began < 5
+        await world.slack.until(
+            lambda: sum("under way" in reply.text for one in charts for reply in one.replies) > 40
+        )
+        await world.slack.until(lambda: len(world.slack.files) >= 3)
+
+
+async def test_while_it_stops_buttons_and_forms_get_a_word(
+    world: World, unused_tcp_port: int
+) -> None:
+    world.settings = {"slack": {"mode": "http"}, "http": {"port": unused_tcp_port}}
+    world.slack.request_url = f"http://127.0.0.1:{unused_tcp_port}/slack/events"
+    async with hanging_server() as url:
+        world.urls[PROD] = url
+        async with world.bot():
+            answer = await world.type("help", DEV)
+            await world.slack.command("stats", channel=PROD, user="U0ANA")
+
+            async def click_at_the_end() -> tuple[Delivery, Delivery]:
+                while "restarted" not in str(
+                    (await world.slack.command("help", channel=DEV, user="U0BEN")).ack
+                ):
+                    pass
+                form = await world.slack.submit(
+                    "prompt-redis:ping", {}, user="U0BEN", private_metadata=DEV
+                )
+                return await world.slack.click(answer, answer.buttons[0], user="U0BEN"), form
+
+            clicking = asyncio.create_task(click_at_the_end())
+        click, form = await clicking
+        assert click.acknowledged
+        assert form.acknowledged
+        assert (await click.reply(timeout=0.1)).text == BUSY
+        assert world.slack.calls_of("chat.postEphemeral")[0].args["text"] == BUSY
 
 
 async def test_what_runs_is_finished_before_the_end(world: World) -> None:
