@@ -5,14 +5,19 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
+import pytest
 
+from tests.support.pooler import pooled
 from tests.support.waits import LONGEST_WAIT
-from tests.support.world import World
+from tests.support.world import PROD, World
 
 
 async def start(*arguments: str | Path, environ: dict[str, str] | None = None) -> Process:
@@ -120,3 +125,60 @@ async def test_the_demo_without_its_servers_says_what_to_install(tmp_path: Path)
     code, _, err = await finish(await start("demo", environ={"PYTHONPATH": str(tmp_path)}))
     assert code == 1
     assert err == "The demo's servers are missing: pip install 'prompt-redis-bot[demo]'.\n"
+
+
+def _newline(world: World) -> None:
+    world.environ["SLACK_BOT_TOKEN"] = "xoxb-1\nxoxb-2"
+
+
+def _option(world: World) -> None:
+    world.urls[PROD] += "?foo=bar"
+
+
+def _poll(world: World) -> None:
+    world.settings = {"alarms": {"poll": "45s"}}
+
+
+def _later(world: World) -> None:
+    with closing(sqlite3.connect(world.folder / "state.db")) as file:
+        file.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        file.execute("INSERT INTO alembic_version VALUES ('9999')")
+        file.commit()
+
+
+@pytest.mark.parametrize(
+    ("broken", "code", "words"),
+    [
+        (_newline, 2, "SLACK_BOT_TOKEN: holds a line break or another control character"),
+        (_option, 2, "environments.prod.redis.url: has the option foo, which is not known"),
+        (_poll, 2, "alarms.poll: must be at most 30s"),
+        (_later, 1, "belongs to a newer release of the bot"),
+    ],
+)
+async def test_a_start_and_a_check_say_the_same_in_one_sentence(
+    world: World, broken: Callable[[World], None], code: int, words: str
+) -> None:
+    broken(world)
+    path = world.configuration()
+    ran = await finish(await start("--config", path, "run", environ=world.secrets))
+    checked = await finish(await start("--config", path, "check", environ=world.secrets))
+    assert (ran[0], checked[0]) == (code, code)
+    assert words in ran[2].splitlines()[-1]
+    assert words in checked[2] + checked[1]
+    for _, out, err in (ran, checked):
+        assert "Traceback" not in out + err
+
+
+async def test_a_start_behind_a_pooler_ends_with_one_sentence(
+    world: World, postgresql_url: str
+) -> None:
+    async with pooled(postgresql_url) as url:
+        world.settings = {"state": {"url": url}}
+        path = world.configuration()
+        ran = await finish(await start("--config", path, "run", environ=world.secrets))
+        checked = await finish(await start("--config", path, "check", environ=world.secrets))
+    words = "is behind a pooler, and the bot needs sessions of its own"
+    assert (ran[0], checked[0]) == (1, 1)
+    assert words in ran[2].splitlines()[-1]
+    assert f"FAILED  state database: The bot's database {url.rpartition('/')[2]}" in checked[1]
+    assert words in checked[1]

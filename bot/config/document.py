@@ -76,6 +76,7 @@ _ROUNDS = 6
 
 _SECRET_VARIABLE = re.compile(r"SLACK_\w+_(TOKEN|SECRET)|PROMPT_REDIS_\w+_(PASSWORD|KEY|URL)")
 _SHORTEST_SECRET = 4
+_FIRST_PRINTABLE = 0x20
 """Shorter ones would make holes in every message."""
 
 _TOKENS = re.compile(r"xox[a-z.]*-[\w-]+|xapp-[\w-]+|(?<=://)[^\s/]*@")
@@ -456,10 +457,10 @@ def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
     signing_secret = f"it proves that requests come from Slack, {basic}"
     heartbeat = settings.oncall.heartbeat or ""
     secrets = Secrets(
-        slack_bot_token=variables.secret(
+        slack_bot_token=variables.token(
             "SLACK_BOT_TOKEN", f"it is the bot token (xoxb-…), {permissions}"
         ),
-        slack_app_token=variables.secret("SLACK_APP_TOKEN", app_token if socket_mode else ""),
+        slack_app_token=variables.token("SLACK_APP_TOKEN", app_token if socket_mode else ""),
         slack_signing_secret=variables.secret(
             "SLACK_SIGNING_SECRET", "" if socket_mode else signing_secret
         ),
@@ -485,7 +486,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
         variables.problem(
             "PROMPT_REDIS_STATE_URL", f"must begin with one of {', '.join(STATE_SCHEMES)}"
         )
-    if not re.match(r"https?://[^/\s]", secrets.slack_api_url):
+    if not re.fullmatch(r"https?://[^/\s]\S*", secrets.slack_api_url):
         variables.problem("SLACK_API_URL", "must be an address that begins with https://")
     if variables.problems:
         raise ConfigurationError(variables.problems)
@@ -524,6 +525,19 @@ class _Variables:
             value = self._content(f"{name}_FILE", file)
         elif not value and why:
             self.problem(name, f"is not set; {why}")
+        if any(ord(each) < _FIRST_PRINTABLE for each in value):
+            self.problem(
+                f"{name}_FILE" if file else name,
+                "holds a line break or another control character; set it anew, in one line",
+            )
+        return value
+
+    def token(self, name: str, why: str) -> str:
+        """Value of a secret that travels in a header of HTTP."""
+        value = self.secret(name, why)
+        broken = any(ord(each) < _FIRST_PRINTABLE for each in value)
+        if not broken and not re.fullmatch(r"[!-~]*", value):
+            self.problem(name, "holds a space or another character that no token has; set it anew")
         return value
 
     def _content(self, name: str, file: str) -> str:

@@ -33,6 +33,7 @@ from pydantic import (
     create_model,
 )
 
+from bot.domain.blindness import LATE_AFTER
 from bot.domain.environments import Access, Environment, People, Policy
 from bot.domain.night import Site
 from bot.domain.oncall import Kind, On, Target, When
@@ -57,6 +58,7 @@ _ECHOED = 24
 """Longer texts are not repeated in a message: they are no slip of the finger, perhaps a secret."""
 
 
+_SLOWEST_POLL = LATE_AFTER / 2
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
@@ -72,6 +74,15 @@ def _duration(value: object) -> timedelta:
 def _positive(duration: timedelta) -> timedelta:
     if duration <= timedelta(0):
         raise ValueError("must be more than 0s")
+    return duration
+
+
+def _often(duration: timedelta) -> timedelta:
+    if duration > _SLOWEST_POLL:
+        raise ValueError(
+            f"must be at most {format_duration(_SLOWEST_POLL)}: where nobody has looked for "
+            f"{format_duration(LATE_AFTER)} the watch counts as late, and the heartbeat stops"
+        )
     return duration
 
 
@@ -161,6 +172,33 @@ def _address(*schemes: str, instead: str, host: bool = True) -> AfterValidator:
     return AfterValidator(check)
 
 
+_TLS_OPTIONS = {
+    "ssl_ca_certs": r".+",
+    "ssl_certfile": r".+",
+    "ssl_keyfile": r".+",
+    "ssl_cert_reqs": r"required|optional|none",
+    "ssl_check_hostname": r"true|false",
+}
+_REDIS_OPTIONS = {"db": r"[0-9]{1,4}"}
+
+
+def _redis_options(url: str) -> str:
+    """Refuse what the library would take for a setting of its own, or fail at."""
+    parts = urlsplit(url)
+    if re.fullmatch(r"(/[0-9]{0,4})?", parts.path) is None:
+        raise ValueError("may end in the number of a database, such as /0, and in nothing else")
+    known = _REDIS_OPTIONS | (_TLS_OPTIONS if parts.scheme == "rediss" else {})
+    for name, values in parse_qs(parts.query, keep_blank_values=True).items():
+        if name not in known:
+            where = "" if name not in _TLS_OPTIONS else " of redis://, only of rediss://"
+            raise ValueError(
+                f"has the option {name}, which is not known{where}; known are {', '.join(known)}"
+            )
+        if len(values) > 1 or re.fullmatch(known[name], values[0]) is None:
+            raise ValueError(f"has an option {name} that cannot be used")
+    return url
+
+
 def _written(pattern: str, wanted: str) -> tuple[AfterValidator, WithJsonSchema]:
     """Ask for a pattern, and say in words what it asks for."""
 
@@ -183,6 +221,7 @@ AnyDuration = Annotated[
 """A duration; zero means at once."""
 
 Duration = Annotated[AnyDuration, AfterValidator(_positive)]
+Poll = Annotated[Duration, AfterValidator(_often)]
 LongIdle = Annotated[AnyDuration, AfterValidator(_at_least_an_hour)]
 DailyTime = Annotated[
     time,
@@ -243,7 +282,9 @@ Hook = Annotated[
 """An address that is called; ``{key}`` stands for a secret from the environment."""
 
 RedisUrl = Annotated[
-    str, _address("redis", "rediss", instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_<ENV>_PASSWORD")
+    str,
+    _address("redis", "rediss", instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_<ENV>_PASSWORD"),
+    AfterValidator(_redis_options),
 ]
 StateUrl = Annotated[
     str, _address(*STATE_SCHEMES, instead=_FROM_ENVIRONMENT + "PROMPT_REDIS_STATE_URL", host=False)
@@ -363,7 +404,7 @@ class LinksSection(Section):
 class AlarmsSection(Section):
     """What is watched, and who hears of it."""
 
-    poll: Duration = parse_duration("5s")
+    poll: Poll = parse_duration("5s")
     """Time between two looks at Redis."""
 
     channel: Channel | None = None

@@ -130,6 +130,43 @@ def test_a_secret_may_stand_in_a_file(
     assert revealed(secrets)["prod"] == "prod-s3cret"
 
 
+@pytest.mark.parametrize("inside", ["\n", "\r", "\r\n", "\0", "\x1b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SLACK_BOT_TOKEN",
+        "SLACK_APP_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "PROMPT_REDIS_PROD_PASSWORD",
+        "PROMPT_REDIS_ONCALL_ROTA_KEY",
+        "PROMPT_REDIS_HEARTBEAT_KEY",
+        "PROMPT_REDIS_STATE_URL",
+    ],
+)
+def test_a_line_break_within_a_secret_is_said(
+    settings: Settings, environ: dict[str, str], tmp_path: Path, name: str, inside: str
+) -> None:
+    secret = f"sqlite://s3cret{inside}word"
+    said = "holds a line break or another control character; set it anew, in one line"
+    assert problems(settings, environ | {name: secret}) == (f"{name}: {said}",)
+    if inside != "\0":
+        file = tmp_path / "secret"
+        file.write_text(secret)
+        environ.pop(name, None)
+        assert problems(settings, environ | {f"{name}_FILE": str(file)}) == (
+            f"{name}_FILE: {said}",
+        )
+
+
+@pytest.mark.parametrize("token", ["xoxb-s3cret word", "xoxb-s3crét", "xoxb-\u200bs3cret"])
+def test_a_token_is_of_characters_that_tokens_have(
+    settings: Settings, environ: dict[str, str], token: str
+) -> None:
+    (problem,) = problems(settings, environ | {"SLACK_BOT_TOKEN": token})
+    assert problem.startswith("SLACK_BOT_TOKEN: holds a ")
+    assert "s3cr" not in problem
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

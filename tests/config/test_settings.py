@@ -139,6 +139,7 @@ ACCEPTED = [
     'alarms: {links: {grafana: "https://g/d?var={environment}&i={instrument}"}}',
     'streams: {stream: "test:{instrument}"}',
     "prune: {idle: 1h}",
+    "alarms: {poll: 30s}",
     "state: {url: 'postgresql+asyncpg://bot@db/bot'}",
     "observing: {twilight: 0, elevation: 2650.5}",
     "oncall: {heartbeat: 'https://hc.example/ping/{key}'}",
@@ -163,6 +164,7 @@ REFUSED = [
         "7: alarms.poll: must be a duration such as 90s, 15m, 2h, 1h30m or 1d, not 5",
     ),
     ("alarms: {poll: 0s}", "7: alarms.poll: must be more than 0s"),
+    ("alarms: {poll: 31s}", "7: alarms.poll: must be at most 30s: where nobody has looked for 1m"),
     ("alarms: {poll: 9999999d}", "7: alarms.poll: must not be longer than 3650d"),
     ("alarms: {rules: {backlog: {held: 1m}}}", "7: alarms.rules.backlog.held: unknown key"),
     (
@@ -323,6 +325,18 @@ WHOLE_FILES = [
     (environments(redis="{}"), "5: environments.x.redis.url: is missing"),
     (environments(redis="{url: h:6379}"), "5: environments.x.redis.url: must be an address that"),
     (environments(redis="{url: 'redis://'}"), "5: environments.x.redis.url: is not an address"),
+    *(
+        (environments(redis=f"{{url: '{url}'}}"), f"5: environments.x.redis.url: {words}")
+        for url, words in (
+            ("redis://h?foo=bar", "has the option foo, which is not known; known are db"),
+            ("rediss://h?socket_timeout=0", "has the option socket_timeout, which is not known"),
+            ("redis://h?ssl_ca_certs=/ca", "has the option ssl_ca_certs, which is not known of"),
+            ("rediss://h?ssl_cert_reqs=maybe", "has an option ssl_cert_reqs that cannot be used"),
+            ("redis://h?db=first", "has an option db that cannot be used"),
+            ("redis://h?db=1&db=2", "has an option db that cannot be used"),
+            ("redis://h/first", "may end in the number of a database, such as /0"),
+        )
+    ),
     (environments(redis="{url: 'redis://h:x'}"), "5: environments.x.redis.url: is not an address"),
     (
         environments(redis="{url: 'rediss://h?password=x'}"),
