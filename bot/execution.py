@@ -51,6 +51,8 @@ class Execution:
         self._tasks = tasks
         self._clock = clock
         self._watching: set[asyncio.Task[None]] = set()
+        # Alive, whatever a clock that was set makes of their signs of life.
+        self._running: set[int] = set()
 
     def start(self, approved: Approved) -> None:
         """Carry out a request, apart from whoever approved it."""
@@ -65,6 +67,8 @@ class Execution:
         """Take up what other processes have left behind; the leader's work."""
         for services in self._services.values():
             for request in await services.approvals.abandoned(now):
+                if request.id in self._running:
+                    continue
                 if self._change(request).resume is not None and not request.state.final:
                     await self._take_up(services, request, now)
                     continue
@@ -100,6 +104,7 @@ class Execution:
         command = self._change(request)
         run = command.resume if resumed and command.resume else command.run
         beating = asyncio.create_task(self._beat(services, request))
+        self._running.add(request.id)
         this = asyncio.current_task()
         if command.resume is not None and this is not None:
             self._watching.add(this)
@@ -111,6 +116,7 @@ class Execution:
             await self._finish(services, request, outcome)
             ended = True
         finally:
+            self._running.discard(request.id)
             beating.cancel()
             with suppress(asyncio.CancelledError):
                 await beating

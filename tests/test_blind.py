@@ -152,3 +152,57 @@ async def test_a_database_that_takes_no_writes_is_said_in_the_channel(
         assert await answered(world, "/readyz") == (200, "ok")
     said = [each for each in world.slack.messages(PROD) if "looked" in each.text]
     assert len([each for each in said if not each.ephemeral_to]) == 2
+
+
+async def test_a_clock_set_forward_ends_nothing_without_a_word(
+    world: World, unused_tcp_port: int
+) -> None:
+    world.settings = {**AT_NIGHT, "http": {"port": unused_tcp_port}}
+    channel = Alarmed(world)
+    async with world.bot():
+        alarm = await channel.root("missing")
+        await channel.told(alarm, "on-call told: group")
+        await world.type("silence lsstcam 1h known")
+        await world.type("bootstrap lsstcam")
+        card = await channel.said("so no worker can read")
+        await channel.done(
+            "maintenance start --during-observing 3h upgrade", "maintenance has started"
+        )
+        world.jumped += 2 * HOUR
+        told = await channel.said("the bot's clock was set 2 h forward")
+        assert "these silences have ended" in shown(told)
+        await channel.until(lambda: "expired" in card.text, card.text)
+        await channel.told(card, "<@U0ANA>")
+        assert "the bot's clock was set" in (await world.type("alarms")).text
+        assert "clock was set" in (await answered(world, "/readyz"))[1]
+        assert (await answered(world, "/livez"))[0] == 200
+        assert "alarms are held" in shown(await world.type(""))
+        world.ahead += 2 * MINUTE
+        await channel.said("PROD is looked at again")
+        assert await answered(world, "/readyz") == (200, "ok")
+    told_on_call = [each for each in channel.thread(alarm) if "on-call told" in each]
+    assert len(told_on_call) == 1
+
+
+async def test_a_clock_set_back_ends_nothing_and_holds_up_nothing(world: World) -> None:
+    world.settings = AT_NIGHT
+    channel = Alarmed(world)
+    async with world.bot():
+        alarm = await channel.root("missing")
+        await channel.told(alarm, "on-call told: group")
+        await world.type("silence lsstcam 1h known")
+        await channel.done(
+            "maintenance start --during-observing 1h upgrade", "maintenance has started"
+        )
+        world.jumped -= 2 * HOUR
+        await channel.said("the bot's clock was set 2 h back")
+        short = shown(await world.type(""))
+        assert "1 silenced" in short
+        assert "alarms are held" in short
+        # What begins now is shown and paged now, not in two hours.
+        await channel.done("maintenance end 6 done", "maintenance is over")
+        await world.type("unsilence 5")
+        await world.group()
+        await channel.says(alarm, "resolved")
+    told_on_call = [each for each in channel.thread(alarm) if "on-call told" in each]
+    assert len(told_on_call) == 1

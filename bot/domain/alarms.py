@@ -222,7 +222,8 @@ class Silence:
 
     def active(self, now: datetime) -> bool:
         """Tell whether it holds anything at this moment."""
-        return self.lifted is None and self.starts <= now and (self.ends is None or now < self.ends)
+        # Not asked whether it has begun: all begin at once, and the clock may be set back.
+        return self.lifted is None and (self.ends is None or now < self.ends)
 
     def matches(self, incident: Incident) -> bool:
         """Tell whether it is about an incident; what pierces silences it does not hold."""
@@ -349,7 +350,8 @@ def advanced(incident: Incident, findings: Mapping[str, Finding], held: Holding 
         or set(findings) != set(incident.findings)
         or after.ending is not incident.ending
     )
-    stale = incident.drawn is None or now - incident.drawn >= EDIT_EVERY
+    # The clock may have been set back since.
+    stale = incident.drawn is None or abs(now - incident.drawn) >= EDIT_EVERY
     if not changed and not stale:
         return Advance(after)
     redraw = held is None or incident.held is None
@@ -416,6 +418,7 @@ def owner_is_due(incident: Incident, after: timedelta, now: datetime) -> bool:
 def _worse(incident: Incident, now: datetime) -> Incident:
     """Keep since when it is critical, and that it ever was."""
     if incident.severity is Severity.CRITICAL:
-        since = incident.critical_since or now
+        # Later than now it was before the clock was set back: it counts from now on.
+        since = min(incident.critical_since or now, now)
         return replace(incident, worst=Severity.CRITICAL, critical_since=since)
     return replace(incident, critical_since=None)

@@ -7,7 +7,7 @@ from bot.domain.alarms import Silence
 from bot.domain.blindness import Blindness
 from bot.domain.environments import Environment
 from bot.render.blocks import Drawn, section
-from bot.render.words import clock, duration, in_minutes
+from bot.render.words import clock, countdown, in_minutes
 
 
 def in_short(blind: Blindness, now: datetime) -> str:
@@ -62,4 +62,4 @@ def _since(blind: Blindness, now: datetime) -> str:
     if blind.clock_set is None:
         return f"nobody has looked since {at} UTC"
     where = "forward" if blind.clock_set > timedelta(0) else "back"
-    return f"the bot's clock was set {duration(abs(blind.clock_set))} {where}, to {at} UTC"
+    return f"the bot's clock was set {countdown(abs(blind.clock_set))} {where}, to {at} UTC"

@@ -149,10 +149,11 @@ class Approvals:
         """Give the requests that are not at their end."""
         return await self._requests.live(self._environment.name)
 
-    async def outages(self) -> list[Hours]:
+    async def outages(self, now: datetime) -> list[Hours]:
         """Give the time of approved changes that keep everybody from Redis, at most 10 min each."""
         return [
-            Hours(each.started, each.started + RESTART_LIMIT)
+            # The clock may have been set back since.
+            Hours(min(each.started, now), min(each.started, now) + RESTART_LIMIT)
             for each in await self.live()
             if each.plan.outage and each.started is not None
         ]
@@ -286,7 +287,9 @@ class Approvals:
 
     async def abandoned(self, now: datetime) -> list[Request]:
         """Give the requests whose process has died, and those of which nobody knows the end."""
-        silent = [each for each in await self._requests.executing() if each.silent(now)]
+        silent = [
+            each for each in await self._requests.executing() if self._requests.silent(each, now)
+        ]
         found = [*silent, *await self._requests.doubtful()]
         return [each for each in found if each.environment == self._environment.name]
 
@@ -297,7 +300,7 @@ class Approvals:
 
     async def hand_over(self, request: Request, now: datetime) -> bool:
         """Let the next leader take up an execution at once, because this process ends."""
-        return await self._requests.beat(request.id, self._executor, now - 2 * SILENT_AFTER)
+        return await self._requests.beat(request.id, self._executor, now, ago=2 * SILENT_AFTER)
 
     async def interrupt(self, request: Request, outcome: Outcome, now: datetime) -> bool:
         """Record what is known of a request whose process has died."""

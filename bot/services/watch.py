@@ -277,7 +277,7 @@ class Watch:
         holds = Holds(
             await self._alarms.silences(now),
             await self._maintenance.hours(now),
-            await self._approvals.outages(),
+            await self._approvals.outages(now),
         )
         firing = await self._alarms.unresolved()
         night = is_night(self._environment.site, now)

@@ -96,7 +96,6 @@ class Silences(Steps[Silence]):
         return await self._select(
             silences.c.environment == environment,
             silences.c.lifted.is_(None),
-            silences.c.starts <= now,
             or_(silences.c.ends.is_(None), silences.c.ends > now),
         )
 

@@ -1,7 +1,8 @@
 """Requests for changes. At most one at a time is live for each stream."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,14 +32,33 @@ class Requests(Steps[Request]):
     def __init__(self, database: Database) -> None:
         super().__init__(database, Rows(requests, Request), Subject.REQUEST)
 
-    async def beat(self, number: int, executor: str, now: datetime) -> bool:
-        """Give a sign of life of an execution; False if it is not this process's any more."""
+    def silent(self, request: Request, now: datetime) -> bool:
+        """Tell whether its executor has not been heard of for too long, by the database's time."""
+        return request.silent(self._database.time(now))
+
+    async def beat(
+        self, number: int, executor: str, now: datetime, *, ago: timedelta = timedelta(0)
+    ) -> bool:
+        """Give a sign of life of an execution; False if it is not this process's any more.
+
+        Parameters
+        ----------
+        ago
+            How old it is.
+        """
         statement = (
             update(requests)
             .where(requests.c.id == number, requests.c.executor == executor, _CARRIED_OUT)
-            .values(heartbeat=now)
+            .values(heartbeat=self._database.time(now) - ago)
         )
         return await self._database.change(statement) == 1
+
+    def _values(self, value: Request) -> dict[str, Any]:
+        values = super()._values(value)
+        if value.heartbeat is not None:
+            # Whatever step it takes is a sign of life.
+            values["heartbeat"] = self._database.time(value.heartbeat)
+        return values
 
     async def live(self, environment: str) -> list[Request]:
         """Give those of an environment that hold their streams, oldest first."""

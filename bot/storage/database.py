@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Column, Executable, Integer, MetaData, Row, Table, make_url, update
+from sqlalchemy import Column, Executable, Integer, MetaData, Row, Table, make_url, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -79,6 +79,7 @@ class Database:
         self._engine = engine
         self.process = process
         self._listeners: list[asyncio.Event] = []
+        self._clock: tuple[datetime, float] | None = None
         self._told = asyncio.Event()
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -204,6 +205,18 @@ class Database:
                 # It may be another process that does it.
                 async with asyncio.timeout(min(left, _LOOK_AGAIN)):
                     await told.wait()
+
+    async def read_clock(self) -> None:
+        """Learn the database's time, by which processes agree on what is claimed or silent."""
+        [(at,)] = await self.fetch(select(Clock().label("at")))
+        self._clock = at, monotonic()
+
+    def time(self, now: datetime) -> datetime:
+        """Tell the database's time, from when it was last read; until it was, this process's."""
+        if self._clock is None:
+            return now
+        at, read = self._clock
+        return at + timedelta(seconds=monotonic() - read)
 
     async def ping(self) -> None:
         """Write a row as it is: a database that can only be read is of no use."""

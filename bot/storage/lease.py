@@ -71,6 +71,7 @@ class Leader:
         )
         values = {"holder": self._database.process, "until": Clock(self._lease.total_seconds())}
         try:
+            await self._database.read_clock()
             leads = await self._database.change(update(leadership).where(free).values(values)) == 1
             self._led, self.trouble = leads, ""
         except StateError as error:

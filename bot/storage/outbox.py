@@ -24,6 +24,8 @@ from bot.storage.schema import outbox
 TOO_OLD = timedelta(hours=24)
 """What could not be said by then is not said any more."""
 
+_MINUTE = timedelta(minutes=1)
+
 _log = structlog.get_logger()
 
 _TALK, _PAGE = "talk", "page"
@@ -110,12 +112,13 @@ class Outbox:
             As it is at this moment; `attempts` and `perhaps` tell of those before this one. None
             if it has been sent, or another process was first.
         """
+        at = self._database.time(now)
         statement = (
             update(outbox)
-            .where(outbox.c.id == queued.id, outbox.c.closed.is_(None), unclaimed(outbox, now))
+            .where(outbox.c.id == queued.id, outbox.c.closed.is_(None), unclaimed(outbox, at))
             .values(
                 claimed_by=self._database.process,
-                claimed_until=until,
+                claimed_until=at + (until - now),
                 attempts=outbox.c.attempts + 1,
                 perhaps=_PERHAPS,
             )
@@ -202,8 +205,13 @@ class Outbox:
             .where(
                 outbox.c.lane == lane,
                 outbox.c.closed.is_(None),
-                unclaimed(outbox, now),
-                or_(outbox.c.not_before.is_(None), outbox.c.not_before <= now),
+                unclaimed(outbox, self._database.time(now)),
+                or_(
+                    outbox.c.not_before.is_(None),
+                    outbox.c.not_before <= now,
+                    # Written later than now: the clock was set back.
+                    outbox.c.written > now + _MINUTE,
+                ),
             )
             .order_by(outbox.c.id)
             .limit(limit)

@@ -15,6 +15,8 @@ from bot.storage.database import Database
 from bot.storage.rows import Rows
 from bot.storage.schema import posts
 
+_HOUR = timedelta(hours=1)
+
 POSTS = Rows(posts, Post)
 
 
@@ -62,8 +64,13 @@ class Posts:
             select(posts)
             .where(
                 posts.c.shown < posts.c.wanted,
-                unclaimed(posts, now),
-                or_(posts.c.not_before.is_(None), posts.c.not_before <= now),
+                unclaimed(posts, self._database.time(now)),
+                or_(
+                    posts.c.not_before.is_(None),
+                    posts.c.not_before <= now,
+                    # No pause is so long: the clock was set back.
+                    posts.c.not_before > now + _HOUR,
+                ),
             )
             .order_by(posts.c.urgent.desc(), posts.c.ts.is_not(None), posts.c.id)
             .limit(limit)
@@ -86,12 +93,13 @@ class Posts:
             As it is at this moment; `tried` tells of attempts before this one. None if it has
             been drawn, or another process was first.
         """
+        at = self._database.time(now)
         statement = (
             update(posts)
-            .where(posts.c.id == post.id, posts.c.shown < posts.c.wanted, unclaimed(posts, now))
+            .where(posts.c.id == post.id, posts.c.shown < posts.c.wanted, unclaimed(posts, at))
             .values(
                 claimed_by=self._database.process,
-                claimed_until=until,
+                claimed_until=at + (until - now),
                 attempts=posts.c.attempts + 1,
             )
             .returning(posts)

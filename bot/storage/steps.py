@@ -94,7 +94,7 @@ class Steps(Generic[_Value]):
             number = (await connection.execute(taken.returning(counters.c.value))).scalar_one()
             new: _Value = replace(draft, id=number)  # type: ignore[type-var]
             await self._check(connection, None, new, now)
-            await connection.execute(insert(self._rows.table).values(self._rows.write(new)))
+            await connection.execute(insert(self._rows.table).values(self._values(new)))
             await self._take_effect(connection, new, effects(new), now)
         self._database.wake()
         return new
@@ -120,7 +120,7 @@ class Steps(Generic[_Value]):
             update(table)
             .where(table.c.id == before.id, table.c.version == before.version)
             # All of it: what the watch remembers between two steps is in `before` already.
-            .values(self._rows.write(after))
+            .values(self._values(after))
         )
         async with self._database.transaction() as connection:
             if (await connection.execute(step)).rowcount == 0:
@@ -148,6 +148,10 @@ class Steps(Generic[_Value]):
         table = self._rows.table
         query = select(table).where(*conditions).order_by(*order, table.c.id)
         return [self._rows.read(row) for row in await self._database.fetch(query)]
+
+    def _values(self, value: _Value) -> dict[str, Any]:
+        """Give what is written of a value, by column."""
+        return self._rows.write(value)
 
     async def _check(
         self, connection: AsyncConnection, before: _Value | None, after: _Value, now: datetime

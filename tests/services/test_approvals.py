@@ -104,10 +104,10 @@ async def test_a_restart_holds_alarms_for_ten_minutes_at_most(tmp_path: Path) ->
     async with opened(tmp_path / "state.db") as office:
         for plan, held in ((CHANGE, []), (RESTART, [Hours(NOON, NOON + timedelta(minutes=10))])):
             request = await office.ask(NOON, plan)
-            assert await office.approvals.outages() == []
+            assert await office.approvals.outages(NOON) == []
             approved = await office.approvals.approve(request.id, BEN, NOON)
             assert isinstance(approved, Approved)
             running = await office.approvals.begin(approved, NOON)
             assert running is not None
-            assert await office.approvals.outages() == held
+            assert await office.approvals.outages(NOON) == held
             await office.approvals.finish(running, Outcome(Happened.YES, "done"), NOON)

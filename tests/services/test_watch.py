@@ -1,14 +1,18 @@
 """The watch on a real Redis and a real database, from look to look in virtual time."""
 
+from contextlib import suppress
+
+import pytest
+
 from bot.clients.pagers import Calls, Heartbeat
 from bot.domain.alarms import Holding, Silence, opened
 from bot.domain.approvals import Plan
 from bot.domain.paging import Reach
-from bot.domain.rules import Finding, Severity
+from bot.domain.rules import RULES, Case, ChainLink, Diagnosis, Finding, NoLimits, Rule, Severity
 from bot.domain.samples import Figures
 from bot.render.alarms import resolved_alarm
 from bot.services.approvals import Approved
-from bot.services.watch import Pulse
+from bot.services.watch import Pulse, RulesFailed
 from bot.storage.alarms import Incidents, Silences
 from bot.storage.audit import Audit
 from bot.storage.samples import Samples
@@ -391,3 +395,31 @@ async def test_whether_it_takes_writes_may_be_unknown(post: Post) -> None:
         assert await post.alarms() == []
     finally:
         await post.redis.execute_command("ACL SETUSER default +@all")  # type: ignore[no-untyped-call]
+
+
+def _broken(_: Case[NoLimits]) -> Finding | None:
+    raise ZeroDivisionError("a rule of somebody's")
+
+
+async def test_a_rule_that_raises_spoils_no_other_and_is_said(post: Post) -> None:
+    likely = Diagnosis(ChainLink.WORKERS, "a mistake.", "statistics")
+    RULES["broken"] = Rule("broken", "Fails.", NoLimits(), _broken, likely)
+    try:
+        post.begin("first")
+        await post.leader.tick(post.now)
+        assert post.watch.blind(post.now) is None
+        await post.announce()
+        with pytest.raises(RulesFailed):
+            await post.passes(POLL)
+        for _ in range(30):
+            with suppress(RulesFailed):
+                await post.passes(POLL)
+        (alarm,) = await post.alarms()
+        assert alarm.leading == "stalled"
+        blind = post.watch.blind(post.now)
+        assert blind is not None
+        assert blind.why == "The rule broken fails for lsstcam"
+    finally:
+        del RULES["broken"]
+    await post.passes(POLL)
+    assert post.watch.blind(post.now) is None

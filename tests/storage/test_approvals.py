@@ -8,6 +8,7 @@ from bot.domain.approvals import EVERYTHING, Happened, Outcome, Request, State, 
 from bot.storage.approvals import OneIsOpen, Requests
 from bot.storage.database import Database
 from tests.storage.drafts import BEN, CAY, NOW, STREAM, create, draft, end, step
+from tests.support.databases import as_process
 
 SECOND = timedelta(seconds=1)
 
@@ -128,3 +129,21 @@ async def test_only_its_executor_gives_a_request_signs_of_life(requests: Request
     outcome = Outcome(Happened.YES, "done")
     await step(requests, approved, approved.finished(outcome, later))
     assert not await requests.beat(request.id, "one", later)
+
+
+async def test_signs_of_life_are_by_the_database_s_time(
+    requests: Requests, database: Database
+) -> None:
+    other = as_process(database, "two")
+    for each in (database, other):
+        await each.read_clock()
+    # Whatever the processes' own clocks say.
+    approved = await approve(requests, await create(requests))
+    known = await requests.find(approved.id)
+    assert known is not None
+    ahead = NOW + timedelta(hours=1)
+    assert not Requests(other).silent(known, ahead)
+    assert await requests.beat(known.id, "one", NOW, ago=timedelta(minutes=1))
+    beaten = await requests.find(known.id)
+    assert beaten is not None
+    assert Requests(other).silent(beaten, NOW)

@@ -126,3 +126,16 @@ async def test_a_post_knows_what_it_is_about(database: Database, kind: Subject) 
         await add_post(connection, 7, "prod", kind)
     [post] = await Posts(database).behind(NOW)
     assert (post.subject, post.kind) == (7, kind)
+
+
+async def test_processes_whose_clocks_differ_take_nothing_from_each_other(
+    posts: Posts, database: Database
+) -> None:
+    other = as_process(database, "two")
+    for each in (database, other):
+        await each.read_clock()
+    ahead = NOW + timedelta(minutes=5)
+    assert await posts.claim(await only(posts), NOW, UNTIL)
+    others = Posts(other)
+    assert await others.behind(ahead) == []
+    assert await others.claim(await only(posts), ahead, ahead + timedelta(seconds=30)) is None

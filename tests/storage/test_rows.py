@@ -54,7 +54,7 @@ TABLES: list[tuple[Rows[Any], set[str], set[str]]] = [
 ]
 """Every table of values; its columns that are no field, and the fields that are not kept."""
 
-NO_VALUES = {"counters", "deliveries", "positions", "chores", "leadership"}
+NO_VALUES = {"counters", "deliveries", "positions", "chores", "leadership", "watches"}
 
 
 @pytest.mark.parametrize(("rows", "besides", "not_kept"), TABLES)
