@@ -94,7 +94,12 @@ def _wakes(page: Page) -> bool:
 
 def _about(said: Said, page: Page, *, due: datetime | None = None) -> Notice:
     """Write down what a page is about; whom it reached is looked up when it is said."""
-    values = {"about": page.key, "summary": "" if page.incident else page.summary}
+    values = {
+        "about": page.key,
+        "summary": "" if page.incident else page.summary,
+        # What is critical goes first.
+        "severity": page.severity.value,
+    }
     return Notice(said, page.environment, page.incident or None, values, due=due)
 
 

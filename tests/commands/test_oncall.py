@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.a_watch import SHORT, Alarmed, a_minute_passes, seen
 from tests.support.a_watch import counted as counted_rows
-from tests.support.faults import Fault
+from tests.support.faults import Fault, rate_limited
 from tests.support.pager_servers import (
     ROUTING_KEY,
     SQUADCAST_KEY,
@@ -344,3 +344,24 @@ async def test_nobody_is_called_for_what_ends_or_is_over(
     assert of_the_alarm() == ["trigger"]
     assert "hook" not in "".join(prod.thread(root)).replace("could not be told: hook", "")
     assert "hook" not in shown(root)
+
+
+async def test_a_page_is_next_in_line_where_slack_limits_the_channel(world: World) -> None:
+    prod = Alarmed(world)
+
+    def announced() -> int:
+        return sum("announces" in each.all_text for each in world.slack.messages(PROD))
+
+    async with world.bot():
+        await prod.done("maintenance announce number 0", "number 0")
+        # A post a second.
+        world.slack.fail("chat.postMessage", *[rate_limited("1"), Fault(hang=0.001)] * 60)
+        for number in range(1, 31):
+            await world.slack.command(f"maintenance announce number {number}", channel=PROD, user=ANA)
+        await counted_rows(world, "SELECT count(*) >= 31 FROM outbox WHERE lane = 'talk'")
+        before = announced()
+        await world.slack.command("oncall page All is dark", channel=PROD, user=ANA)
+        await arrived(lambda: mentions(world))
+        assert announced() - before <= 3
+        assert before + 3 < 31, "there were some to wait for"
+        world.slack.heal("chat.postMessage")

@@ -274,7 +274,11 @@ async def test_what_came_of_a_page_is_said(
     assert [each.said for each in notices] == said
     for notice in notices:
         assert (notice.environment, notice.subject) == ("prod", 31)
-        assert notice.values == {"about": key_of(INCIDENT), "summary": ""}
+        assert notice.values == {
+            "about": key_of(INCIDENT),
+            "summary": "",
+            "severity": "critical",
+        }
     kinds = {"s": Told.SENT, "f": Told.FAILED, "g": Told.GIVEN_UP}
     assert receipts.last["duty"].outcome is kinds[outcomes[-1]]
     counted = f'notifications_total{{outcome="{kinds[outcomes[0]].value}",target="duty"}}'

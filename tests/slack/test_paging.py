@@ -342,7 +342,7 @@ async def test_people_are_told_once_and_at_once(desk: Desk) -> None:
     await desk.write(PAGE)
     pager, now = desk.pager(duty), NOW
     await turn(pager, now)
-    values = {"about": PAGE.key, "summary": ""}
+    values = {"about": PAGE.key, "summary": "", "severity": "critical"}
     assert await desk.said(Said.TARGET_FAILED) == [Notice(Said.TARGET_FAILED, "prod", 31, values)]
     for _ in range(6):
         now += timedelta(minutes=5)
