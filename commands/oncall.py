@@ -8,7 +8,6 @@ from datetime import datetime
 
 from bot.command import Act, Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident
-from bot.domain.approvals import AuditLine
 from bot.domain.environments import Environment
 from bot.domain.night import is_night
 from bot.domain.oncall import On, Receipt, Target, Told, When
@@ -24,8 +23,6 @@ _WHAT = {On.ESCALATE: "when nobody owns a critical alarm", On.FIRE: "of every al
 _LISTED = 15
 _ALL = 600
 """Characters for the names of all targets."""
-_LONGEST = 500
-"""Characters of a call that the audit keeps."""
 
 
 async def run(call: Call) -> Reply:
@@ -40,20 +37,13 @@ async def page(call: Call) -> AsyncIterator[Reply]:
     """Tell everybody who is told at this hour what was typed."""
     text = call.arguments.rest
     targets = await call.services.oncall.call(text, call.person, call.now)
-    await _note(call, f"oncall page {text}"[:_LONGEST])
     yield Reply(*called(call.environment, text, targets, call.person.name, call.now))
 
 
 async def test(call: Call) -> AsyncIterator[Reply]:
     """Tell every target that this is a test."""
     targets = await call.services.oncall.test(call.person, call.now)
-    await _note(call, "oncall test")
     yield Reply(*tested(call.environment, targets, call.person.name, call.now))
-
-
-async def _note(call: Call, action: str) -> None:
-    line = AuditLine(call.now, call.environment.name, action, call.person, "done")
-    await call.services.audit.add(line)
 
 
 async def escalate(call: Call) -> AsyncIterator[Reply]:

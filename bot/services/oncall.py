@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from bot.domain.alarms import Incident
-from bot.domain.approvals import Request, Vote
+from bot.domain.approvals import AuditLine, Request, Vote
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import CannotLookUp, UserError
 from bot.domain.night import is_night
@@ -34,6 +34,9 @@ PageWords = tuple[str, Sequence[tuple[str, str]]]
 
 _TOGETHER = timedelta(seconds=2)
 """So long the first target that took a page waits for the others, to be said with them."""
+
+_LONGEST = 500
+"""Characters of a call that the audit keeps."""
 
 _NOBODY = (
     "Nobody would be told: {} has no on-call target for this hour. Whoever deploys the bot names "
@@ -267,7 +270,8 @@ class Oncall:
             summary=f"{self._environment.label}: {person.name} calls for help: {text}",
             at=now,
         )
-        await self._outbox.add(now, *self._addressed(page, targets))
+        line = self._line(f"oncall page {text}"[:_LONGEST], person, now)
+        await self._outbox.add(now, *self._addressed(page, targets), line=line)
         return targets
 
     async def test(self, person: Person, now: datetime) -> Sequence[Target]:
@@ -291,8 +295,12 @@ class Oncall:
             at=now,
             details=(("What to do", "Nothing but close it. It proves that you can be reached."),),
         )
-        await self._outbox.add(now, *self._addressed(page, self.targets))
+        line = self._line("oncall test", person, now)
+        await self._outbox.add(now, *self._addressed(page, self.targets), line=line)
         return self.targets
+
+    def _line(self, action: str, person: Person, now: datetime) -> AuditLine:
+        return AuditLine(now, self._environment.name, action, person, "done")
 
     def _addressed(self, page: Page, targets: Sequence[Target]) -> list[Page]:
         """Address a page to each target of a kind that is told of such."""

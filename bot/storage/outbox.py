@@ -14,8 +14,10 @@ import structlog
 from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.domain.approvals import AuditLine
 from bot.domain.notices import ANSWERED_WITHIN, NOT_TAKEN_YET, Content, Notice, Queued
 from bot.domain.oncall import Page
+from bot.storage.audit import add_line
 from bot.storage.database import Database
 from bot.storage.posts import new_key, unclaimed, want
 from bot.storage.rows import Rows
@@ -46,10 +48,20 @@ class Outbox:
         """Give an event that is set whenever this process writes something new."""
         return self._database.listen()
 
-    async def add(self, now: datetime, *contents: Notice | Page) -> list[int]:
-        """Queue what no step of a request, an incident or a window brings along; give its IDs."""
+    async def add(
+        self, now: datetime, *contents: Notice | Page, line: AuditLine | None = None
+    ) -> list[int]:
+        """Queue what no step of a request, an incident or a window brings along; give its IDs.
+
+        Parameters
+        ----------
+        line
+            What the audit says of it.
+        """
         async with self._database.transaction() as connection:
             added = await add_all(connection, contents, writer=self._database.process, now=now)
+            if line is not None:
+                await add_line(connection, line)
         self._database.wake()
         return added
 

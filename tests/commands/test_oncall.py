@@ -357,7 +357,9 @@ async def test_a_page_is_next_in_line_where_slack_limits_the_channel(world: Worl
         # A post a second.
         world.slack.fail("chat.postMessage", *[rate_limited("1"), Fault(hang=0.001)] * 60)
         for number in range(1, 31):
-            await world.slack.command(f"maintenance announce number {number}", channel=PROD, user=ANA)
+            await world.slack.command(
+                f"maintenance announce number {number}", channel=PROD, user=ANA
+            )
         await counted_rows(world, "SELECT count(*) >= 31 FROM outbox WHERE lane = 'talk'")
         before = announced()
         await world.slack.command("oncall page All is dark", channel=PROD, user=ANA)

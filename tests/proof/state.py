@@ -37,11 +37,11 @@ class StateFile:
             while not self.ask(query)[0][0]:  # noqa: ASYNC110 -- a file tells nobody
                 await asyncio.sleep(0.02)
 
-    def freeze(self, table: str, when: str) -> None:
+    def freeze(self, table: str, when: str, change: str = "UPDATE") -> None:
         """Let the bot's next such change of a row take for ever, its transaction open."""
         self.run(
             _FOREVER,
-            f"CREATE TRIGGER frozen BEFORE UPDATE ON {table} WHEN {when} "  # noqa: S608 -- from the tests
+            f"CREATE TRIGGER frozen BEFORE {change} ON {table} WHEN {when} "  # noqa: S608 -- from the tests
             "BEGIN SELECT count(*) FROM forever; END",
         )
 
