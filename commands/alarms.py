@@ -8,10 +8,13 @@ from bot.command import Call, Purpose, Read, Reply
 from bot.domain.alarms import Incident, Silence
 from bot.domain.blindness import Blindness
 from bot.domain.environments import Environment
+from bot.domain.errors import RedisUnusable
 from bot.domain.rules import Severity
+from bot.domain.streams import outage_of
 from bot.render import blindness
 from bot.render.alarms import HELD, name, on_it, own_buttons, silence_line
 from bot.render.blocks import Block, Drawn, Markup, context, join, link, mark, paragraphs, section
+from bot.render.errors import tried
 from bot.render.rules import first_line, peak, skipped, where
 from bot.render.words import SAFE, clock, count, in_minutes
 
@@ -22,14 +25,21 @@ _BUTTONS = 2
 
 async def run(call: Call) -> Reply:
     """List what fires, and the silences."""
-    firing, silences, blind = await asyncio.gather(
+    firing, silences, blind, looks = await asyncio.gather(
         call.services.alarms.firing(),
         call.services.alarms.silences(call.now),
         call.services.watch.blindness(call.now),
+        call.services.streams.look(call.environment.instruments),
     )
     links = await call.services.alarms.links(firing)
     text, blocks, buttons = list_alarms(
-        call.environment, firing, silences, call.now, links, blind=blind
+        call.environment,
+        firing,
+        silences,
+        call.now,
+        links,
+        blind=blind,
+        outage=outage_of(looks),
     )
     return Reply(text, blocks, (*buttons, *call.reading_buttons))
 
@@ -54,10 +64,20 @@ def list_alarms(
     links: Mapping[int, str],
     *,
     blind: Blindness | None = None,
+    outage: RedisUnusable | None = None,
 ) -> Drawn:
-    """Draw the alarms that fire, and the silences; `links` are their messages, by number."""
+    """Draw the alarms that fire, and the silences; `links` are their messages, by number.
+
+    Parameters
+    ----------
+    outage
+        Why Redis is of no use at this moment; an alarm comes of it only if it lasts.
+    """
     first = _first(environment, incidents)
     blocks = [section(first)]
+    if outage is not None and not incidents:
+        first = _not_yet(environment, outage)
+        blocks = [section(join("\n", [first, tried(outage)]))]
     if blind is not None:
         # What fired when somebody looked last is worth knowing; that nothing did is not.
         known = blocks if incidents else []
@@ -105,6 +125,11 @@ def _first(environment: Environment, incidents: Sequence[Incident]) -> str:
     else:
         bad = f"{critical:,} of them critical" if critical else "none critical"
     return mark("{} *{}: {} firing, {}.*", "🔴" if critical else "🟡", label, what, bad)
+
+
+def _not_yet(environment: Environment, outage: RedisUnusable) -> str:
+    colour = "⚪" if outage.kind.blind else "🔴"
+    return f"{colour} *{environment.label}: no alarm is firing yet, but {outage.says}.*"
 
 
 def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:

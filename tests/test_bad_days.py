@@ -254,7 +254,9 @@ async def test_a_redis_of_no_use_is_never_healthy(
                 assert (says in shown(await hurt.type(command))) is not read
             assert 'prompt_redis_up{environment="prod"} 0.0' in await metrics(hurt)
             assert "PONG" in (await hurt.type("ping", DEV)).text
-            for command in ("runbook", "help", "alarms"):
+            answer = await hurt.type("alarms")
+            assert answer.text == f"🔴 *PROD: no alarm is firing yet, but Redis {says}.*"
+            for command in ("runbook", "help"):
                 assert "Sorry" not in shown(await hurt.type(command))
         async with hurt.bot():
             assert "PROD lsstcam: healthy" in (await hurt.type("stats")).text

@@ -4,13 +4,13 @@ Entries that no worker has read are *counted*: Redis' own lag is nil or wrong af
 trims, and cannot be checked from outside. Times are aware UTC datetimes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple, Self
 
-from bot.domain.errors import RedisForbidden, RedisUnreachable, Unreachable
+from bot.domain.errors import RedisForbidden, RedisUnreachable, RedisUnusable, Unreachable
 
 TAI_AHEAD = timedelta(seconds=37)
 """TAI minus UTC since 2017-01-01 (IERS Bulletin C 52); no leap second is announced since."""
@@ -267,6 +267,12 @@ class Look:
         if self.longest_wait is not None and self.longest_wait < HEALTHY_WAIT:
             return Verdict.HEALTHY
         return Verdict.NOT_READING if self.unread_for() >= stalled_after else Verdict.WAITING
+
+
+def outage_of(looks: Collection[Look]) -> RedisUnusable | None:
+    """Tell why Redis is of no use, to workers or else to the bot; None where it is of use."""
+    forbidden = (each.state.error for each in looks if isinstance(each.state, Forbidden))
+    return next((each.outage for each in looks if each.outage), next(forbidden, None))
 
 
 def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:

@@ -10,6 +10,7 @@ from bot.domain.errors import (
     RedisError,
     RedisForbidden,
     RedisUnreachable,
+    RedisUnusable,
     SameRedis,
     StateError,
     UserError,
@@ -80,7 +81,7 @@ def draw(
     return (first, [section(join("\n", [first, more]))], []), outcome
 
 
-def tried(error: RedisUnreachable | RedisForbidden) -> Markup:
+def tried(error: RedisUnusable) -> Markup:
     """Say where it was tried, what Redis says itself, and what to do."""
     words = mark(" It says {}.", code(error.words)) if error.words else ""
     return mark("Tried {}.{} {}", error.address, words, Markup(error.remedy))

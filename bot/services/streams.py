@@ -16,11 +16,10 @@ from time import perf_counter
 from bot.clients.prompt_redis import PromptRedis
 from bot.domain.changes import MOST_SETTLED, Archive, Survey
 from bot.domain.environments import Environment
-from bot.domain.errors import RedisError, RedisForbidden, RedisUnreachable
+from bot.domain.errors import RedisError, RedisUnreachable, RedisUnusable
 from bot.domain.streams import (
     Consumers,
     EntryId,
-    Forbidden,
     Look,
     Memory,
     NoAnswer,
@@ -29,6 +28,7 @@ from bot.domain.streams import (
     ServerInfo,
     Stream,
     StreamState,
+    outage_of,
 )
 from bot.metrics import Metrics
 from bot.storage.positions import Positions
@@ -46,11 +46,9 @@ class Watched:
     took: timedelta
 
     @property
-    def outage(self) -> RedisUnreachable | RedisForbidden | None:
+    def outage(self) -> RedisUnusable | None:
         """Why Redis is of no use, to workers or else to the bot; None where it is."""
-        looks = self.looks.values()
-        forbidden = (each.state.error for each in looks if isinstance(each.state, Forbidden))
-        return next((each.outage for each in looks if each.outage), next(forbidden, None))
+        return outage_of(self.looks.values())
 
 
 class Sightings:
