@@ -405,6 +405,7 @@ class App:
             thresholds=settings.thresholds(),
             escalate=settings.escalate,
             still_on_it=settings.still_on_it,
+            relapse=settings.relapse,
             look=maintenance.ended,
         )
         watch = Watch(

@@ -133,7 +133,7 @@ def _not_yet(environment: Environment, outage: RedisUnusable) -> str:
 
 
 def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
-    parts = [f"since {clock(incident.began, now=now)} UTC ({in_minutes(now - incident.began)})"]
+    parts = [f"since {clock(incident.since, now=now)} UTC ({in_minutes(now - incident.since)})"]
     parts.append(on_it(incident, now) or "nobody owns it")
     if incident.held is not None:
         parts.append(HELD[incident.held])
@@ -151,6 +151,8 @@ def _was(incident: Incident, now: datetime, links: Mapping[int, str], *, told: b
     parts = [f"{began} to {clock(ended, now=now)} UTC ({lasted})"]
     if incident.highest_waiting:
         parts.append(f"highest {peak(incident)}")
+    if incident.relapses:
+        parts.append(f"came back {count(incident.relapses, 'time')}")
     if incident.skipped:
         parts.append(f"{skipped(incident)} skipped, {SAFE}")
     if incident.owner is not None:

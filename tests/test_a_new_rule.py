@@ -73,7 +73,7 @@ async def pagers() -> AsyncIterator[PagerServers]:
 async def bot(world: World, pagers: PagerServers) -> AsyncIterator[World]:
     duty = {"name": "duty", "kind": "pagerduty", "url": pagers.pagerduty, "on": "fire"}
     world.settings = {
-        "alarms": {"poll": "1s", "rules": {"crowded": {"above": 2, "for": "1s"}}},
+        "alarms": {"poll": "1s", "relapse": "1s", "rules": {"crowded": {"above": 2, "for": "1s"}}},
         "oncall": {"targets": [{**duty, "environments": ["prod", "dev"]}]},
         "environments": {"dev": {"alarms": {"rules": {"crowded": {"enabled": False}}}}},
     }

@@ -416,6 +416,9 @@ class AlarmsSection(Section):
     escalate: Duration = parse_duration("10m")
     """After this time a critical alarm without owner is told to the on-call targets."""
 
+    relapse: Duration = parse_duration("15m")
+    """What fires again within this time of its end is the same alarm, with its owner."""
+
     links: LinksSection = LinksSection()
     """Addresses that alarms and answers show."""
 

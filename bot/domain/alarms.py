@@ -4,9 +4,10 @@ An incident is a value, like a request: each step gives a new one with the next 
 writes it compares the version first. All rules about a backlog of one stream are one incident,
 whose severity and first line change with them.
 
-    firing → resolved
+    firing → resolved → firing …
 
 One that fires may be held back from the channel, owned by a person, and escalated to the on-call.
+What fires again soon after its end is the same incident: its message and its owner live on.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,6 +22,18 @@ from bot.domain.samples import Figures
 
 EDIT_EVERY = timedelta(seconds=15)
 """Figures alone change a message at most this often."""
+
+RELAPSES_TOLD = 3
+"""So many returns of an incident are told in its thread; of later ones its message alone tells."""
+
+TOLD_EVERY = timedelta(minutes=10)
+"""A target is told of one incident at most this often; it may become critical, or somebody call."""
+
+OWNED_FOR = timedelta(minutes=5)
+"""An incident that fires again within this time is still in the hands of whoever took it."""
+
+CALLED_EVERY = timedelta(minutes=10)
+"""Its owner is mentioned at most this often because it fires again."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,8 @@ class Transition(Enum):
     LEADING = "leading"
     OWNED = "owned"
     ASKED = "asked"
+    RELAPSED = "relapsed"
+    CALLED = "called"
     ESCALATED = "escalated"
     HELD = "held"
     SHOWN = "shown"
@@ -66,7 +81,7 @@ class Incident:
     instrument
         Whose stream; empty for the Redis under all of them.
     began
-        Since when what it is about has been so.
+        Since when what it is about has been so, the first time.
     findings
         Rules that hold now, by rule; the last ones where it is resolved.
     highest_waiting, highest_visits, highest_capped, highest_wait
@@ -80,11 +95,15 @@ class Incident:
     owner, owned
         Who is on it, and since when.
     asked
-        When the owner was last asked whether they still are.
+        When the owner was last mentioned: to be asked whether they still are, or to be called.
+    called
+        Since when the owner has been called, because it fires again, and has done nothing.
     critical_since
         Since when it is critical without a break; None where it is not.
     told
-        Names of the targets that were told, and when.
+        Names of the targets that were told, and when they last were.
+    relapses, relapsed
+        How often it has fired again, and when it last did.
     drawn
         When its message was last wanted anew for its figures.
     version
@@ -113,6 +132,9 @@ class Incident:
     critical_since: datetime | None = None
     told: Mapping[str, datetime] = field(default_factory=dict)
     resolved: datetime | None = None
+    relapses: int = 0
+    relapsed: datetime | None = None
+    called: datetime | None = None
     drawn: datetime | None = None
     version: int = 0
 
@@ -140,6 +162,12 @@ class Incident:
             return self.findings[rule].severity is not Severity.CRITICAL, -rule_of(rule).leads
 
         return min(self.findings, key=order, default=self.name)
+
+    @property
+    def since(self) -> datetime:
+        """Since when what it is about has been so, this time."""
+        now = [each.since for each in self.findings.values()]
+        return min(now, default=self.began) if self.relapses else self.began
 
     @property
     def ends(self) -> datetime | None:
@@ -174,11 +202,16 @@ class Incident:
 
     def owned_by(self, person: Person, now: datetime) -> Self:
         """Let somebody be on it; this stops the clock."""
-        return self._next(owner=person, owned=now, asked=None)
+        return self._next(owner=person, owned=now, asked=None, called=None)
 
     def asked_again(self, now: datetime) -> Self:
         """Note that the owner was asked whether they are still on it."""
         return self._next(asked=now)
+
+    def called_back(self, now: datetime) -> Self:
+        """Note that the owner is called, because it fires again; mentioned only now and then."""
+        lately = self.asked is not None and now - self.asked < CALLED_EVERY
+        return self._next(called=self.called or now, asked=self.asked if lately else now)
 
     def told_to(self, targets: Collection[str], now: datetime) -> Self:
         """Note that targets are told."""
@@ -361,6 +394,26 @@ def advanced(incident: Incident, findings: Mapping[str, Finding], held: Holding 
     )
 
 
+def relapsed(
+    incident: Incident, findings: Mapping[str, Finding], figures: Figures, held: Holding | None
+) -> Advance:
+    """Let one that was over fire again."""
+    now = figures.at
+    after = replace(
+        incident,
+        findings=findings,
+        resolved=None,
+        relapses=incident.relapses + 1,
+        relapsed=now,
+        held=held,
+        was_held=incident.was_held or held is not None,
+        drawn=now,
+        version=incident.version + 1,
+    )
+    transitions = (Transition.RELAPSED,) if held is None else ()
+    return Advance(_worse(seen(after, figures), now), transitions, redraw=True)
+
+
 def resolved(incident: Incident, now: datetime) -> Advance:
     """End an incident; one that was never shown ends as quietly as it lived."""
     after = replace(
@@ -377,10 +430,46 @@ def with_skipped(incident: Incident, skipped: Iterable[Skipped]) -> Incident:
     return replace(incident, skipped=(*incident.skipped, *new)) if new else incident
 
 
+def is_told(incident: Incident, transition: Transition) -> bool:
+    """Tell whether the thread is told of a step; of what comes and goes it has heard enough."""
+    match transition:
+        case Transition.SEVERITY | Transition.LEADING | Transition.RELAPSED:
+            return incident.relapses <= RELAPSES_TOLD
+        case Transition.RESOLVED:
+            return incident.relapses <= RELAPSES_TOLD or bool(incident.skipped)
+        case _:
+            return True
+
+
 def escalates(incident: Incident, after: timedelta, now: datetime) -> bool:
-    """Tell whether it has been critical and without owner for so long that on-call is told."""
-    since = None if incident.ending else incident.critical_since
-    return since is not None and incident.owner is None and now - since >= after
+    """Tell whether it has been critical and without owner for so long that on-call is told.
+
+    An owner who was called when it came back, and has done nothing for as long, is none.
+    """
+    if incident.ending or incident.critical_since is None:
+        return False
+    since = incident.critical_since if incident.owner is None else incident.called
+    return since is not None and now - since >= after
+
+
+def tells_again(
+    incident: Incident, target: str, now: datetime, *, worse: bool, escalated: bool
+) -> bool:
+    """Tell whether a target that was told of an incident is told once more.
+
+    Parameters
+    ----------
+    worse
+        It has just become critical, for the first time.
+    escalated
+        Nobody is on it, or its owner does nothing.
+    """
+    last = incident.told[target]
+    if incident.owner is not None and not escalated:
+        return False
+    news = (incident.relapsed, incident.called, incident.critical_since)
+    new = any(at is not None and at > last for at in news)
+    return worse or (new and now - last >= TOLD_EVERY)
 
 
 def pages_at(
@@ -413,6 +502,18 @@ def owner_is_due(incident: Incident, after: timedelta, now: datetime) -> bool:
     if incident.owner is None or incident.owned is None or incident.ending:
         return False
     return now - (incident.asked or incident.owned) >= after
+
+
+def calls_owner(incident: Incident, now: datetime) -> bool:
+    """Tell whether its owner is to be called: critical, it fires again a while after they came."""
+    owned, back, asked = incident.owned, incident.relapsed, incident.asked
+    if incident.owner is None or owned is None or back is None:
+        return False
+    if incident.ending or incident.severity is not Severity.CRITICAL or back - owned <= OWNED_FOR:
+        return False
+    if incident.called is None:
+        return True
+    return asked is None or (asked < back and now - asked >= CALLED_EVERY)
 
 
 def _worse(incident: Incident, now: datetime) -> Incident:

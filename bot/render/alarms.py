@@ -297,6 +297,8 @@ def _remains(
             yield "Longest wait", duration(incident.highest_wait)
         if incident.skipped:
             yield "Skipped", _all_skipped(incident, ended)
+    if incident.relapses:
+        yield "Came back", count(incident.relapses, "time")
     if incident.owner is not None:
         since = f" from {clock(incident.owned, now=ended)} UTC" if incident.owned else ""
         yield "Who", f"{name(incident.owner.name)} was on it{since}"
@@ -353,16 +355,27 @@ def worst(incidents: Sequence[Incident], now: datetime) -> tuple[Markup, Button 
     return first_line(shown, now), own
 
 
-def transition(incident: Incident, transition: Transition, now: datetime, *, by: str = "") -> Drawn:
+def transition(
+    incident: Incident,
+    transition: Transition,
+    now: datetime,
+    *,
+    by: str = "",
+    due: datetime | None = None,
+) -> Drawn:
     """Draw what the thread of an incident is told: the incident is as it was then.
 
     Parameters
     ----------
     by
         Who had the on-call told; empty where the clock did.
+    due
+        When on-call is told if its owner does nothing; None where that is not known.
     """
     if transition is Transition.ASKED:
         return _asked(incident)
+    if transition is Transition.CALLED:
+        return _called(incident, now, due)
     first = (
         f"{_emoji(incident, transition)} *{where(incident)}, alarm {incident.id}:* "
         f"{_said(incident, transition, now, by)} {clock(now, seconds=True)} UTC"
@@ -400,7 +413,9 @@ def _said(incident: Incident, transition: Transition, now: datetime, by: str) ->
         case Transition.RESOLVED:
             lasted = in_minutes((incident.resolved or now) - incident.began)
             return f"resolved after {lasted}. {outcome(incident)}"
-        case Transition.ASKED:
+        case Transition.RELAPSED:
+            return f"{claim(incident, now)}."
+        case Transition.ASKED | Transition.CALLED:
             return "still on it?"
 
 
@@ -419,6 +434,21 @@ def _asked(incident: Incident) -> Drawn:
         where(incident),
         incident.id,
         since,
+    )
+    return text, [section(text)], [Button("Still on it", "own", str(incident.id))]
+
+
+def _called(incident: Incident, now: datetime, due: datetime | None) -> Drawn:
+    """Tell the owner, and nobody else, that it fires again."""
+    owner = mark("<@{}>", incident.owner.id) if incident.owner else Markup()
+    then = f" On-call is told at {clock(_next_minute(due), now=now)} UTC if not." if due else ""
+    text = mark(
+        "{} {}, alarm {}: {}. You are on it: still?{}",
+        owner,
+        where(incident),
+        incident.id,
+        claim(incident, now),
+        then,
     )
     return text, [section(text)], [Button("Still on it", "own", str(incident.id))]
 

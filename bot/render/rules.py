@@ -41,6 +41,7 @@ from bot.render.words import (
     countdown,
     duration,
     in_minutes,
+    ordinal,
     quick,
     rough,
     size,
@@ -54,8 +55,8 @@ Fields = Iterator[tuple[str, str]]
 
 
 def _since_when(incident: Incident, environment: Environment, now: datetime) -> Fields:
-    at = clock(incident.began, seconds=True, now=now)
-    yield "Since", f"{at} UTC ({in_minutes(now - incident.began)})"
+    at = clock(incident.since, seconds=True, now=now)
+    yield "Since", f"{at} UTC ({in_minutes(now - incident.since)})"
 
 
 Saying = str | Callable[[Incident], str]
@@ -144,13 +145,23 @@ def claim(incident: Incident, now: datetime) -> str:
     """Say what holds, how bad, and since when, without a full stop."""
     if incident.ending:
         return words_of(incident.name).ending(incident, now)
-    return words_of(incident.leading).claim(incident, now)
+    return words_of(incident.leading).claim(incident, now) + again(incident, now)
 
 
 def plain_claim(incident: Incident, now: datetime) -> str:
     """Say the same for a lock screen, where nobody counts down."""
     words = words_of(incident.leading)
-    return claim(incident, now) if incident.ending else (words.plain or words.claim)(incident, now)
+    if incident.ending or words.plain is None:
+        return claim(incident, now)
+    return words.plain(incident, now) + again(incident, now)
+
+
+def again(incident: Incident, now: datetime) -> str:
+    """Write ``, again, the 4th time in 20 min`` of one that has fired before; else nothing."""
+    if not incident.relapses:
+        return ""
+    time = ordinal(incident.relapses + 1)
+    return f", again, the {time} time in {in_minutes(now - incident.opened)}"
 
 
 def outcome(incident: Incident) -> str:
@@ -326,12 +337,12 @@ def _if_nothing_changes(figures: Figures, now: datetime) -> str:
 
 def _missing(incident: Incident, now: datetime) -> str:
     what = "no group" if incident.figures.waiting else "no stream or no group"
-    return f"missing, {what} since {clock(incident.began, now=now)} UTC"
+    return f"missing, {what} since {clock(incident.since, now=now)} UTC"
 
 
 def _of_missing(incident: Incident, environment: Environment, now: datetime) -> Fields:
     if incident.ending:
-        yield "Was missing", f"since {clock(incident.began, seconds=True, now=now)} UTC"
+        yield "Was missing", f"since {clock(incident.since, seconds=True, now=now)} UTC"
         return
     known = incident.figures.waiting
     yield "Stream", f"there, {count(known, 'entry')} in it" if known else "empty or missing"
@@ -367,8 +378,8 @@ _ON_THE_WAY = {Unreachable.UNRESOLVED, Unreachable.CERTIFICATE, Unreachable.TLS}
 
 
 def _unreachable(incident: Incident, now: datetime) -> str:
-    at = clock(incident.began, seconds=True, now=now)
-    since = f"since {at} UTC ({in_minutes(now - incident.began)})"
+    at = clock(incident.since, seconds=True, now=now)
+    since = f"since {at} UTC ({in_minutes(now - incident.since)})"
     if any(each.recurs for each in incident.findings.values()):
         return f"Redis comes and goes {since}"
     kind = incident.figures.unreachable
@@ -383,7 +394,7 @@ def _unreachable(incident: Incident, now: datetime) -> str:
 
 
 def _answers_again(incident: Incident, now: datetime) -> str:
-    at = clock(incident.began, seconds=True, now=now)
+    at = clock(incident.since, seconds=True, now=now)
     gone = any(each.recurs for each in incident.findings.values())
     return f"Redis answers again, {'came and went' if gone else 'away'} since {at} UTC"
 
@@ -508,7 +519,7 @@ WORDS: dict[str, Words] = {
         next="prune",
     ),
     SILENT.name: Words(
-        claim=lambda incident, now: f"no visit announced for {in_minutes(now - incident.began)}",
+        claim=lambda incident, now: f"no visit announced for {in_minutes(now - incident.since)}",
         over="Visits come again, or it is day.",
     ),
 }

@@ -36,6 +36,12 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {plural}"
 
 
+def ordinal(number: int) -> str:
+    """Write ``1st``, ``2nd``, ``11th``."""
+    last = number % 10 if number % 100 // 10 != 1 else 0
+    return f"{number:,}" + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
+
+
 def rough(span: timedelta) -> str:
     """Write ``4 min``: the largest unit alone, for a first line."""
     return " ".join(duration(span).split()[:2])

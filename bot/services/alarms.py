@@ -20,9 +20,12 @@ from bot.domain.alarms import (
     Skipped,
     Transition,
     advanced,
+    calls_owner,
     escalates,
+    is_told,
     opened,
     owner_is_due,
+    relapsed,
     resolved,
     seen,
     with_skipped,
@@ -44,6 +47,9 @@ _log = structlog.get_logger()
 About = tuple[str, str]
 """The rule that names an incident, and its instrument: at most one is firing for each."""
 
+_MENTIONS = {Transition.ASKED, Transition.CALLED}
+"""Steps by which the owner is mentioned."""
+
 _TRIES = 5
 """Compare-and-sets in a row that others may win."""
 
@@ -57,6 +63,8 @@ class Alarms:
         On-call is told of a critical one that nobody has owned for so long.
     still_on_it
         After so long its owner is asked.
+    relapse
+        What fires again within so long of its end is the same incident.
     look
         Has everything looked at when set: somebody ended a silence.
     """
@@ -72,6 +80,7 @@ class Alarms:
         thresholds: Thresholds,
         escalate: timedelta,
         still_on_it: timedelta,
+        relapse: timedelta,
         look: asyncio.Event,
     ) -> None:
         self._environment = environment
@@ -82,6 +91,7 @@ class Alarms:
         self.thresholds = thresholds
         self.escalate_after = escalate
         self._still_on_it = still_on_it
+        self._relapse = relapse
         self._look = look
         # Peaks between two writings; what was written is in the database alone.
         self._peaks: dict[int, Incident] = {}
@@ -215,7 +225,9 @@ class Alarms:
             if before.resolved is not None:
                 raise UserError(f"Alarm {number} is resolved already; there is nothing to do.")
             after = change(before)
-            pages = self._oncall.about(after, page, PageEvent.TRIGGER, now) if page else []
+            pages = self._oncall.about(after, page, PageEvent.TRIGGER, now)
+            if transition is Transition.OWNED:
+                pages = self._oncall.about(after, sorted(after.told), PageEvent.ACKNOWLEDGE, now)
             notice = _notice(after, transition, by=person.name, at=now.isoformat())
             effects = Effects(
                 notices=[notice] if before.held is None else (),
@@ -266,7 +278,7 @@ class Alarms:
         """
         if incident is None:
             if findings:
-                await self._open(subject, findings, figures, holds)
+                await self._begin(subject, findings, figures, holds)
             return
         incident = with_skipped(seen(incident, figures), skipped)
         self._peaks[incident.id] = incident
@@ -275,6 +287,24 @@ class Alarms:
             return
         held = holds.on(replace(incident, findings=findings), figures.at)
         await self._write(incident, advanced(incident, findings, held), figures.at)
+
+    async def _begin(
+        self, subject: About, findings: Mapping[str, Finding], figures: Figures, holds: Holds
+    ) -> None:
+        """Open an incident, or go on with the last one about the same if that has just ended."""
+        last = await self.last(subject)
+        if last is None or last.resolved is None or figures.at - last.resolved >= self._relapse:
+            await self._open(subject, findings, figures, holds)
+            return
+        held = holds.on(replace(last, findings=findings), figures.at)
+        step = relapsed(last, findings, figures, held)
+        reach = (await self._oncall.reach(last))[last.id]
+        # Whose page was dropped, because the alarm was over, has heard of nothing.
+        known = {*reach.told, *reach.waiting, *reach.failed}
+        told = {name: at for name, at in last.told.items() if name in known}
+        step = replace(step, incident=replace(step.incident, told=told))
+        _log.warning("an alarm fires again", alarm=last.id, rules=[*findings])
+        await self._write(last, step, figures.at)
 
     async def _open(
         self, subject: About, findings: Mapping[str, Finding], figures: Figures, holds: Holds
@@ -300,26 +330,35 @@ class Alarms:
     async def _write(self, before: Incident, step: Advance, now: datetime) -> None:
         """Keep a step, with what must be said of it and who must be told."""
         after, transitions = step.incident, list(step.transitions)
-        pages = self._pages(after, now)
+        worse = after.worst is not before.worst
+        pages = self._pages(after, now, worse=worse)
         if pages:
             after = after.told_to([each.target for each in pages], now)
         if after.resolved is not None and after.told:
-            # Held or not: whoever was told of it still takes it for open.
-            pages = self._oncall.about(after, sorted(after.told), PageEvent.RESOLVE, now)
+            # Held or not: whoever was told of it still takes it for open. They are not sent if it
+            # fires again before they are due.
+            due = now + self._relapse
+            pages = self._oncall.about(after, sorted(after.told), PageEvent.RESOLVE, now, due=due)
         ended_while_held = after.resolved is not None and after.held is not None
         # One that was shown before it was held has a thread, and the thread its end.
         if ended_while_held and await self._posts.find(after.id) is not None:
             transitions.append(Transition.RESOLVED)
         shown = after.held is None and after.resolved is None and not after.ending
-        if shown and owner_is_due(after, self._still_on_it, now):
+        if shown and calls_owner(after, now):
+            after = after.called_back(now)
+            if after.asked == now:
+                transitions.append(Transition.CALLED)
+        elif shown and owner_is_due(after, self._still_on_it, now):
             after = after.asked_again(now)
             transitions.append(Transition.ASKED)
         if after.version == before.version:
             return
         # Several things at one look are one step: the version counts writings.
         after = replace(after, version=before.version + 1)
-        notices = [_notice(after, transition) for transition in transitions]
-        redraw = step.redraw or bool(pages) or Transition.ASKED in transitions
+        notices = [
+            self._said(after, each, now) for each in transitions if worse or is_told(after, each)
+        ]
+        redraw = step.redraw or bool(pages) or bool({*transitions} & _MENTIONS)
         effects = Effects(notices, pages, redraw=redraw)
         done = await self._incidents.replace(before, after, effects, now=now)
         if not done:
@@ -329,11 +368,17 @@ class Alarms:
             self._peaks.pop(after.id, None)
             _log.info("an alarm is resolved", alarm=after.id)
 
-    def _pages(self, incident: Incident, now: datetime) -> list[Page]:
+    def _said(self, incident: Incident, transition: Transition, now: datetime) -> Notice:
+        if transition is Transition.CALLED and self._oncall.hearing(now):
+            due = (incident.called or now) + self.escalate_after
+            return _notice(incident, transition, due=due.isoformat())
+        return _notice(incident, transition)
+
+    def _pages(self, incident: Incident, now: datetime, *, worse: bool) -> list[Page]:
         if incident.held is not None or incident.resolved is not None or incident.ending:
             return []
         escalated = escalates(incident, self.escalate_after, now)
-        return self._oncall.wanted(incident, now, escalated=escalated)
+        return self._oncall.wanted(incident, now, escalated=escalated, worse=worse)
 
     def _with_peaks(self, incident: Incident) -> Incident:
         known = self._peaks.get(incident.id)
@@ -354,7 +399,7 @@ class Alarms:
 
 def _notice(incident: Incident, transition: Transition, **more: str) -> Notice:
     """Write down what a thread is told as it was then; the incident itself goes on."""
-    said = Said.ASKED if transition is Transition.ASKED else Said.TRANSITION
+    said = Said.ASKED if transition in _MENTIONS else Said.TRANSITION
     values = {
         # Not called after what it is: the outbox may hold notices that an older release wrote.
         "turn": transition.value,
@@ -364,5 +409,6 @@ def _notice(incident: Incident, transition: Transition, **more: str) -> Notice:
         "owner": incident.owner.name if incident.owner else "",
         "held": incident.held.value if incident.held else "",
         "told": " ".join(sorted(incident.told)),
+        "relapses": str(incident.relapses),
     }
     return Notice(said, incident.environment, incident.id, values | more)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from bot.domain.alarms import Incident
+from bot.domain.alarms import Incident, tells_again
 from bot.domain.approvals import AuditLine, Request, Vote
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import CannotLookUp, UserError
@@ -163,13 +163,17 @@ class Oncall:
             raise UserError(_NOBODY.format(self._environment.label))
         return found
 
-    def wanted(self, incident: Incident, now: datetime, *, escalated: bool) -> list[Page]:
+    def wanted(
+        self, incident: Incident, now: datetime, *, escalated: bool, worse: bool = False
+    ) -> list[Page]:
         """Write the pages for everybody who should know of an incident that fires, and does not.
 
         Parameters
         ----------
         escalated
-            Whether nobody came in time, or somebody asked for the on-call.
+            Whether nobody came in time.
+        worse
+            Whether it has just become critical, for the first time.
         """
         night = is_night(self._environment.site, now)
         critical = incident.severity is Severity.CRITICAL
@@ -177,7 +181,11 @@ class Oncall:
         names = [
             each.name
             for each in self.hearing(now)
-            if each.name not in incident.told and (at_once or each.on is On.FIRE)
+            if (at_once or each.on is On.FIRE)
+            and (
+                each.name not in incident.told
+                or tells_again(incident, each.name, now, worse=worse, escalated=escalated)
+            )
         ]
         return self.about(incident, names, PageEvent.TRIGGER, now)
 

@@ -466,7 +466,8 @@ async def _notice(services: Services, notice: Notice, now: datetime) -> Drawn | 
             at = datetime.fromisoformat(values["at"])
             # The transition; the key is that of older releases, see `Alarms`.
             happened = Transition(values["turn"])
-            return alarms.transition(incident, happened, at, by=values.get("by", ""))
+            due = datetime.fromisoformat(values["due"]) if "due" in values else None
+            return alarms.transition(incident, happened, at, by=values.get("by", ""), due=due)
         case Said.ONCALL | Said.TARGET_FAILED:
             reach = await _reach(services, values)
             drawn = pages.reached if notice.said is Said.ONCALL else pages.not_reached
@@ -545,5 +546,6 @@ def _then(incident: Incident, values: Mapping[str, str]) -> Incident:
         findings={leading: Finding(leading, Severity(values["severity"]), since)},
         held=Holding(values["held"]) if values["held"] else None,
         told={name: at for name, at in incident.told.items() if name in told},
+        relapses=int(values.get("relapses", "0")),
         owner=owner,
     )

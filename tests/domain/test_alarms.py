@@ -251,6 +251,22 @@ class AnyOrder(Leaders):
         self.now += timedelta(seconds=seconds)
 
     @precondition(lambda self: self.firing())
+    @rule(pick=picks, seconds=st.sampled_from([16, 301, 899, 900]), leader=leaders)
+    def it_comes_back(self, pick: int, seconds: int, leader: int) -> None:
+        incident = self.firing()[pick % len(self.firing())]
+        subject = (incident.name, incident.instrument)
+        found = self.found[subject]
+        self.found[subject] = {}
+        self.looks(leader, both=False)
+        self.time_passes(seconds)
+        self.found[subject] = found
+        self.looks(1 - leader, both=False)
+        if found:
+            [last] = [each for each in self.firing() if (each.name, each.instrument) == subject]
+            assert (last.id == incident.id) == (seconds < 900)
+            assert last.owner == (incident.owner if seconds < 900 else None)
+
+    @precondition(lambda self: self.firing())
     @rule(seconds=st.sampled_from([601, 1801]), leader=leaders)
     def it_goes_on(self, seconds: int, leader: int) -> None:
         self.looks(leader, both=False)
@@ -314,15 +330,22 @@ class AnyOrder(Leaders):
 
     @rule(leader=leaders, both=st.booleans())
     def looks(self, leader: int, both: bool) -> None:
-        before = {each.id: each for each in self.firing()}
-        asked = self.asked()
+        before = {each.id: each for each in self.run(self.incidents.latest("prod", 1000))}
+        asked, called = self.mentions("asked"), self.mentions("called")
         self.run(self.look_now(*((0, 1) if both else (leader,))))
         for incident in self.firing():
             self.is_as_found(incident, before.get(incident.id))
             due = before.get(incident.id)
             wanted = due is not None and self.owner_was_due(due) and incident.held is None
-            assert self.asked()[incident.id] - asked[incident.id] == wanted, incident
+            calls = incident.called == self.now
+            assert self.mentions("asked")[incident.id] - asked[incident.id] == (
+                wanted and not calls
+            ), incident
+            assert self.mentions("called")[incident.id] - called[incident.id] <= calls or (
+                incident.asked == self.now
+            )
             self.met["asked"] += wanted
+            self.met["called"] += calls
         assert {(each.name, each.instrument) for each in self.firing()} == {
             subject for subject, kinds in self.found.items() if kinds
         }, "nothing is lost, and nothing fires for longer"
@@ -372,6 +395,7 @@ class AnyOrder(Leaders):
 
         self.met["eased"] += not critical and incident.id in self.critical
         since = self.critical.setdefault(incident.id, self.now)
+        since = max(since, incident.relapsed or since)
         if not critical:
             del self.critical[incident.id]
         assert (incident.critical_since is not None) == critical
@@ -382,7 +406,9 @@ class AnyOrder(Leaders):
         night = is_night(ONE.site, self.now)
         at_once = night and set(incident.findings) & PIERCING
         since = incident.critical_since
-        overdue = incident.owner is None and since and self.now - since >= 10 * MINUTE
+        if incident.owner is not None:
+            since = since and incident.called
+        overdue = since and self.now - since >= 10 * MINUTE
         known = set(before.told) if before else set()
         hearing = {each.name for each in TARGETS if each.name != "nightly" or night}
         wanted = hearing if at_once or overdue else {"duty"}
@@ -414,11 +440,17 @@ def test_one_order_that_meets_everything(tmp_path: Path) -> None:
         one.it_goes_on(601, 0)
         one.eases_or_worsens(1, worse=False)
         one.own(0, ANA, sleeps=True, leader=0)
+        one.own(1, BEN, sleeps=False, leader=0)
         one.window(8)
         one.looks(0, both=True)
         one.vanishes(BACKLOG, 0, all_of_it=True)
         one.looks(1, both=False)
+        one.time_passes(301)
+        one.appears_or_changes(BACKLOG, 0, CRITICAL)
+        one.looks(0, both=True)
+        one.it_goes_on(601, 0)
+        one.it_goes_on(601, 1)
 
     walk_machine(lambda template, file: AnyOrder(template, file, met), tmp_path, walk)
     wanted = ("before", "after", "held", "asked", "escalated", "at once", "eased", "ended")
-    assert all(met[word] for word in wanted), met
+    assert all(met[word] for word in (*wanted, "relapsed", "called")), met

@@ -150,9 +150,13 @@ async def test_workers_stop(paged: World, pagers: PagerServers, expected: Expect
         expected.message("13-oncall", await answered(world, "oncall"))
         expected.message("13-audit", await answered(world, "audit"))
         await world.announce(2, detectors=172)
-        await scene.at("14-again", minutes=3, steps=2)
+        await scene.at("14-again", minutes=6, steps=4)
+        expected.message("14-alarms", await answered(world, "alarms"))
         await world.read(1000)
         await scene.at("15-resolved-again", minutes=3, steps=2)
+        expected.message("15-history", await answered(world, "alarms history"))
+        # Pagers hear of the end when it is sure.
+        await scene.passes(minutes=16)
     expected.value("16-pages", paging(world, pagers))
 
 
@@ -223,6 +227,7 @@ async def test_redis_is_away(
         await scene.at("06-back", minutes=0.5)
         await scene.at("07-resolved", minutes=2, steps=2)
         await prod.hset("instrument:hsc", "a", "b")
+        await scene.passes(minutes=16)
     expected.value("08-pages", paging(world, pagers))
     expected.channel("09-channel", world)
 
@@ -286,5 +291,6 @@ async def test_people_and_alarms(paged: World, pagers: PagerServers, expected: E
         await world.group()
         await scene.at("05-resolved", minutes=2, steps=2)
         expected.message("05-history", await answered(world, "alarms history"))
+        await scene.passes(minutes=16)
     expected.value("06-pages", paging(world, pagers))
     expected.channel("07-channel", world)

@@ -514,6 +514,14 @@ def test_where_nobody_knows_when_no_time_is_promised() -> None:
             ),
         ),
         (
+            replace(incident("stalled"), relapses=10, opened=at(5, 9)),
+            Transition.RELAPSED,
+            (
+                "🟡 *PROD lsstcam, alarm 31:* not reading, 5 visits waiting 3 min, again, "
+                "the 11th time in 20 min."
+            ),
+        ),
+        (
             RESOLVED,
             Transition.RESOLVED,
             "🟢 *PROD lsstcam, alarm 31:* resolved after 42 min. No visit was skipped.",
@@ -542,6 +550,67 @@ def test_the_owner_alone_is_asked() -> None:
     assert [(each.label, each.command, each.value) for each in buttons] == [
         ("Still on it", "own", "31")
     ]
+
+
+def test_the_owner_alone_is_called() -> None:
+    owned = replace(BACKLOG, owner=ANA, owned=at(5, 10), opened=at(5, 9, 58), relapses=3)
+    text, blocks, buttons = alarms.transition(owned, Transition.CALLED, NOW, due=at(5, 39, 58))
+    assert text == (
+        "<@U0ANA> PROD lsstcam, alarm 31: 5 visits waiting 3 min and growing, again, the 4th time "
+        "in 20 min. You are on it: still? On-call is told at 05:40 UTC if not."
+    )
+    assert mentions(str(blocks)) == ["<@U0ANA>"]
+    assert [(each.label, each.command, each.value) for each in buttons] == [
+        ("Still on it", "own", "31")
+    ]
+    text, _, _ = alarms.transition(owned, Transition.CALLED, NOW)
+    assert "On-call" not in text, "nobody is told at this hour"
+
+
+def ending(shown: Incident, *, recurs: bool = False) -> Incident:
+    over = {
+        rule: replace(found, ends=at(5, 34), recurs=recurs)
+        for rule, found in shown.findings.items()
+    }
+    return replace(shown, findings=over)
+
+
+def test_one_that_ends_says_what_is_true_now() -> None:
+    figures = replace(FIGURES, waiting=0, visits=0, wait=None, read=5.1, read_last=at(5, 29, 56))
+    wait = timedelta(minutes=3, seconds=40)
+    shown = replace(incident("stalled", "backlog", critical=True), highest_wait=wait)
+    drawn = draw(ending(replace(shown, figures=figures)))
+    assert lines(drawn) == [
+        "🟡 *PROD lsstcam: being read again, 0 entries waiting.* Alarm 31",
+        "Read: 5.1 entries/s, the last one 2 s ago",
+        "Longest wait: was 3 min 40 s",
+        "Resolved if it stays so until 05:34:00 UTC.",
+        "updated 05:29:58",
+    ]
+    assert labels(drawn) == ["Figures now"]
+    assert pages.page_words(ending(shown), PROD)[0].startswith("PROD lsstcam: being read again")
+
+
+@pytest.mark.parametrize(
+    ("rule", "recurs", "expected"),
+    [
+        ("unknown_lag", False, "Redis reports its lag again, 860 entries waiting"),
+        ("missing", False, "stream and group are there again"),
+        ("unreachable", False, "Redis answers again, away since 05:26:58 UTC"),
+        ("unreachable", True, "Redis answers again, came and went since 05:26:58 UTC"),
+        ("pending", False, "no longer so"),
+    ],
+)
+def test_how_each_rule_ends(rule: str, recurs: bool, expected: str) -> None:
+    first = draw(ending(incident(rule), recurs=recurs))[0]
+    assert f": {expected}.* Alarm 31" in first
+
+
+def test_a_redis_that_comes_and_goes() -> None:
+    shown = incident("unreachable", critical=True)
+    found = {rule: replace(each, recurs=True) for rule, each in shown.findings.items()}
+    first = draw(replace(shown, findings=found))[0]
+    assert first == "🔴 *PROD: Redis comes and goes since 05:26:58 UTC (3 min).* Alarm 31"
 
 
 def test_the_thread_lists_what_catch_up_can_take() -> None:
@@ -913,7 +982,8 @@ def test_names_and_reasons_stay_inert() -> None:
             assert _pings(drawn) == []
             _within_limits(drawn)
             for transition in Transition:
-                expected = ["<@U0MAL>"] if transition is Transition.ASKED else []
+                mentions = transition in {Transition.ASKED, Transition.CALLED}
+                expected = ["<@U0MAL>"] if mentions else []
                 assert _pings(alarms.transition(one, transition, NOW, by=HOSTILE)) == expected
             silence = replace(SILENCE, by=mallory, reason=HOSTILE)
             for drawn in (
@@ -989,6 +1059,7 @@ def any_incident(draw_from: st.DrawFn) -> Incident:
         critical_since=draw_from(st.none() | TIMES),
         told=draw_from(st.dictionaries(st.text(max_size=20), TIMES, max_size=3)),
         resolved=draw_from(st.none() | TIMES),
+        relapses=draw_from(st.just(0) | COUNTS),
     )
 
 

@@ -214,8 +214,9 @@ async def test_a_silence_until_resolved_ends_by_itself(post: Post) -> None:
     assert ended.action == f"unsilence {made.id}"
     await post.announce()
     await post.passes(2 * MINUTE + POLL)
-    (again, _) = await post.alarms()
+    (again,) = await post.alarms()
     assert again.resolved is None
+    assert again.relapses == 1
     assert again.held is None, "what comes later is shown"
 
 

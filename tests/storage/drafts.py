@@ -90,7 +90,14 @@ FIGURES = st.builds(
     memory=st.integers(0, 2**63),
     memory_limit=st.none() | st.integers(0, 2**63),
 )
-FINDINGS = st.builds(Finding, st.sampled_from(list(RULES)), st.sampled_from(Severity), TIMES)
+FINDINGS = st.builds(
+    Finding,
+    st.sampled_from(list(RULES)),
+    st.sampled_from(Severity),
+    TIMES,
+    st.none() | TIMES,
+    st.booleans(),
+)
 
 
 def _by_rule(findings: list[Finding]) -> Mapping[str, Finding]:
@@ -121,6 +128,9 @@ INCIDENTS = st.builds(
     critical_since=st.none() | TIMES,
     told=st.dictionaries(WORDS, TIMES, max_size=3),
     resolved=st.none() | TIMES,
+    relapses=COUNTS,
+    relapsed=st.none() | TIMES,
+    called=st.none() | TIMES,
     drawn=st.none() | TIMES,
     version=st.integers(0, 1000),
 )

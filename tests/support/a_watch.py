@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from pydantic import TypeAdapter
 
 from bot.clients.prompt_redis import PromptRedis
-from bot.domain.alarms import Incident
+from bot.domain.alarms import RELAPSES_TOLD, TOLD_EVERY, Incident
 from bot.domain.environments import Environment, Person
 from bot.domain.errors import StateError, StateTrouble
 from bot.domain.notices import Notice
@@ -103,6 +104,7 @@ def the_alarms(
         thresholds=default_thresholds(),
         escalate=10 * MINUTE,
         still_on_it=30 * MINUTE,
+        relapse=15 * MINUTE,
         look=look or asyncio.Event(),
     )
 
@@ -210,9 +212,14 @@ class Leaders(RuleBasedStateMachine):
     def posts(self) -> Counter[int]:
         return Counter(number for (number,) in self.file.execute("SELECT subject FROM posts"))
 
-    def asked(self) -> Counter[int]:
-        query = "SELECT subject FROM outbox WHERE said = 'asked'"
-        return Counter(number for (number,) in self.file.execute(query))
+    def mentions(self, turn: str) -> Counter[int]:
+        """Count how often the owner of each incident was mentioned, to be asked or called."""
+        query = "SELECT subject, content FROM outbox WHERE said = 'asked'"
+        return Counter(
+            number
+            for number, content in self.file.execute(query)
+            if _NOTICE.validate_json(content).values["turn"] == turn
+        )
 
     @invariant()
     def one_of_each(self) -> None:
@@ -220,30 +227,41 @@ class Leaders(RuleBasedStateMachine):
         assert all(number == 1 for _, _, number in self.file.execute(query))
         posts = self.posts()
         assert all(number == 1 for number in posts.values())
-        said: Counter[int] = Counter()
+        said: Counter[tuple[int, str]] = Counter()
         talk = "SELECT subject, content FROM outbox WHERE lane = 'talk'"
         for number, content in self.file.execute(talk):
             assert posts[number], "what was never shown is not talked about"
-            said[number] += _NOTICE.validate_json(content).values["turn"] == "resolved"
-        for number, over in self.file.execute("SELECT id, resolved FROM alarms"):
-            assert said[number] == (over is not None and posts[number] == 1)
+            said[number, _NOTICE.validate_json(content).values["turn"]] += 1
+        query = "SELECT id, resolved, relapses FROM alarms"
+        for number, over, relapses in self.file.execute(query):
+            ends = relapses + (over is not None)
+            assert said[number, "resolved"] <= min(ends, RELAPSES_TOLD + 1)
+            assert said[number, "relapsed"] <= min(relapses, RELAPSES_TOLD)
+            if not relapses:
+                assert said[number, "resolved"] == (over is not None and posts[number] == 1)
+            self.met["relapsed"] += relapses
 
     @invariant()
     def told_once(self) -> None:
-        pages: list[Page] = [
-            _PAGE.validate_json(content)
-            for (content,) in self.file.execute("SELECT content FROM outbox WHERE lane = 'page'")
-        ]
         for incident in self.run(self.incidents.latest("prod", 1000)):
-            mine = [each for each in pages if each.incident == incident.id]
+            query = "SELECT content FROM outbox WHERE lane = 'page' AND subject = ? ORDER BY id"
+            rows = self.file.execute(query, (incident.id,))
+            mine: list[Page] = [_PAGE.validate_json(content) for (content,) in rows]
             assert {each.key for each in mine} <= {key_of(incident)}
-            begun = Counter(each.target for each in mine if each.step is PageEvent.TRIGGER)
-            assert set(begun) == set(incident.told)
-            assert max(begun.values(), default=0) <= 1 + self.by_hand[incident.id]
-            ended = Counter(each.target for each in mine if each.step is PageEvent.RESOLVE)
+            begun = [each for each in mine if each.step is PageEvent.TRIGGER]
+            assert {each.target for each in begun} == set(incident.told)
+            for target in incident.told:
+                times = [each.at for each in begun if each.target == target]
+                soon = sum(later - at < TOLD_EVERY for at, later in pairwise(times))
+                assert soon <= 1 + self.by_hand[incident.id], "critical once, or by hand"
+            ends = [each for each in mine if each.step is PageEvent.RESOLVE]
+            assert {each.due and each.due - each.at for each in ends} <= {15 * MINUTE}
+            # Of an end after which it fired again nobody hears.
+            ended = Counter(each.target for each in ends if each.at == incident.resolved)
             over = set(incident.told) - {"group"} if incident.resolved else set()
             assert ended == Counter(over), "who was told of it is told of its end"
             self.met["ended"] += bool(over)
+            assert {each.target for each in mine if each.step is PageEvent.ACKNOWLEDGE} <= {"duty"}
 
     def last_of_all(self) -> None:
         """Let everything be well again."""
@@ -266,6 +284,7 @@ class Leaders(RuleBasedStateMachine):
 
 SHORT: dict[str, Any] = {
     "poll": "1s",
+    "relapse": "1s",
     "rules": {
         "stalled": {"warning": "2s", "critical": "4s"},
         "backlog": {"warning": "2s", "critical": "1m", "for": "1s", "least": 5},
@@ -274,7 +293,7 @@ SHORT: dict[str, Any] = {
         "unknown_lag": {"for": "1s"},
     },
 }
-"""Alarms that fire within seconds."""
+"""Alarms that fire within seconds, and whose ends pagers are told of as soon."""
 
 
 @dataclass
@@ -390,28 +409,26 @@ async def counted(world: World, query: str) -> None:
 
 
 async def all_said(world: World) -> None:
-    """Wait until channels show all that there is to show, and pages are sent.
+    """Wait until channels show all that there is to show, and pages are sent that are due.
 
     For a clock that stands still: what could not be sent is to be tried again in a while, and no
     while passes.
     """
     anew = "SET not_before = NULL WHERE not_before IS NOT NULL AND claimed_by IS NULL"
+    # The end of an alarm waits for its time.
+    later = f"lane = 'page' AND attempts = 0 AND not_before > '{world.clock():%Y-%m-%d %H:%M:%S}'"
+    behind = "SELECT count(*) FROM posts WHERE shown < wanted"
+    open_now = f"FROM outbox WHERE closed IS NULL AND NOT coalesce({later}, 0)"
+    waiting = f"SELECT count(*) {open_now}"
     # What came of pages is said when all of them have been sent.
-    pages = "SELECT * FROM outbox WHERE lane = 'page' AND closed IS NULL"
-    anew_of = {"posts": "", "outbox": f"AND (lane = 'page' OR NOT EXISTS ({pages}))"}
+    talk = f"lane = 'page' OR NOT EXISTS (SELECT * {open_now} AND lane = 'page')"
     async with asyncio.timeout(LONGEST_WAIT):
-        while _unsaid(world):
+        while True:
             state = sqlite3.connect(world.folder / "state.db", timeout=0)
             # Whoever holds the lock now is on this very thread.
             with closing(state) as file, suppress(sqlite3.OperationalError), file:
-                for table, condition in anew_of.items():
-                    file.execute(f"UPDATE {table} {anew} {condition}")
+                if file.execute(f"SELECT ({behind}) + ({waiting})").fetchone() == (0,):
+                    return
+                file.execute(f"UPDATE posts {anew}")
+                file.execute(f"UPDATE outbox {anew} AND NOT coalesce({later}, 0) AND ({talk})")
             await asyncio.sleep(0.05)
-
-
-def _unsaid(world: World) -> int:
-    behind = "SELECT count(*) FROM posts WHERE shown < wanted"
-    waiting = "SELECT count(*) FROM outbox WHERE closed IS NULL"
-    with closing(sqlite3.connect(world.folder / "state.db")) as file:
-        (left,) = file.execute(f"SELECT ({behind}) + ({waiting})").fetchone()
-    return int(left)

@@ -1,6 +1,6 @@
 """Messages that a channel refused: why, what they took the place of, and which go first.
 
-What pages are about, and which of them a target may have taken.
+What pages are about, and which of them a target may have taken. And alarms that fire again.
 
 Revision ID: 0005
 """
@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=False),
     )
     _pages()
+    _relapses()
 
 
 def _pages() -> None:
@@ -48,3 +49,10 @@ def _pages() -> None:
         connection.execute(sa.update(table).where(table.c.id == row).values(about=key), keys)
     op.execute("UPDATE outbox SET perhaps = (attempts > 0)")
     op.create_index("outbox_by_about", "outbox", ["about"])
+
+
+def _relapses() -> None:
+    time = sa.DateTime(timezone=True)
+    op.add_column("alarms", sa.Column("relapses", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("alarms", sa.Column("relapsed", time))
+    op.add_column("alarms", sa.Column("called", time))
