@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from bot.command import Act, Call, Purpose, Reply
 from bot.domain.approvals import AuditLine
 from bot.domain.changes import LEAST_IDLE, Pruned
-from bot.domain.errors import RedisError, UserError
+from bot.domain.errors import RedisError, StateError, UserError
 from bot.render.blocks import Block, Button, code, context, join, section
 from bot.render.words import clock, count, duration
 
@@ -15,6 +17,8 @@ _SHOWN_EVERY = timedelta(seconds=2)
 """Slack takes about one edit a second; names go some hundreds at a time, and far quicker."""
 
 _DROPPED_SHOWN = 10
+
+_log = structlog.get_logger()
 
 
 async def run(call: Call) -> AsyncIterator[Reply]:
@@ -29,6 +33,7 @@ async def run(call: Call) -> AsyncIterator[Reply]:
             suggestion="bootstrap",
         )
     cut: RedisError | None = None
+    unwritten: StateError | None = None
     async with aclosing(call.services.changes.prune(instrument, idle)) as steps:
         # The first only looks: what is refused, or fails, is told before the channel hears of it.
         done, shown = await anext(steps), call.now
@@ -46,22 +51,27 @@ async def run(call: Call) -> AsyncIterator[Reply]:
         finally:
             # Whatever cuts it, also the end of this process: what was removed is gone.
             why = f", then stopped: {cut.says}" if cut else "" if ended else ", then stopped"
-            await call.services.audit.add(
-                AuditLine(
-                    call.now,
-                    environment.name,
-                    f"prune {instrument}",
-                    call.person,
-                    "done" if ended else "stopped",
-                    answer=done.figures + why,
-                    after={"removed": str(done.removed)},
-                )
+            line = AuditLine(
+                call.now,
+                environment.name,
+                f"prune {instrument}",
+                call.person,
+                "done" if ended else "stopped",
+                answer=done.figures + why,
+                after={"removed": str(done.removed)},
             )
+            try:
+                await call.services.audit.add(line)
+            except StateError as error:
+                unwritten = error
+                _log.exception("a prune could not be written to the audit", removed=done.removed)
     buttons = [Button("Consumers", "consumers", instrument)]
     if cut is not None:
         buttons.insert(0, Button("Go on", "prune", call.arguments.typed or instrument))
-    drawn = pruned(subject, idle, done, datetime.now(UTC), cut=cut, instrument=instrument)
-    yield Reply(*drawn, tuple(buttons))
+    text, blocks = pruned(subject, idle, done, datetime.now(UTC), cut=cut, instrument=instrument)
+    if unwritten is not None:
+        blocks.append(section(f"This is not in the audit. {unwritten}"))
+    yield Reply(text, blocks, tuple(buttons))
 
 
 def _idle(call: Call) -> timedelta:

