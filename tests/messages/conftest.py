@@ -14,7 +14,7 @@ from tests.support.world import World
 DAY = datetime(2026, 11, 24, 15, 41, tzinfo=UTC)
 RUBIN = {"latitude": -30.244639, "longitude": -70.749417, "elevation": 2663, "twilight": -12}
 
-QUIET = {"poll": "1h", "rules": {name: {"enabled": False} for name in RULES}}
+QUIET = {"poll": "30s", "rules": {name: {"enabled": False} for name in RULES}}
 
 
 @pytest.fixture
