@@ -38,11 +38,18 @@ CALLED_EVERY = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Skipped:
-    """A visit that workers skip, because it waited for too long."""
+    """A visit that workers skip, because it waited for too long.
+
+    Parameters
+    ----------
+    cut
+        True where the count ended with it, so that more may be skipped.
+    """
 
     visit: str
     entries: int
     at: datetime
+    cut: bool = False
 
 
 class Transition(Enum):
@@ -183,6 +190,11 @@ class Incident:
         Nobody is called for it.
         """
         return self.resolved is None and self.ends is not None
+
+    @property
+    def skipped_capped(self) -> bool:
+        """Whether at least what is listed is skipped, and perhaps more."""
+        return any(each.cut for each in self.skipped)
 
     @property
     def pierces(self) -> bool:

@@ -37,6 +37,7 @@ class NightReport:
     unread: int = 0
     skipped_visits: int = 0
     skipped_entries: int = 0
+    skipped_capped: bool = False
     longest_wait: timedelta | None = None
     longest_at: datetime | None = None
     warnings: int = 0

@@ -382,7 +382,7 @@ def transition(
     )
     blocks = [section(first)]
     if transition is Transition.RESOLVED and incident.skipped:
-        blocks += _catch_up(incident.skipped)
+        blocks += _catch_up(incident)
     return first, blocks, []
 
 
@@ -453,9 +453,10 @@ def _called(incident: Incident, now: datetime, due: datetime | None) -> Drawn:
     return text, [section(text)], [Button("Still on it", "own", str(incident.id))]
 
 
-def _catch_up(skipped: Sequence[Skipped]) -> Iterator[Block]:
+def _catch_up(incident: Incident) -> Iterator[Block]:
     """List the visits that daytime catch-up can take, as they are, to be copied."""
-    yield section(f"*Skipped, for catch-up* ({count(len(skipped), 'visit')}; {SAFE})")
+    skipped, least = incident.skipped, "at least " if incident.skipped_capped else ""
+    yield section(f"*Skipped, for catch-up* ({least}{count(len(skipped), 'visit')}; {SAFE})")
     shown, more = skipped[:_VISITS_LISTED], skipped[_VISITS_LISTED:]
     for at in range(0, len(shown), _VISITS_IN_A_BLOCK):
         yield from typed("\n".join(_visit(each) for each in shown[at : at + _VISITS_IN_A_BLOCK]))

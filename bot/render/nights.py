@@ -17,7 +17,8 @@ def summary(environment: Environment, report: NightReport, now: datetime) -> Dra
     """Draw how a night was."""
     about = "" if report.watched else "about "
     if report.skipped_visits:
-        skipped = f"{about}{report.skipped_visits:,} skipped"
+        least = "at least " if report.skipped_capped else about
+        skipped = f"{least}{report.skipped_visits:,} skipped"
     else:
         skipped = "none skipped" if report.watched else "none seen skipped"
     first = (
@@ -42,7 +43,9 @@ def _figures(report: NightReport, about: str, now: datetime) -> Iterator[tuple[s
     unread = f"{count(report.unread, 'entry')} still waiting" if report.unread else "all read"
     yield "Entries", f"{about}{report.entries:,}, {unread}"
     if report.skipped_visits:
-        yield "Skipped", about + amount(report.skipped_entries, report.skipped_visits)
+        capped = report.skipped_capped
+        lost = amount(report.skipped_entries, report.skipped_visits, capped=capped)
+        yield "Skipped", lost if capped else about + lost
     if report.longest_wait is None:
         yield "Longest wait", "unknown: not watched" if not report.watched else "nothing waited"
     else:

@@ -194,7 +194,12 @@ def matters(rules: Iterable[Rule[Any]], *, named: bool = False) -> str:
 
 def skipped(incident: Incident) -> str:
     """Write how much was skipped: ``1,032 entries = 6 visits``."""
-    return amount(sum(each.entries for each in incident.skipped), len(incident.skipped))
+    entries = sum(each.entries for each in incident.skipped)
+    return amount(entries, len(incident.skipped), capped=incident.skipped_capped)
+
+
+def _at_least(incident: Incident) -> str:
+    return "at least " if incident.skipped_capped else ""
 
 
 def peak(incident: Incident) -> str:
@@ -230,7 +235,7 @@ def _expiring(incident: Incident, now: datetime) -> str:
     since = clock(min([first, *(each.at for each in incident.skipped)]), now=now)
     if not incident.skipped:
         return f"visits are skipped since {since} UTC"
-    return f"{count(len(incident.skipped), 'visit')} skipped since {since} UTC"
+    return f"{_at_least(incident)}{count(len(incident.skipped), 'visit')} skipped since {since} UTC"
 
 
 def _plain_expiring(incident: Incident, now: datetime) -> str:
@@ -246,7 +251,8 @@ def _visits_skipped(incident: Incident) -> str:
     if not incident.skipped:
         return "No visit was skipped."
     were = "visit was" if len(incident.skipped) == 1 else "visits were"
-    return f"{len(incident.skipped):,} {were} skipped."
+    said = f"{_at_least(incident)}{len(incident.skipped):,} {were} skipped."
+    return said[0].upper() + said[1:]
 
 
 def _read_again(incident: Incident, now: datetime) -> str:

@@ -130,6 +130,7 @@ class Nights:
             unread=latest[-1].waiting if latest else 0,
             skipped_visits=len(skipped),
             skipped_entries=sum(each.entries for each in skipped),
+            skipped_capped=any(each.skipped_capped for each in incidents),
             longest_wait=worst.wait if worst else None,
             longest_at=worst.at if worst else None,
             warnings=_of(incidents, Severity.WARNING),

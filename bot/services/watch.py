@@ -373,7 +373,7 @@ class Watch:
         if expiration is None or figures.first_skipped is None or figures.first_skipped > now:
             return ()
         counted = self._counted.get(look.instrument)
-        if counted is not None and now - counted < COUNT_SKIPPED_EVERY:
+        if counted is not None and abs(now - counted) < COUNT_SKIPPED_EVERY:
             return ()
         self._counted[look.instrument] = now
         instrument = look.instrument
@@ -387,7 +387,8 @@ class Watch:
             at = visit.oldest.skipped_at(expiration)
             if at is not None and at <= now:
                 name = visit.oldest.visit or str(visit.oldest.id)
-                found.append(Skipped(name, visit.entries, at))
+                last = survey is not None and survey.capped and visit is survey.visits[-1]
+                found.append(Skipped(name, visit.entries, at, cut=last))
         return tuple(found)
 
     def _stream_figures(self, look: Look, took: timedelta) -> Figures:

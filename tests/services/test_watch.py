@@ -1,6 +1,7 @@
 """The watch on a real Redis and a real database, from look to look in virtual time."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -424,3 +425,22 @@ async def test_a_rule_that_raises_spoils_no_other_and_is_said(post: Post) -> Non
         del RULES["broken"]
     await post.passes(POLL)
     assert post.watch.blind(post.now) is None
+
+
+async def test_what_was_not_counted_to_its_end_is_at_least(post: Post) -> None:
+    await post.passes(POLL)
+    first = int((post.now - 120 * MINUTE).timestamp())
+    pipeline = post.redis.pipeline(transaction=False)
+    for visit in range(584):
+        for detector in range(172):
+            born = first + visit
+            fields = ["groupId", f"v{visit}", "private_sndStamp", f"{born + 37}"]
+            pipeline.execute_command("XADD", KEY, f"{born * 1000}-{detector}", *fields)
+        if visit % 50 == 0:
+            await pipeline.execute()
+    await pipeline.execute()
+    await post.passes(MINUTE)
+    (alarm,) = await post.alarms()
+    assert len(alarm.skipped) == 582
+    first_line, _ = resolved_alarm(replace(alarm, resolved=post.now), Reach(), post.now)
+    assert "At least 582 visits were skipped." in first_line
