@@ -1,5 +1,6 @@
 """Says in an environment's channel that nobody looks, without the database, which may be why."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ _log = structlog.get_logger()
 
 _LOOK_BACK = timedelta(minutes=1)
 
+_GIVEN = 20.0
+"""Seconds for one try; while Slack hangs this loop must not look as if it did."""
+
+_SURE = 15
+"""Turns of a second for which a watch must be late: one that only slept, with the whole process,
+looks before that."""
+
 
 @dataclass
 class _Outage:
@@ -28,6 +36,7 @@ class _Outage:
 
     blind: Blindness
     key: str
+    turns: int = 0
     told: bool = False
     tried: datetime | None = None
 
@@ -50,13 +59,18 @@ class Outages:
             blind, known = services.watch.blind(now), self._outages.get(name)
             if blind is not None and known is None:
                 known = self._outages[name] = _Outage(blind, token_hex(8))
-                _log.error("nobody looks", environment=name, reason=blind.why)
             if known is None:
                 continue
-            if not known.told:
+            if not known.told and blind is not None:
+                known.blind, known.turns = blind, known.turns + 1
+                if known.turns < _SURE and blind.clock_set is None:
+                    continue
+                _log.error("nobody looks", environment=name, reason=blind.why)
                 ended = await _ended(services, known.blind, now)
                 drawn = blindness.outage(services.environment, known.blind, now, ended)
                 known.told = await self._tell(name, known, drawn, now)
+            elif not known.told and known.tried is None:
+                del self._outages[name]
             elif blind is None:
                 over = _Outage(known.blind, f"{known.key}-over", tried=known.tried)
                 drawn = blindness.over(services.environment, known.blind, now)
@@ -71,9 +85,10 @@ class Outages:
         since = (outage.tried - _LOOK_BACK).timestamp() if outage.tried else None
         outage.tried = outage.tried or now
         try:
-            await self._api.post(
-                channel, message(text, blocks), key=outage.key, perhaps_since=since, urgent=True
-            )
+            async with asyncio.timeout(_GIVEN):
+                await self._api.post(
+                    channel, message(text, blocks), key=outage.key, perhaps_since=since, urgent=True
+                )
         except (SlackRefused, BotError, TimeoutError) as error:
             _log.warning("nobody could be told that nobody looks", reason=str(error))
             return False
