@@ -1,5 +1,9 @@
 """What becomes of a message that Slack does not take: it is told, shown another way, or bounded."""
 
+import sqlite3
+import time
+from contextlib import closing
+
 import pytest
 
 from tests.support.a_watch import MINUTE, SHORT, Alarmed, seen
@@ -110,6 +114,30 @@ async def test_a_card_that_slack_has_not_taken_is_not_called_there(bot: World) -
     assert "is in the channel" not in shown(answer)
 
 
+async def test_who_asked_is_told_of_a_refusal_that_comes_later(bot: World) -> None:
+    await bot.group()
+    await bot.announce(1)
+    bot.slack.fail("chat.postMessage", rate_limited("20", times=None))
+    window = await bot.slack.command("maintenance start 1h new disk", channel=PROD, user="U0ANA")
+    answer = await bot.type("clear lsstcam", user="U0BEN")
+    assert "is asked for" in answer.text
+    assert "does not say so yet: Slack has not taken it yet" in shown(await window.reply())
+    bot.slack.heal()
+    # Each of the two is tried once more in the channel; the rest is for people alone.
+    bot.slack.fail("chat.postMessage", Fault(error="is_archived", times=2))
+    bot.ahead += MINUTE
+    for person, what in (("D0BEN", "request 2"), ("D0ANA", "window 1")):
+        await bot.slack.until(
+            lambda person=person, what=what: any(  # type: ignore[misc]
+                f"{what} could not be shown" in m.text for m in bot.slack.messages(person)
+            ),
+            LONGEST_WAIT,
+            f"word for {person}",
+        )
+    assert "no request is open" in (await bot.type("requests")).text
+    assert "no maintenance is planned" in (await bot.type("maintenance list")).text
+
+
 # --- what can no longer be edited ----------------------------------------------------------------
 
 
@@ -180,3 +208,58 @@ async def test_an_alarm_whose_answer_was_lost_is_shown_where_nobody_may_look(qui
         await channel.until(lambda: len(channel.roots) == 2, "a second message")
         await channel.says(channel.roots[1], "🔴 *PROD")
         assert len(channel.roots) == 2
+
+
+# --- nobody waits behind another's edits ---------------------------------------------------------
+
+SIX = ("one", "two", "three", "four", "five", "six")
+
+
+@pytest.mark.parametrize(
+    "fault", [rate_limited("40", times=None), Fault(hang=40, times=None)], ids=["429", "hanging"]
+)
+async def test_a_new_alarm_waits_for_no_edits_of_others(world: World, fault: Fault) -> None:
+    world.settings = {"alarms": SHORT, "environments": {"dev": {"instruments": list(SIX)}}}
+    await world.group()
+    for each in SIX:
+        await world.group(DEV, each)
+    channel, other = Alarmed(world), Alarmed(world, DEV)
+    async with world.bot():
+        for each in SIX:
+            await world.announce(2, detectors=20, channel=DEV, instrument=each)
+        await other.until(lambda: len(other.roots) == 6, "six alarms")
+        world.slack.fail("chat.update", fault)
+        for root in other.roots:
+            await world.slack.click(root, "I'm on it", user="U0BEN")
+        await world.slack.until(lambda: world.slack.calls_of("chat.update"))
+        began = time.monotonic()
+        await world.redis[PROD].xgroup_destroy("instrument:lsstcam", "lsstcam_consumer_group")
+        await channel.root("PROD lsstcam: missing")
+        # The fault is seen within a poll. Behind the edits it would take 40 s and more.
+        assert time.monotonic() - began < 20
+
+
+# --- what the log says ---------------------------------------------------------------------------
+
+
+async def test_a_database_that_refuses_is_a_line_and_no_traceback(
+    quick: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channel = Alarmed(quick)
+    async with quick.bot():
+        root = await alarm_of(quick)
+        # As its disk is full: nothing is written for a while.
+        with closing(sqlite3.connect(quick.folder / "state.db", isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")
+            quick.slack.fail("chat.update", Fault(hang=1, times=3))
+            refused = await quick.type("own 1", user="U0BEN")
+            assert "The bot's database" in refused.text
+            await quick.type("ping")
+            file.execute("ROLLBACK")
+        await quick.click(root, "I'm on it", user="U0BEN")
+        await channel.says(root, "ben")
+    said = "".join(capsys.readouterr())
+    assert "a delivery was not answered" not in said
+    assert "reason='The bot's database" in said.replace('"', "'")
+    about_it = [line for line in said.splitlines() if line.startswith("Traceback")]
+    assert len(about_it) <= 1, said
