@@ -30,7 +30,7 @@ from bot.slack.limits import LONGEST_WAIT, Limit, Limited
 _log = structlog.get_logger()
 
 _TRIES = 4
-_LONGEST_ASKED = 3600.0
+_LONGEST_ASKED = 1800.0
 """Seconds of a Retry-After that is believed."""
 
 SCOPES = frozenset(

@@ -64,7 +64,7 @@ class Posts:
             select(posts)
             .where(
                 posts.c.shown < posts.c.wanted,
-                unclaimed(posts, self._database.time(now)),
+                self._free(now),
                 or_(
                     posts.c.not_before.is_(None),
                     posts.c.not_before <= now,
@@ -96,7 +96,7 @@ class Posts:
         at = self._database.time(now)
         statement = (
             update(posts)
-            .where(posts.c.id == post.id, posts.c.shown < posts.c.wanted, unclaimed(posts, at))
+            .where(posts.c.id == post.id, posts.c.shown < posts.c.wanted, self._free(now))
             .values(
                 claimed_by=self._database.process,
                 claimed_until=at + (until - now),
@@ -138,6 +138,16 @@ class Posts:
             .values(ts=None, former=post.ts, attempts=0, key=new_key(), wanted=posts.c.wanted + 1)
         )
         await self._database.change(statement)
+
+    def _free(self, now: datetime) -> ColumnElement[bool]:
+        """Say that no other process is at a post; who asks knows what this one is at.
+
+        What this one could not give back, because the database refused, waits for nothing.
+        """
+        return or_(
+            posts.c.claimed_by == self._database.process,
+            unclaimed(posts, self._database.time(now)),
+        )
 
     async def _release(self, post: Post, **values: Any) -> bool:
         statement = (
