@@ -155,7 +155,7 @@ class Alarms:
         Raises
         ------
         UserError
-            If it is resolved, there is none, or nobody would be told.
+            If it is resolved or ending, there is none, or nobody would be told.
         """
         targets = self._oncall.required(now)
         names = [each.name for each in targets]
@@ -224,6 +224,11 @@ class Alarms:
             before = await self.find(number)
             if before.resolved is not None:
                 raise UserError(f"Alarm {number} is resolved already; there is nothing to do.")
+            if page and before.ending:
+                raise UserError(
+                    f"Alarm {number} is ending: nothing of it is so any more, and nobody is called "
+                    "for it. `oncall page TEXT` calls all the same."
+                )
             after = change(before)
             pages = self._oncall.about(after, page, PageEvent.TRIGGER, now)
             if transition is Transition.OWNED:

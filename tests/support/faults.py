@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from aiohttp import web
 
@@ -38,6 +39,11 @@ class Faults:
     def __init__(self) -> None:
         self.closing = asyncio.Event()
         self._queues: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._opens: dict[str, float] = {}
+
+    def limit(self, method: str) -> None:
+        """Take one request a second from now on, and answer 429 to the others, as Slack does."""
+        self._opens[method] = 0.0
 
     def add(self, method: str, fault: Fault) -> None:
         self._queues[method].append(fault)
@@ -46,13 +52,20 @@ class Faults:
         """Forget the faults of one method, or all."""
         if method is None:
             self._queues.clear()
+            self._opens.clear()
         else:
             self._queues.pop(method, None)
+            self._opens.pop(method, None)
 
     def take(self, method: str) -> Fault | None:
         """Answer the fault for this request, and use it up."""
         queue = self._queues[method]
         if not queue:
+            opens, now = self._opens.get(method), monotonic()
+            if opens is not None and now < opens:
+                return rate_limited("1")
+            if opens is not None:
+                self._opens[method] = now + 1
             return None
         fault = queue[0]
         if fault.times is not None:

@@ -254,6 +254,10 @@ class SlackServer:
         for fault in faults:
             self._faults.add(method, fault)
 
+    def limit(self, method: str) -> None:
+        """Take one call of a method a second from now on, until it is healed."""
+        self._faults.limit(method)
+
     def heal(self, method: str | None = None) -> None:
         """Forget the queued faults of one method, or all."""
         self._faults.clear(method)
