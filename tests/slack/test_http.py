@@ -274,14 +274,22 @@ async def test_nothing_is_inflated(
     assert longest < 2, f"nothing else went on for {longest:.1f} s"
 
 
-async def test_bodies_that_dawdle_do_not_keep_the_process(
-    world: World, unused_tcp_port: int
+@pytest.mark.parametrize("mode", ["http", "socket"])
+async def test_who_dawdles_does_not_keep_the_process(
+    world: World, unused_tcp_port: int, mode: str
 ) -> None:
-    world.settings = {"slack": {"mode": "http"}, "http": {"port": unused_tcp_port}}
+    world.settings = {"slack": {"mode": mode}, "http": {"port": unused_tcp_port}}
+    sent = (
+        (head(1000), b"a"),
+        (head(1000)[:100],),
+        (head(1000, path="/livez").replace(b"POST", b"GET"), b"a"),
+        (head(10**6), b"a" * 70_000),
+        (),
+    )
     async with AsyncExitStack() as stack:
         async with world.bot():
-            for _ in range(5):
-                await stack.enter_async_context(calling(unused_tcp_port, head(1000), b"a"))
+            for each in sent * 5:
+                await stack.enter_async_context(calling(unused_tcp_port, *each))
             async with aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as client:
                 assert (await client.get("/livez")).status == 200
             began = time.monotonic()
