@@ -444,3 +444,19 @@ async def test_what_was_not_counted_to_its_end_is_at_least(post: Post) -> None:
     assert len(alarm.skipped) == 582
     first_line, _ = resolved_alarm(replace(alarm, resolved=post.now), Reach(), post.now)
     assert "At least 582 visits were skipped." in first_line
+
+
+async def test_a_database_that_is_only_read_is_said_as_not_looking(post: Post) -> None:
+    await post.leader.tick(post.now)
+    await post.passes(MINUTE)
+    async with post.database.statement() as connection:
+        await connection.exec_driver_sql("PRAGMA query_only = 1")
+    # Nothing is wrong with the stream, so nothing but this write tells.
+    await post.passes(MINUTE + 2 * POLL)
+    blind = post.watch.blind(post.now)
+    assert blind is not None
+    assert blind.why == "The bot's database can be read, but not written"
+    async with post.database.statement() as connection:
+        await connection.exec_driver_sql("PRAGMA query_only = 0")
+    await post.passes(POLL)
+    assert post.watch.blind(post.now) is None
