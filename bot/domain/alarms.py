@@ -497,8 +497,9 @@ def pages_at(
     if incident.ending:
         return None
     if incident.severity is Severity.CRITICAL:
-        at_once = night and incident.at_once
-        return now if at_once else (incident.critical_since or now) + after
+        if night and incident.at_once and incident.called is None:
+            return now
+        return (incident.called or incident.critical_since or now) + after
     times = []
     for rule in incident.family:
         if rule.critical_at is not None and rule.name in thresholds.enabled:

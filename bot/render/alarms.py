@@ -243,7 +243,7 @@ def _on_call(
 ) -> Iterator[str]:
     """Say when on-call is told, of whom nobody is yet."""
     critical = incident.severity is Severity.CRITICAL
-    if incident.owner is not None or incident.held is not None:
+    if (incident.owner is not None and incident.called is None) or incident.held is not None:
         return
     elif not targets:
         if critical:

@@ -23,11 +23,14 @@ from bot.domain.alarms import (
     Silence,
     Transition,
     advanced,
+    calls_owner,
     escalates,
     opened,
     owner_is_due,
     pages_at,
+    relapsed,
     resolved,
+    tells_again,
 )
 from bot.domain.environments import Person
 from bot.domain.errors import StateError
@@ -190,6 +193,54 @@ def test_nobody_is_called_while_it_ends() -> None:
     both = {**over, "other": Finding("other", WARNING, NIGHT)}
     assert not replace(critical, findings=both).ending
     assert not resolved(ending, later).incident.ending
+
+
+def test_an_owner_who_is_called_in_vain_is_none() -> None:
+    ten, back = 10 * MINUTE, NIGHT + 6 * MINUTE
+    owned = firing("missing", severity=CRITICAL).owned_by(ANA, NIGHT)
+    over = resolved(owned, NIGHT + 5 * MINUTE).incident
+    returned = relapsed(over, owned.findings, Figures(back), None).incident
+    assert (returned.id, returned.owner, returned.resolved) == (owned.id, ANA, None)
+    assert calls_owner(returned, back)
+    assert not calls_owner(replace(returned, owned=NIGHT + MINUTE), back), "it is in their hands"
+    called = returned.called_back(back)
+    assert not calls_owner(called, back + ten), "once for each return"
+    later = replace(called, relapsed=back + MINUTE)
+    assert not calls_owner(later, back + ten - MINUTE)
+    assert calls_owner(later, back + ten)
+    limits = default_thresholds()
+    assert pages_at(called, ten, back, night=True, thresholds=limits) == back + ten
+    assert not escalates(called, ten, back + ten - MINUTE)
+    assert escalates(called, ten, back + ten)
+    assert escalates(later.called_back(back + ten), ten, back + ten), "nothing was done at first"
+    assert not escalates(called.owned_by(BEN, back + MINUTE), ten, back + ten)
+
+
+@pytest.mark.parametrize(
+    ("told", "changes", "worse", "escalated", "again"),
+    [
+        (0, {}, False, False, False),
+        (0, {}, False, True, False),
+        (9, {"relapsed": 10}, False, False, False),
+        (0, {"relapsed": 10}, False, False, True),
+        (0, {"critical_since": 5}, False, False, True),
+        (9, {}, True, False, True),
+        (0, {"relapsed": 10, "owner": ANA}, True, False, False),
+        (0, {"relapsed": 10, "owner": ANA, "called": 1}, False, True, True),
+        (2, {"relapsed": 1, "owner": ANA, "called": 1}, False, True, False),
+    ],
+)
+def test_who_is_told_once_more(
+    told: int, changes: dict[str, Any], worse: bool, escalated: bool, again: bool
+) -> None:
+    now = NIGHT + 10 * MINUTE
+    times: dict[str, Any] = {
+        name: NIGHT + value * MINUTE if isinstance(value, int) else value
+        for name, value in changes.items()
+    }
+    critical = firing("missing", severity=CRITICAL)
+    incident = replace(critical, told={"duty": NIGHT + told * MINUTE}, **times)
+    assert tells_again(incident, "duty", now, worse=worse, escalated=escalated) is again
 
 
 def test_what_begins_to_end_is_drawn_at_once() -> None:
