@@ -32,6 +32,7 @@ async def run(call: Call) -> Reply:
         call.services.streams.look(call.environment.instruments),
     )
     links = await call.services.alarms.links(firing)
+    unseen = await call.services.alarms.unseen(firing)
     text, blocks, buttons = list_alarms(
         call.environment,
         firing,
@@ -40,6 +41,7 @@ async def run(call: Call) -> Reply:
         links,
         blind=blind,
         outage=outage_of(looks),
+        unseen=unseen,
     )
     return Reply(text, blocks, (*buttons, *call.reading_buttons))
 
@@ -65,6 +67,7 @@ def list_alarms(
     *,
     blind: Blindness | None = None,
     outage: RedisUnusable | None = None,
+    unseen: Mapping[int, str] = {},
 ) -> Drawn:
     """Draw the alarms that fire, and the silences; `links` are their messages, by number.
 
@@ -72,6 +75,8 @@ def list_alarms(
     ----------
     outage
         Why Redis is of no use at this moment; an alarm comes of it only if it lasts.
+    unseen
+        Why the channel does not show an alarm, by number.
     """
     first = _first(environment, incidents)
     blocks = [section(first)]
@@ -83,7 +88,7 @@ def list_alarms(
         known = blocks if incidents else []
         first = blindness.line(environment, blind, now)
         blocks = [section(f"{first}\n{blindness.meaning(blind)}"), *known]
-    drawn = [_firing(each, now, links) for each in incidents[:_LISTED]]
+    drawn = [_firing(each, now, links, unseen.get(each.id, "")) for each in incidents[:_LISTED]]
     blocks += paragraphs(drawn, len(incidents))
     if silences:
         quiet = [silence_line(each, now) for each in silences[:_LISTED]]
@@ -132,13 +137,17 @@ def _not_yet(environment: Environment, outage: RedisUnusable) -> str:
     return f"{colour} *{environment.label}: no alarm is firing yet, but {outage.says}.*"
 
 
-def _firing(incident: Incident, now: datetime, links: Mapping[int, str]) -> Markup:
+def _firing(
+    incident: Incident, now: datetime, links: Mapping[int, str], unseen: str = ""
+) -> Markup:
     parts = [f"since {clock(incident.since, now=now)} UTC ({in_minutes(now - incident.since)})"]
     parts.append(on_it(incident, now) or "nobody owns it")
     if incident.held is not None:
         parts.append(HELD[incident.held])
-    below = ", ".join(parts)
-    return join("\n      ", [first_line(incident, now), below + _link(incident, links)])
+    lines = [first_line(incident, now), ", ".join(parts) + _link(incident, links)]
+    if unseen:
+        lines.append(mark("the channel does not see it: {}", unseen))
+    return join("\n      ", lines)
 
 
 def _was(incident: Incident, now: datetime, links: Mapping[int, str], *, told: bool) -> Markup:

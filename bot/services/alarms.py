@@ -209,6 +209,11 @@ class Alarms:
         found = {each.id: await self._posts.address(each.id) for each in incidents}
         return {number: address for number, address in found.items() if address}
 
+    async def unseen(self, incidents: Sequence[Incident]) -> Mapping[int, str]:
+        """Say why the channel does not show an alarm as it is, for each that it refuses."""
+        found = {each.id: await self._posts.find(each.id) for each in incidents}
+        return {each: post.reason for each, post in found.items() if post and post.refused}
+
     async def _step(
         self,
         number: int,

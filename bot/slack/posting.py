@@ -211,6 +211,9 @@ class Cards:
         own = self._channels.alarms_of if alarm else self._channels.id_of
         services = self._services.get(post.environment)
         channel = post.channel or own(post.environment)
+        if post.refused and post.ts is None and post.attempts % 2:
+            # An alarm that its own channel refuses is shown where the environment is spoken to.
+            channel = self._channels.id_of(post.environment) or channel
         if services is None or channel is None:
             raise SlackRefused("channel_not_found")
         (text, blocks, buttons), began = await _card(services, post, now)

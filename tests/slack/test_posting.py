@@ -10,7 +10,7 @@ from tests.support.a_watch import MINUTE, SHORT, Alarmed, seen
 from tests.support.slack_server import Fault, Message, rate_limited
 from tests.support.two_people import asked
 from tests.support.waits import LONGEST_WAIT
-from tests.support.world import DEV, PROD, World, shown
+from tests.support.world import DEV, ELSEWHERE, PROD, World, shown
 
 REFUSALS = {
     "not_in_channel": "I am not in the channel",
@@ -208,6 +208,34 @@ async def test_an_alarm_whose_answer_was_lost_is_shown_where_nobody_may_look(qui
         await channel.until(lambda: len(channel.roots) == 2, "a second message")
         await channel.says(channel.roots[1], "🔴 *PROD")
         assert len(channel.roots) == 2
+
+
+# --- alarms that nobody sees ---------------------------------------------------------------------
+
+
+async def test_an_alarm_that_the_channel_refuses_is_said_to_whoever_looks(quick: World) -> None:
+    async with quick.bot():
+        await seen(quick, "reached AND there")
+        closed_to_posts(quick, "is_archived")
+        await quick.announce(2, detectors=20)
+        await quick.slack.until(lambda: quick.slack.calls_of("chat.postMessage"))
+        listed = shown(await quick.type("alarms"))
+        assert "the channel does not see it: the channel is archived" in listed
+        quick.slack.heal()
+        await Alarmed(quick).root("PROD lsstcam: not reading")
+
+
+async def test_an_alarm_that_its_own_channel_refuses_is_shown_in_the_environments(
+    quick: World,
+) -> None:
+    quick.settings = {**quick.settings, "alarms": {**SHORT, "channel": "coffee"}}
+    async with quick.bot():
+        await seen(quick, "reached AND there")
+        quick.slack.workspace.channels[ELSEWHERE].is_archived = True
+        await quick.announce(2, detectors=20)
+        await Alarmed(quick).root("PROD lsstcam: not reading")
+        assert len(Alarmed(quick).roots) == 1
+        assert Alarmed(quick, ELSEWHERE).roots == []
 
 
 # --- nobody waits behind another's edits ---------------------------------------------------------
