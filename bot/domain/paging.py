@@ -71,18 +71,24 @@ class Reach:
         Those for whom it was not tried yet.
     failed
         Those that could not be told, and why.
+    open
+        Those that could not be told of its end, and why.
     """
 
     told: Mapping[str, datetime] = field(default_factory=dict)
     waiting: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    open: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pages: Iterable[Queued[Page]]) -> Self:
         """Sum up pages that bear one key, oldest first."""
         told: dict[str, datetime] = {}
         last: dict[str, Queued[Page]] = {}
+        ends: dict[str, Queued[Page]] = {}
         for each in pages:
+            if each.content.step is PageEvent.RESOLVE:
+                ends[each.content.target] = each
             if each.content.step is not PageEvent.TRIGGER:
                 continue
             last[each.content.target] = each
@@ -92,9 +98,10 @@ class Reach:
         return cls(
             told,
             tuple(name for name, each in untold.items() if each.closed is None and not each.why),
-            {
-                name: each.why
-                for name, each in untold.items()
-                if each.why and each.why not in _DROPPED
-            },
+            _reasons(untold),
+            _reasons(ends),
         )
+
+
+def _reasons(pages: Mapping[str, Queued[Page]]) -> dict[str, str]:
+    return {name: each.why for name, each in pages.items() if each.why and each.why not in _DROPPED}

@@ -137,7 +137,9 @@ def not_reached(
     environment: Environment, reach: Reach, incident: Incident | None, summary: str, now: datetime
 ) -> Drawn | None:
     """Draw that somebody who is to be told could not be; see `reached`."""
-    if not reach.failed or (incident is not None and incident.resolved):
+    if incident is not None and incident.resolved:
+        return _open(environment, reach, incident, now) if reach.open else None
+    if not reach.failed:
         return None
     number = str(incident.id) if incident is not None else ""
     of, label = f" of alarm {number}" if number else "", environment.label
@@ -160,6 +162,22 @@ def not_reached(
         [*blocks, context(f"{clock(now, seconds=True)} UTC")],
         [*buttons, Button("On-call", "oncall")],
     )
+
+
+def _open(environment: Environment, reach: Reach, incident: Incident, now: datetime) -> Drawn:
+    """Draw that somebody could not be told of an end."""
+    first = (
+        f"🟡 *{environment.label}: {names(reach.open)} could not be told that alarm {incident.id} "
+        "is over.*"
+    )
+    why = [f"Why: {failure(reason)}" for reason in dict.fromkeys(reach.open.values())]
+    lines = [
+        first,
+        *why[:_LISTED],
+        "It is tried again, for up to 24 h; until then it is open there.",
+    ]
+    at = context(f"{clock(now, seconds=True)} UTC")
+    return first, [section(join("\n", lines)), at], [Button("On-call", "oncall")]
 
 
 def failure(text: str) -> str:

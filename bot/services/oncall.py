@@ -35,6 +35,9 @@ PageWords = tuple[str, Sequence[tuple[str, str]]]
 _TOGETHER = timedelta(seconds=2)
 """So long the first target that took a page waits for the others, to be said with them."""
 
+_ENDS_AFTER = 2
+"""Failed tries before the one after which it is said that a target does not hear of an end."""
+
 _LONGEST = 500
 """Characters of a call that the audit keeps."""
 
@@ -70,6 +73,8 @@ class Receipts:
     ) -> None:
         """Note that a target was not told; this is said after the first try, and the last.
 
+        That of an end nobody waits for is said after the third.
+
         Parameters
         ----------
         again
@@ -77,7 +82,10 @@ class Receipts:
         """
         page, why = queued.content, failure.reason
         self._note(page, Receipt(now, Told.FAILED if again else Told.GIVEN_UP, why))
-        said = _wakes(page) and (queued.attempts == 0 or again is None)
+        first = 0 if _wakes(page) else _ENDS_AFTER
+        said = page.step is not PageEvent.ACKNOWLEDGE and (
+            queued.attempts == first or again is None
+        )
         notices = [_about(Said.TARGET_FAILED, page)] if said else []
         if again is None:
             await self._outbox.give_up(queued, now, why, *notices)

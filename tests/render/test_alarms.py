@@ -733,6 +733,14 @@ def test_what_is_said_of_those_who_could_not_be_told() -> None:
         assert pages.not_reached(PROD, late, BACKLOG, "", NOW) is None
     over = replace(BACKLOG, resolved=NOW)
     assert pages.not_reached(PROD, nobody, over, "", NOW) is None
+    still_open = Reach({"pager": NOW}, open={"pager": "pager cannot take it (HTTP 503)"})
+    assert pages.not_reached(PROD, still_open, BACKLOG, "", NOW) is None
+    drawn = pages.not_reached(PROD, still_open, over, "", NOW)
+    assert drawn is not None
+    assert lines(drawn)[:2] == [
+        "🟡 *PROD: pager could not be told that alarm 31 is over.*",
+        "Why: `pager cannot take it (HTTP 503)`",
+    ]
 
 
 def test_what_is_said_of_those_who_were_told() -> None:
@@ -1068,6 +1076,7 @@ REACHES = st.builds(
     Reach,
     st.dictionaries(_TARGETS, TIMES, max_size=20),
     st.lists(_TARGETS, max_size=20).map(tuple),
+    st.dictionaries(_TARGETS, st.text(), max_size=20),
     st.dictionaries(_TARGETS, st.text(), max_size=20),
 )
 

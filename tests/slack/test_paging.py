@@ -31,6 +31,7 @@ from bot.domain.oncall import (
     Target,
     Told,
 )
+from bot.domain.paging import Reach
 from bot.metrics import Metrics
 from bot.preflight import check
 from bot.services.oncall import Receipts
@@ -507,6 +508,22 @@ async def test_nobody_is_called_for_what_is_over(desk: Desk) -> None:
         await turn(pager, later)
     assert [page.key for page, _, _ in duty.told[1:]] == ["by hand"]
     assert await desk.rows() == [(True, OVER), (True, UNTOLD), (True, "")]
+
+
+async def test_an_end_that_is_not_heard_is_said(desk: Desk) -> None:
+    duty = Scripted("duty", [None, BUSY, BUSY, BUSY, BUSY])
+    alarm = await desk.fires()
+    await desk.write(PAGE)
+    pager = desk.pager(duty)
+    await turn(pager)
+    await desk.step(alarm, resolved=NOW)
+    await desk.write(END)
+    said = []
+    for minutes in range(0, 20, 5):
+        await turn(pager, NOW + timedelta(minutes=minutes))
+        said.append(len(await desk.said(Said.TARGET_FAILED)))
+    assert said == [0, 0, 1, 0]
+    assert Reach.of(await desk.outbox.about(PAGE.key)).open == {"duty": BUSY.reason}
 
 
 async def test_who_may_have_been_told_hears_of_the_end(desk: Desk) -> None:
