@@ -23,8 +23,10 @@ _log = structlog.get_logger()
 NOT_YET = timedelta(seconds=1)
 """How soon one that does not lead asks again whether it does: a new leader begins at once."""
 
-GRACE = timedelta(seconds=30)
-"""How much later than planned a turn may end before the loop counts as stuck."""
+GRACE = timedelta(seconds=60)
+"""How much later than planned a turn may end before the loop counts as stuck. While the database
+is locked each statement waits, in a queue with those of all loops; to be killed would not help, and
+would take the one word that the channel hears of it."""
 
 
 LAST_TURN = timedelta(seconds=2)
