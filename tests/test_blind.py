@@ -208,3 +208,17 @@ async def test_a_clock_set_back_ends_nothing_and_holds_up_nothing(world: World) 
         await channel.says(alarm, "resolved")
     told_on_call = [each for each in channel.thread(alarm) if "on-call told" in each]
     assert len(told_on_call) == 1
+
+
+async def test_in_http_mode_it_stays_ready_to_say_what_is_wrong(
+    world: World, unused_tcp_port: int
+) -> None:
+    world.settings = {
+        "alarms": SHORT,
+        "slack": {"mode": "http"},
+        "http": {"port": unused_tcp_port},
+    }
+    async with world.bot():
+        assert await answered(world, "/readyz") == (200, "ok")
+        with locked(world):
+            assert await answered(world, "/readyz") == (200, "ok")
