@@ -235,7 +235,8 @@ async def test_an_alarm_that_is_over_is_not_paged_any_more(pair: Pair) -> None:
     await pair.world.group(DEV, "hsc")
     await second.start()
     ended = "SELECT 1 FROM outbox WHERE lane = 'page' AND said = 'resolve' AND closed IS NOT NULL"
-    await pair.state.until(ended, seconds=40)
+    # Not before the claim of the one that died has run out.
+    await pair.state.until(ended, seconds=120)
     await second.bot.kill()
     await pair.state.bury()
     await first.start()
