@@ -97,17 +97,13 @@ def _short(value: Any) -> Any:
 async def answered(
     world: World, typed: str, channel: str = PROD, user: str = "U0ANA"
 ) -> Message | View:
-    """Type a command, and wait for what comes of it first: a message, to whomever, or a form."""
+    """Type a command, and wait for its answer: a message, to whomever, or a form."""
     workspace = world.slack.workspace
-    messages, views = len(workspace.messages), len(workspace.views)
+    views = len(workspace.views)
     delivery = await world.slack.command(typed, channel=channel, user=user)
 
     def came() -> Message | View | None:
-        own = {None, delivery.response_url}
-        for said in workspace.messages[messages:]:
-            if said.channel == channel and said.response_url in own and not said.thread_ts:
-                return said
-        return next(iter(workspace.views[views:]), None)
+        return delivery.answer() or next(iter(workspace.views[views:]), None)
 
     return await workspace.until(came, LONGEST_WAIT, f"answer to {typed!r}")
 

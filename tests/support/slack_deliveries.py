@@ -389,9 +389,9 @@ class Delivery:
             When none came.
         """
         what = f"reply to {self.payload.get('text', self.kind)!r} (error: {self.error})"
-        return await self.workspace.until(lambda: self._reply(nth), timeout, what)
+        return await self.workspace.until(lambda: self.answer(nth), timeout, what)
 
-    def _reply(self, nth: int) -> Message | None:
+    def answer(self, nth: int = 1) -> Message | None:
         found = [*self.replies, *self._signed()]
         return found[nth - 1] if len(found) >= nth else None
 
