@@ -35,12 +35,13 @@ async def test_every_step_comes_back_as_it_was_taken(requests: Requests) -> None
     votes = [
         Vote(CAY, NOW, alone=False, reason="one\ntwo"),
         Vote(BEN, NOW, reason="yes"),
-        # Another one of the same person, later: the order has changed.
+        # Another one of the same person, later: it replaces the first.
         Vote(CAY, NOW + SECOND, alone=True, reason="nobody answers"),
     ]
     request = await step(requests, request, request.voted(votes[0], approvers, "two"))
     assert await requests.find(1) == request
-    twice = request.voted(votes[2], [], "two")
+    twice = request.voted(votes[2], approvers, "two")
+    # It would have decided.
     request = await step(requests, request, replace(twice, state=State.OPEN))
     assert await requests.find(1) == request
     request = await step(requests, request, request.voted(votes[1], approvers, "two"))

@@ -23,6 +23,7 @@ from bot.storage.lease import Deliveries
 from bot.storage.outbox import Outbox
 from bot.storage.posts import Posts
 from tests.storage.drafts import NOW, create, draft, notice, page
+from tests.support.databases import as_process
 from tests.support.pooler import pooled
 from tests.support.waits import LONGEST_WAIT
 
@@ -249,7 +250,8 @@ async def test_claims_of_a_dead_process_end_when_a_sqlite_file_is_opened(sqlite_
         await create(Requests(database))
         [post] = await Posts(database).behind(NOW)
         assert await Posts(database).claim(post, NOW, NOW + timedelta(seconds=30))
-        assert await Posts(database).behind(NOW) == []
+        # To the process itself its own claims are free: it knows what it is at.
+        assert await Posts(as_process(database, "another")).behind(NOW) == []
         outbox = Outbox(database)
         await outbox.add(NOW, notice(1))
         await outbox.add(NOW, page(1))
