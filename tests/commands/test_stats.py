@@ -273,7 +273,7 @@ async def test_a_key_of_another_type_is_a_verdict(bot: World) -> None:
     await bot.redis[PROD].set("instrument:lsstcam", "oops")
     answer = await bot.type("stats")
     assert answer.text.startswith(
-        "⚪ *PROD lsstcam: unknown, its key holds a string, not a stream.*"
+        "🔴 *PROD lsstcam: missing, its key holds a string, not a stream.* No worker can read."
     )
 
 
