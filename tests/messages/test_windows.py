@@ -2,13 +2,22 @@
 
 from datetime import timedelta
 
-from tests.support.a_watch import all_said
+import pytest
+
+from tests.support.a_watch import all_said, looked_at
 from tests.support.expected import Expected, answered
 from tests.support.slack_server import Message
 from tests.support.two_people import BEN
 from tests.support.world import DEV, ELSEWHERE, PROD, World
 
 MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """Hours pass here at once, after which somebody must have looked."""
+    world.settings["alarms"]["poll"] = "1s"
+    return world
 
 
 async def posted(world: World, words: str, channel: str = PROD) -> Message:
@@ -68,6 +77,7 @@ async def test_planned(world: World, expected: Expected) -> None:
         await becomes(world, card, "has started")
         await posted(world, "has started", ELSEWHERE)
         expected.message("05-started", card)
+        await looked_at(world, 4)
         expected.message("05-status", await answered(world, ""))
         typed = "maintenance update 1 half way, <!channel>"
         expected.message("06-update", await answered(world, typed))
