@@ -325,6 +325,11 @@ class Unreachable(Enum):
         """Whether it is about the bot's own rights: workers may be well all the same."""
         return self in {Unreachable.PASSWORD, Unreachable.FORBIDDEN, Unreachable.UNKNOWN_COMMAND}
 
+    @property
+    def lets_read(self) -> bool:
+        """Whether workers may still read what is there."""
+        return self.blind or self is Unreachable.MEMORY
+
 
 class RedisError(BotError):
     """Prompt Redis does not do what was asked of it.

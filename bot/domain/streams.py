@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple, Self
 
-from bot.domain.errors import RedisForbidden, RedisUnreachable, RedisUnusable, Unreachable
+from bot.domain.errors import RedisForbidden, RedisUnreachable, RedisUnusable
 
 TAI_AHEAD = timedelta(seconds=37)
 """TAI minus UTC since 2017-01-01 (IERS Bulletin C 52); no leap second is announced since."""
@@ -210,7 +210,7 @@ class Look:
     @property
     def read(self) -> bool:
         """Whether workers can read: Redis is of use, or it only takes nothing new."""
-        return self.outage is None or self.outage.kind is Unreachable.MEMORY
+        return self.outage is None or self.outage.kind.lets_read
 
     @property
     def group(self) -> Group | None:

@@ -95,7 +95,8 @@ def incident(
         _likely(incident, diagnosis),
         _next(incident, environment, diagnosis),
     ]
-    if incident.rule.inhibits:
+    kind = incident.figures.unreachable
+    if incident.rule.inhibits and not (kind is not None and kind.lets_read):
         advice.append(f"Other {environment.label} alarms are held while this one is open.")
     due = pages_at(incident, escalate_after, now, night=night, thresholds=thresholds)
     if reach.failed and not reach.told and not reach.waiting:
