@@ -178,9 +178,16 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+_LONG = {
+    *("proof", "messages", "demo", "test_come_and_go", "test_odd_entries"),
+    *("test_bad_days", "test_bad_days_of_changes", "test_blind"),
+}
+"""Folders and files."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The longest first: else one of the workers is left alone with a hundred kills at the end.
-    items.sort(key=lambda item: not {"proof", "messages", "demo"} & set(item.path.parts))
+    items.sort(key=lambda item: _LONG.isdisjoint((*item.path.parts, item.path.stem)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
