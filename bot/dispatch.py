@@ -20,7 +20,7 @@ from bot.command import SHARE, Act, Call, Change, Command, Deployment, Read, Reg
 from bot.domain.approvals import AuditLine
 from bot.domain.environments import Person, Right
 from bot.domain.errors import CannotLookUp, Refused, StateError, UserError
-from bot.domain.notices import NOT_TAKEN_YET
+from bot.domain.notices import NOT_KNOWN
 from bot.execution import Execution
 from bot.metrics import Metrics
 from bot.render import errors
@@ -279,12 +279,18 @@ class Dispatcher:
         )
         until, number = clock(request.expires, now=request.asked), request.id
         post = await call.services.posts.settled(number)
-        if post is not None and post.current:
+        if post is None:
+            text = (
+                f"Request {number} is asked for, open until {until} UTC. Nobody knows whether its "
+                f"card is in the channel: {NOT_KNOWN}. `requests {number}` shows it as soon as it "
+                "does."
+            )
+        elif post.current:
             text = (
                 f"Request {number} is in the channel, open until {until} UTC. You are "
                 "mentioned in its thread when it is decided."
             )
-        elif post is not None and post.given_up:
+        elif post.given_up:
             text = (
                 f"Request {number} is closed, nothing was changed: its card could not be shown, "
                 f"{post.reason}."
@@ -292,8 +298,8 @@ class Dispatcher:
         else:
             text = (
                 f"Request {number} is asked for, open until {until} UTC, and not in the channel: "
-                f"{post.reason if post else NOT_TAKEN_YET}. It comes as soon as it can; `requests "
-                f"{number}` shows it meanwhile."
+                f"{post.reason}. It comes as soon as it can; `requests {number}` shows it "
+                "meanwhile."
             )
         return Reply(text, [section(text)])
 

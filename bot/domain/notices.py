@@ -20,6 +20,9 @@ ANSWERED_WITHIN = timedelta(seconds=10)
 NOT_TAKEN_YET = "Slack has not taken it yet"
 """Why a channel does not show something that it still may."""
 
+NOT_KNOWN = "the bot's database does not answer"
+"""Why nobody knows at this moment whether a channel shows something."""
+
 
 class Subject(Enum):
     """What a message in a channel is about; the numbers are of one sequence."""

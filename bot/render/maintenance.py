@@ -9,7 +9,7 @@ from bot.domain.approvals import Happened, Request
 from bot.domain.environments import Environment
 from bot.domain.maintenance import LATE, Closing, Stage, Window, Word
 from bot.domain.night import next_dusk, nights_around
-from bot.domain.notices import NOT_TAKEN_YET, Post
+from bot.domain.notices import NOT_KNOWN, NOT_TAKEN_YET, Post
 from bot.domain.streams import Look, ServerInfo, Verdict, worst_verdict
 from bot.domain.times import lasting, whole, zones
 from bot.render.alarms import name, own_buttons
@@ -148,13 +148,15 @@ def summary_line(windows: Sequence[Window], now: datetime) -> str:
 
 def told(window: Window, now: datetime, post: Post | None) -> str:
     """Tell whoever acted how the window stands now, and whether its announcement says so."""
-    if post is not None and post.given_up:
+    text = f"Window {window.id} {_how(window, now)}."
+    if post is None:
+        return f"{text} Nobody knows whether its announcement says so: {NOT_KNOWN}."
+    if post.given_up:
         return (
             f"Window {window.id} could not be announced: {post.reason}. So there is none, and "
             "no alarm is held."
         )
-    text = f"Window {window.id} {_how(window, now)}."
-    if post is not None and not post.current:
+    if not post.current:
         return f"{text} Its announcement does not say so yet: {post.reason}."
     return f"{text} Its announcement says so."
 
@@ -172,6 +174,8 @@ def announced(places: Mapping[str, str]) -> Markup:
     for each, why in places.items():
         if why == NOT_TAKEN_YET:
             lines.append(mark("Not yet in {}: {}.", _place(each), why))
+        elif why == NOT_KNOWN:
+            lines.append(mark("Nobody knows whether it is in {} yet: {}.", _place(each), why))
         elif why:
             lines.append(mark("It could not be announced in {}: {}.", _place(each), why))
     return join("\n", lines)

@@ -208,19 +208,25 @@ class Database:
         look: Callable[[], Awaitable[_Found]],
         enough: Callable[[_Found], bool],
         longest: timedelta,
-    ) -> _Found:
-        """Look until it is enough, or for so long; give what was found last."""
-        until = monotonic() + longest.total_seconds()
-        while True:
-            told = self._told
-            found = await look()
-            left = until - monotonic()
-            if enough(found) or left <= 0:
-                return found
-            with suppress(TimeoutError):
-                # It may be another process that does it.
-                async with asyncio.timeout(min(left, _LOOK_AGAIN)):
-                    await told.wait()
+    ) -> _Found | None:
+        """Look until it is enough, or for so long; give what was found last, None for nothing.
+
+        A database that fails or hangs meanwhile raises nothing: what is waited for has been asked
+        for already, and whoever asked must not read that nothing was changed.
+        """
+        found: _Found | None = None
+        with suppress(TimeoutError, StateError):
+            async with asyncio.timeout(longest.total_seconds()):
+                while True:
+                    told = self._told
+                    found = await look()
+                    if enough(found):
+                        break
+                    with suppress(TimeoutError):
+                        # It may be another process that does it.
+                        async with asyncio.timeout(_LOOK_AGAIN):
+                            await told.wait()
+        return found
 
     async def read_clock(self) -> None:
         """Learn the database's time, by which processes agree on what is claimed or silent."""

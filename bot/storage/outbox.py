@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.approvals import AuditLine
-from bot.domain.notices import ANSWERED_WITHIN, NOT_TAKEN_YET, Content, Notice, Queued
+from bot.domain.notices import ANSWERED_WITHIN, NOT_KNOWN, NOT_TAKEN_YET, Content, Notice, Queued
 from bot.domain.oncall import Page
 from bot.storage.audit import add_line
 from bot.storage.database import Database
@@ -71,7 +71,7 @@ class Outbox:
         Returns
         -------
         dict
-            Why each is not sent; empty for one that is.
+            Why each is not sent; empty for one that is. `NOT_KNOWN` where the database fails.
         """
         query = select(outbox.c.id, outbox.c.closed, outbox.c.why).where(outbox.c.id.in_(ids))
         rows = await self._database.wait_for(
@@ -79,7 +79,8 @@ class Outbox:
             lambda found: all(row.closed is not None for row in found),
             ANSWERED_WITHIN,
         )
-        return {row.id: NOT_TAKEN_YET if row.closed is None else row.why for row in rows}
+        found = {row.id: NOT_TAKEN_YET if row.closed is None else row.why for row in rows or ()}
+        return {each: found.get(each, NOT_KNOWN) for each in ids}
 
     async def notices(
         self, now: datetime, *, own: bool = False, limit: int = 50

@@ -50,7 +50,7 @@ class Posts:
     async def settled(self, subject: int, longest: timedelta = ANSWERED_WITHIN) -> Post | None:
         """Wait until a channel shows a message as it is wanted, or refuses it; give its post.
 
-        At the latest after some time, as it is then.
+        At the latest after some time, as it is then. None if there is none, or the database fails.
         """
         return await self._database.wait_for(
             partial(self.find, subject),

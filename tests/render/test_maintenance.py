@@ -13,7 +13,7 @@ from bot.domain.environments import Environment, Person
 from bot.domain.maintenance import Closing, Word, night_refusal
 from bot.domain.maintenance import Window as OneWindow
 from bot.domain.night import Night, nights_around
-from bot.domain.notices import NOT_TAKEN_YET
+from bot.domain.notices import NOT_KNOWN, NOT_TAKEN_YET, Post, Subject
 from bot.domain.rules import Finding, Severity
 from bot.domain.samples import Figures
 from bot.domain.streams import EntryId, Group, Look, NoStream, ServerInfo, Stream, Waiting
@@ -355,7 +355,12 @@ def test_the_line_in_the_short_status() -> None:
     ],
 )
 def test_whoever_acted_is_told(window: OneWindow, said: str) -> None:
-    assert maintenance.told(window, at(16), None) == f"Window 12 {said}. Its announcement says so."
+    post = Post(1, 12, Subject.WINDOW, "prod", "C1", "17.5", wanted=1, shown=1, key="k", attempts=0)
+    assert maintenance.told(window, at(16), post) == f"Window 12 {said}. Its announcement says so."
+    assert maintenance.told(window, at(16), None) == (
+        f"Window 12 {said}. Nobody knows whether its announcement says so: "
+        "the bot's database does not answer."
+    )
 
 
 def test_where_it_is_announced() -> None:
@@ -366,6 +371,9 @@ def test_where_it_is_announced() -> None:
     assert maintenance.announced({"": NOT_TAKEN_YET, "ops": "Slack said no"}) == (
         "Not yet in this channel: Slack has not taken it yet.\n"
         "It could not be announced in #ops: Slack said no."
+    )
+    assert maintenance.announced({"": NOT_KNOWN}) == (
+        "Nobody knows whether it is in this channel yet: the bot's database does not answer."
     )
 
 

@@ -2,6 +2,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from bot.domain.notices import Post, Subject
 from bot.storage.approvals import Requests
@@ -139,3 +140,15 @@ async def test_processes_whose_clocks_differ_take_nothing_from_each_other(
     others = Posts(other)
     assert await others.behind(ahead) == []
     assert await others.claim(await only(posts), ahead, ahead + timedelta(seconds=30)) is None
+
+
+async def test_a_database_that_hangs_keeps_nobody_from_an_answer(
+    posts: Posts, database: Database
+) -> None:
+    """Nor does it make one of its own: what they asked for is written already."""
+    async with database.transaction() as connection:
+        # The table is nobody else's until the transaction ends.
+        await connection.execute(text("ALTER TABLE posts ADD COLUMN more INTEGER"))
+        assert await posts.settled(1, timedelta(milliseconds=100)) is None
+        await connection.execute(text("ALTER TABLE posts DROP COLUMN more"))
+    assert await posts.settled(1, timedelta(milliseconds=100)) == await only(posts)
