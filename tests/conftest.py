@@ -181,6 +181,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 _LONG = {
     *("proof", "messages", "demo", "test_come_and_go", "test_odd_entries"),
     *("test_bad_days", "test_bad_days_of_changes", "test_blind"),
+    *("test_app", "test_posting", "test_http"),
 }
 """Folders and files."""
 

@@ -52,7 +52,7 @@ async def add(redis: Redis, milliseconds: int, entries: Sequence[Fields]) -> Non
     await pipeline.execute()
 
 
-@pytest.mark.parametrize("stamp", [STAMPS[0], STAMPS[2], "-1"])
+@pytest.mark.parametrize("stamp", [STAMPS[0], STAMPS[2]])
 async def test_a_date_that_is_none_hides_no_other_entry(world: World, stamp: str) -> None:
     now = int(datetime.now(UTC).timestamp())
     entries = [odd_fields("odd", stamp)] + [
@@ -61,7 +61,7 @@ async def test_a_date_that_is_none_hides_no_other_entry(world: World, stamp: str
     await everything_works(world, now * 1000, entries)
 
 
-@pytest.mark.parametrize("milliseconds", [LAST_HOUR, LAST_HOUR + 3_599_999, 2**63, 2**64 - 2])
+@pytest.mark.parametrize("milliseconds", [LAST_HOUR, 2**64 - 2])
 async def test_an_id_that_is_no_time_is_waited_for_since_it_was_seen(
     world: World, milliseconds: int
 ) -> None:
@@ -130,7 +130,7 @@ ENTRIES = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=ENTRIES, read=st.integers(0, 3))
 def test_no_entry_raises_anything_and_what_is_not_read_is_said(
     found: list[tuple[int, str, str, bool]],

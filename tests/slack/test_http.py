@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlencode
 
 import aiohttp
@@ -237,6 +238,13 @@ async def test_what_is_half_sent_is_cut(http: World) -> None:
     assert set(statuses) <= {0, 408, 413, 503}, statuses
 
 
+@cache
+def a_gigabyte_of_zeros() -> bytes:
+    """Squeeze it into a megabyte."""
+    squeezed = zlib.compressobj(9)
+    return b"".join(squeezed.compress(b"\0" * 2**20) for _ in range(1024)) + squeezed.flush()
+
+
 @pytest.mark.parametrize("mode", ["http", "socket"])
 @pytest.mark.parametrize("path", ["/slack/events", "/livez"])
 async def test_nothing_is_inflated(
@@ -244,9 +252,7 @@ async def test_nothing_is_inflated(
 ) -> None:
     world.settings = {"slack": {"mode": mode}, "http": {"port": unused_tcp_port}}
     world.slack.request_url = f"http://127.0.0.1:{unused_tcp_port}/slack/events"
-    # A megabyte of these is a gigabyte of zeros.
-    squeezed = zlib.compressobj(9)
-    zeros = b"".join(squeezed.compress(b"\0" * 2**20) for _ in range(1024)) + squeezed.flush()
+    zeros = a_gigabyte_of_zeros()
     request = head(len(zeros), "Content-Encoding: deflate", path=path).replace(
         b"POST /livez", b"GET /livez"
     )

@@ -117,7 +117,8 @@ async def test_a_card_that_slack_has_not_taken_is_not_called_there(bot: World) -
 async def test_who_asked_is_told_of_a_refusal_that_comes_later(bot: World) -> None:
     await bot.group()
     await bot.announce(1)
-    bot.slack.fail("chat.postMessage", rate_limited("20", times=None))
+    # Longer than anybody is kept waiting for an answer.
+    bot.slack.fail("chat.postMessage", rate_limited("12", times=None))
     window = await bot.slack.command("maintenance start 1h new disk", channel=PROD, user="U0ANA")
     answer = await bot.type("clear lsstcam", user="U0BEN")
     assert "is asked for" in answer.text
